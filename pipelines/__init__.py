@@ -1,0 +1,1 @@
+"""The shipped recipes: one TOML file each, with the evidence that it works."""

@@ -1,0 +1,53 @@
+"""`Images`: labelled images that live on one device and are known by their content."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """uint8 pixels [n, c, h, w] and int64 labels [n] (-1 is unknown) on one device; make them with `Images.of`."""
+
+    pixels: torch.Tensor = dataclasses.field(repr=False)  # [n, c, h, w]
+    labels: torch.Tensor = dataclasses.field(repr=False)  # [n]
+    classes: tuple[str, ...]
+    sha256: str  # of shape, classes, pixels and labels: equal content has an equal one, wherever it lies
+
+    @classmethod
+    def of(cls, pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> "Images":
+        """Images on the tensors' device; their content is hashed here, once."""
+        assert pixels.dtype == torch.uint8 and pixels.ndim == 4, "pixels are uint8 [n, c, h, w]"
+        assert labels.dtype == torch.int64 and labels.shape == pixels.shape[:1], "labels are int64 [n]"
+        assert ((labels >= -1) & (labels < len(classes))).all(), "labels are -1 or index classes"
+        pixels = pixels.contiguous()
+        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes))
+
+    def __len__(self) -> int:
+        """The number of images n."""
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of one image."""
+        return tuple(self.pixels.shape[1:])
+
+    def gather(self, index: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        """The images at an int64 index of any shape, in [0, 1]: [*index.shape, c, h, w] on the images' device."""
+        flat = index.to(self.pixels.device).reshape(-1)
+        chosen = self.pixels.index_select(0, flat).to(dtype).div_(255)  # several times as fast as pixels[index]
+        return chosen.view(*index.shape, *self.shape)
+
+    def to(self, device: torch.device | str) -> "Images":
+        """The same images on another device."""
+        return dataclasses.replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+
+
+def _sha256(pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(json.dumps([list(pixels.shape), list(classes)]).encode())
+    digest.update(pixels.cpu().numpy())
+    digest.update(labels.cpu().numpy().astype("<i8"))
+    return digest.hexdigest()

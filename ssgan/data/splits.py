@@ -1,0 +1,160 @@
+"""`Split`: which images are labelled, unlabelled, validation and test."""
+
+import os
+import secrets
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ssgan.data.sources import Dataset
+from ssgan.errors import Mistake, unknown
+from ssgan.seeds import numpy_generator
+
+POOLS = ("inclusive", "exclusive")
+PARTS = ("labelled", "unlabelled", "validation", "test")
+
+# what numpy and zipfile raise on a damaged file; RuntimeError is for a broken flag that asks for a password
+DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sorted int64 index tables into `dataset.train` (test: into `dataset.test`), with what they were made from."""
+
+    labelled: np.ndarray
+    unlabelled: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    labels: int  # the budget: labelled images over all classes
+    split_seed: int
+    pool: str
+    dataset: str
+    data_sha256: str
+
+    def summary(self) -> dict[str, int]:
+        """The number of images in each part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
+
+    def save(self, path: Path) -> None:
+        """Writes the split as .npz, whole or not at all: equal splits give equal bytes."""
+        part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            with open(part, "xb") as file:
+                np.savez(file, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def verify(self, dataset: Dataset) -> None:
+        """Raises Mistake when the data is not the data that the split was made from, or the tables do not fit it."""
+        if dataset.sha256 != self.data_sha256:
+            raise Mistake(
+                f"the split was made from {self.dataset} with SHA-256 {self.data_sha256[:16]}, "
+                f"this is {dataset.name} with {dataset.sha256[:16]}: use the split's own data, or make a new split."
+            )
+        for part in PARTS:
+            n = len(dataset.test if part == "test" else dataset.train)
+            table = getattr(self, part)
+            if len(table) and (table[0] < 0 or table[-1] >= n or np.any(np.diff(table) <= 0)):
+                raise Mistake(
+                    f"the split's {part} table is damaged: it must be sorted, without repeats, from 0 to {n - 1}. Make a new split."
+                )
+        if np.isin(self.validation, np.concatenate([self.labelled, self.unlabelled])).any():
+            raise Mistake("the split's tables are damaged: validation images are among those to train on. Make a new split.")
+
+
+def load(path: Path) -> Split:
+    """The split saved at `path`. Raises Mistake when there is none or it is damaged."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+            values = {item.name: _value(item.name, item.type, saved[item.name]) for item in fields(Split)}
+    except FileNotFoundError:
+        raise Mistake(f"there is no split at {path}: make one with `ssgan split`.") from None
+    except DAMAGE as error:
+        raise _broken(path, error) from None
+    return Split(**values)
+
+
+def make_split(dataset: Dataset, labels: int, split_seed: int, pool: str, validation: int) -> Split:
+    """The class-balanced split of a budget: a function of the training labels and the other arguments alone. Raises Mistake.
+
+    Each class is permuted once by the split seed. Its first labels / k images are labelled, so a smaller budget's labelled images
+    are among a larger one's of the same seed; its last ones are for validation, in proportion to the classes, whatever the budget.
+    All other training images are unlabelled; the labelled ones are too when the pool is inclusive. Images of unknown class (-1)
+    are only ever unlabelled, and never in the test.
+    """
+    if pool not in POOLS:
+        raise unknown("split.pool", pool, POOLS)
+    of_train = dataset.train.labels.cpu().numpy()  # [n]
+    members = [np.flatnonzero(of_train == label) for label in range(len(dataset.classes))]
+    sizes = np.array([len(images) for images in members])  # [k]
+    held_out = _allot(validation, sizes)  # [k]
+    _check(dataset, labels, validation, sizes, held_out)
+
+    orders = [numpy_generator(split_seed, "split", label).permutation(images) for label, images in enumerate(members)]
+    each = labels // len(members)
+    labelled = np.sort(np.concatenate([order[:each] for order in orders]))
+    lasts = [order[len(order) - count :] for order, count in zip(orders, held_out, strict=True)]
+    kept_back = np.sort(np.concatenate(lasts))
+    apart = kept_back if pool == "inclusive" else np.concatenate([kept_back, labelled])
+    unlabelled = np.setdiff1d(np.arange(len(of_train)), apart)
+    if not len(unlabelled):
+        raise Mistake(
+            f"--labels {labels}: all {len(of_train)} training images of {dataset.name} are labelled or held out, "
+            f"none is left unlabelled; take fewer labels or --set split.pool=inclusive."
+        )
+    test = np.flatnonzero(dataset.test.labels.cpu().numpy() >= 0)
+    return Split(labelled, unlabelled, kept_back, test, int(labels), int(split_seed), pool, dataset.name, dataset.sha256)
+
+
+def _allot(total: int, sizes: np.ndarray) -> np.ndarray:
+    """The total shared out over classes in proportion to their sizes [k], by largest remainder."""
+    n = max(1, int(sizes.sum()))
+    shares, remainders = np.divmod(total * sizes, n)  # [k], [k]
+    for label in np.argsort(-remainders, kind="stable")[: total - shares.sum()]:
+        shares[label] += 1
+    return shares
+
+
+def _check(dataset: Dataset, labels: int, validation: int, sizes: np.ndarray, held_out: np.ndarray) -> None:
+    k = len(sizes)
+    said = f"--labels {labels}: {dataset.name} has {k} classes"
+    smallest = int(sizes.argmin())
+    if sizes[smallest] == 0:
+        raise Mistake(f"{said}, and no training image of class {dataset.classes[smallest]!r}: no budget is balanced.")
+    if labels <= 0:
+        raise Mistake(f"{said}, a budget has at least one label of each; try --labels {10 * k}.")
+    if validation < 0:
+        raise Mistake(f"split.validation {validation}: it is a number of images, from 0 on; try --set split.validation=0.")
+    most = k * int(sizes.min())
+    if labels % k:
+        near = [budget for budget in (labels // k * k, labels // k * k + k) if 0 < budget <= most]
+        tries = " or ".join(f"--labels {budget}" for budget in near or [most])
+        raise Mistake(f"{said}, a balanced budget is a multiple of {k}; try {tries}.")
+    if labels > most:
+        scarce = f"{sizes[smallest]} training images of class {dataset.classes[smallest]!r}"
+        raise Mistake(f"{said} and {scarce}: the largest budget is --labels {most}.")
+    if np.any(labels // k + held_out > sizes):
+        # a class of s images gives at most ceil(validation * s / n) of them
+        room = int(((sizes - labels // k) * sizes.sum() // sizes).min())
+        left = k * int((sizes - held_out).min())
+        fewer = f", or --labels {left}" if left > 0 else ""
+        raise Mistake(
+            f"--labels {labels} and split.validation {validation} are too many together for the {sizes.sum()} training images of "
+            f"{dataset.name}; try --set split.validation={room}{fewer}."
+        )
+
+
+def _value(name: str, kind: type, saved: np.ndarray) -> np.ndarray | int | str:
+    if kind is np.ndarray and saved.dtype == np.int64 and saved.ndim == 1:
+        return saved
+    if kind is not np.ndarray and saved.ndim == 0 and isinstance(saved.item(), kind):
+        return saved.item()
+    raise ValueError(f"{name} is {saved.dtype} of shape {saved.shape}")
+
+
+def _broken(path: Path, found: object) -> Mistake:
+    return Mistake(f"{path} is not a whole split: {found}.\nDelete that file and make it again with `ssgan split`.")

@@ -1,0 +1,84 @@
+"""Layers that torch has not, or not under vmap: weight norm with its data-dependent initialisation, batch norm without gain."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Context(NamedTuple):
+    """What a network needs besides its input: noise drawn outside, one tensor a site (empty: no noise, as in evaluation)."""
+
+    noise: tuple[Tensor, ...] = ()
+
+    def at(self, site: int) -> Tensor | None:
+        """The noise of one site, or None."""
+        return self.noise[site] if self.noise else None
+
+
+def add_noise(x: Tensor, std: float, noise: Tensor | None) -> Tensor:
+    """x + std * noise, and x itself where there is no noise."""
+    return x if noise is None or std == 0 else torch.add(x, noise, alpha=std)
+
+
+class WeightNorm(nn.Module):
+    """y = x W^T with W = scale * direction / |direction|, row by row (Salimans & Kingma 2016, eq. 2), plus a bias.
+
+    The quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no normalised
+    weight is ever built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
+    A scale that is not trained is a buffer: fixed once by the data-dependent initialisation.
+    """
+
+    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator, *, kernel: int | None = None,
+                 stride: int = 1, padding: int = 0, train_scale: bool = False):
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
+        self.direction = nn.Parameter(torch.randn(shape, generator=generator) * std)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        if train_scale:
+            self.scale = nn.Parameter(torch.ones(outputs))
+        else:
+            self.register_buffer("scale", torch.ones(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(self.direction.flatten(1), dim=1)  # [out]
+        factor = self.scale / norm
+        if self.direction.dim() == 2:
+            return torch.addcmul(self.bias, x @ self.direction.T, factor)
+        y = functional.conv2d(x, self.direction, stride=self.stride, padding=self.padding)
+        return torch.addcmul(self.bias[:, None, None], y, factor[:, None, None])
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> Tensor:
+        """Sets scale and bias so that the outputs on x have mean 0 and variance 1 (Salimans & Kingma 2016, eq. 5-6); returns them."""
+        y = self(x)
+        axes = [axis for axis in range(y.dim()) if axis != 1]
+        mean, std = y.mean(axes), y.std(axes, correction=0)
+        std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a dead unit keeps its scale
+        self.scale.div_(std)
+        self.bias.copy_((self.bias - mean) / std)
+        return self(x)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """The plain (weight, bias) that compute the same."""
+        norm = torch.linalg.vector_norm(self.direction.flatten(1), dim=1)
+        shape = (-1,) + (1,) * (self.direction.dim() - 1)
+        return self.direction * (self.scale / norm).view(shape), self.bias
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over all but the channel axis, with a shift and without gain; it always uses the batch's own statistics.
+
+    The authors' generator samples with batch statistics too, so samples are drawn in batches of a fixed size.
+    """
+
+    def __init__(self, channels: int, epsilon: float = 1e-6):
+        super().__init__()
+        self.epsilon = epsilon
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift = self.shift.view(1, -1, *(1,) * (x.dim() - 2))
+        return functional.batch_norm(x, None, None, training=True, eps=self.epsilon) + shift

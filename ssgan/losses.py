@@ -1,0 +1,25 @@
+"""The losses of the K+1 classifier: K logits, and the generated class's logit fixed at 0."""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def labelled_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy over the K real classes, mean over the batch: [n, k], [n] -> [] (Salimans et al. 2016, section 5)."""
+    return functional.cross_entropy(logits, labels)
+
+
+def unlabelled_loss(unlabelled: Tensor, generated: Tensor) -> Tensor:
+    """1/2 E[-log D] on unlabelled + 1/2 E[-log(1 - D)] on generated logits, D = Z/(Z+1), Z = sum exp(logits): 2 x [n, k] -> []."""
+    z_unlabelled, z_generated = unlabelled.logsumexp(1), generated.logsumexp(1)  # [n]
+    return 0.5 * (functional.softplus(z_unlabelled) - z_unlabelled).mean() + 0.5 * functional.softplus(z_generated).mean()
+
+
+def feature_matching(real: Tensor, generated: Tensor) -> Tensor:
+    """Mean squared difference of the batch means of the features: 2 x [n, f] -> [] (Salimans et al. 2016, section 3.1)."""
+    return (real.mean(0) - generated.mean(0)).square().mean()
+
+
+def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
+    """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et al. 2020, eq. 4)."""
+    return (functional.cross_entropy(logits, targets, reduction="none") * confident).mean()

@@ -1,0 +1,16 @@
+"""The families of networks: one file each, a generator and a discriminator."""
+
+from ssgan.config import ModelConfig
+from ssgan.models import conv, mlp
+
+FAMILIES = {"mlp": mlp, "conv": conv}
+
+
+def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):
+    """The family's discriminator for images of `shape` [c, h, w]: module(x, context) -> (logits [n, k], features [n, f])."""
+    return FAMILIES[config.family].Discriminator(config, shape, classes, generator)
+
+
+def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator):
+    """The family's generator: module(latent [n, z]) -> images [n, c, h, w] in [0, 1]."""
+    return FAMILIES[config.family].Generator(config, shape, generator)

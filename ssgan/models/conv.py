@@ -1,0 +1,72 @@
+"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssgan.config import ModelConfig
+from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
+
+
+class Discriminator(nn.Module):
+    """3x3 weight-normalised convolutions, every second one with stride 2, leaky ReLU 0.2, global mean; `widths` are the channels.
+
+    Gaussian noise falls on the input and on the pooled features.
+    """
+
+    couples_batch = False
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
+        super().__init__()
+        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        self.shape, self.width = shape, config.widths[-1]
+        channels = [shape[0], *config.widths]
+        self.hidden = nn.ModuleList(
+            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=1 + i % 2, padding=1)
+            for i, (a, b) in enumerate(zip(channels, channels[1:])))
+        self.output = WeightNorm(channels[-1], classes, config.initial_scale, generator, train_scale=True)
+
+    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
+        """The shapes of the normal draws that one pass over n images takes."""
+        return [(n, *self.shape), (n, self.width)]
+
+    def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]: the pooled last layer before its noise)."""
+        x = add_noise(x, self.input_noise, context.at(0))
+        for layer in self.hidden:
+            x = functional.leaky_relu(layer(x), 0.2)
+        features = x.mean((2, 3))
+        return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
+
+    def initialise(self, x: Tensor, context: Context) -> None:
+        """Data-dependent initialisation, layer after layer, noise on."""
+        x = add_noise(x, self.input_noise, context.at(0))
+        for layer in self.hidden:
+            x = functional.leaky_relu(layer.initialise(x), 0.2)
+        self.output.initialise(add_noise(x.mean((2, 3)), self.hidden_noise, context.at(1)))
+
+
+class Generator(nn.Module):
+    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+        super().__init__()
+        self.shape, widths = shape, config.generator_widths
+        self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
+        self.dense = nn.Linear(config.latent, widths[0] * math.prod(self.start), bias=False)
+        self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
+        self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
+        for layer in (self.dense, *self.hidden):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
+        x = self.dense(latent).unflatten(1, (-1, *self.start))
+        x = functional.relu(self.norms[0](x))
+        for layer, norm in zip(self.hidden, self.norms[1:]):
+            x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))
+        height, width = self.shape[1:]
+        return torch.sigmoid(self.output(x)[:, :, :height, :width])

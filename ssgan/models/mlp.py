@@ -1,0 +1,65 @@
+"""The paper's MNIST pair: perceptrons of any widths (Salimans et al. 2016; 1000-500-250-250-250 and 500-500)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssgan.config import ModelConfig
+from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
+
+
+class Discriminator(nn.Module):
+    """Dense weight-normalised layers, ReLU, Gaussian noise on the input and after each hidden layer; `widths` are the hidden units."""
+
+    couples_batch = False
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
+        super().__init__()
+        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        sizes = [math.prod(shape), *config.widths]
+        self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
+        self.output = WeightNorm(sizes[-1], classes, config.initial_scale, generator, train_scale=True)
+        self.sizes = sizes
+
+    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
+        """The shapes of the normal draws that one pass over n images takes."""
+        return [(n, size) for size in self.sizes]
+
+    def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f] of the last hidden layer before its noise)."""
+        x = add_noise(x.flatten(1), self.input_noise, context.at(0))
+        for i, layer in enumerate(self.hidden):
+            features = functional.relu(layer(x))
+            x = add_noise(features, self.hidden_noise, context.at(i + 1))
+        return self.output(x), features
+
+    def initialise(self, x: Tensor, context: Context) -> None:
+        """Data-dependent initialisation, layer after layer, noise on."""
+        x = add_noise(x.flatten(1), self.input_noise, context.at(0))
+        for i, layer in enumerate(self.hidden):
+            x = add_noise(functional.relu(layer.initialise(x)), self.hidden_noise, context.at(i + 1))
+        self.output.initialise(x)
+
+
+class Generator(nn.Module):
+    """Dense layers with batch norm without gain and softplus; a weight-normalised output layer and a sigmoid."""
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+        super().__init__()
+        self.shape = shape
+        sizes = [config.latent, *config.generator_widths]
+        self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
+        for layer in self.hidden:
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes[1:])
+        self.output = WeightNorm(sizes[-1], math.prod(shape), 0.1, generator, train_scale=True)
+        nn.init.xavier_uniform_(self.output.direction, generator=generator)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
+        x = latent
+        for layer, norm in zip(self.hidden, self.norms):
+            x = functional.softplus(norm(layer(x)))
+        return torch.sigmoid(self.output(x)).unflatten(1, self.shape)

@@ -1,0 +1,85 @@
+"""What is decided once at a run's start and stored with it: device, precision, threads."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+
+from ssgan.errors import Mistake
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """With the recipe, the data and the seeds these determine a run."""
+
+    device: str
+    precision: str  # fp32, bf16, or fp64 in tests
+    threads: int
+    torch: str
+
+    @property
+    def dtype(self):
+        """The type of the products."""
+        import torch
+
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}[self.precision]
+
+    def table(self) -> dict:
+        """The fields as a plain dict."""
+        return dataclasses.asdict(self)
+
+
+def resolve(device: str, precision: str, parameters: int) -> Resolved:
+    """The settings for this machine. `parameters` is the size of the pair: small ones gain nothing from bf16. Raises Mistake."""
+    import torch
+
+    device = find_device(device)
+    if precision == "auto":
+        precision = "bf16" if parameters >= 500_000 and _bf16_is_fast(device) else "fp32"
+    return Resolved(device, precision, _threads(), torch.__version__)
+
+
+def find_device(name: str) -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:N` as torch's name of a device that is there. Raises Mistake."""
+    import torch
+
+    count = torch.cuda.device_count() if name != "cpu" else 0
+    if name == "auto":
+        return "cuda:0" if count else "cpu"
+    if name == "cpu":
+        return name
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or (":" in name and not number.isdigit()):
+        raise Mistake(f"--device {name}: write auto, cpu, cuda or cuda:N.")
+    if int(number or 0) >= count:
+        raise Mistake(f"--device {name}: torch finds {count or 'no'} CUDA device{'s' * (count != 1)} here; try --device cpu.")
+    return f"cuda:{int(number or 0)}"
+
+
+def _threads() -> int:
+    """The cores that this process may use, or what OMP_NUM_THREADS says."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else len(os.sched_getaffinity(0))
+
+
+def _bf16_is_fast(device: str) -> bool:
+    """Whether a product in bf16 takes less than two thirds of the time of one in fp32 here, measured."""
+    if device != "cpu":
+        return True
+    times = {dtype: min(_product_seconds(dtype) for _ in range(5)) for dtype in _types()}
+    return times["bf16"] < times["fp32"] * 2 / 3
+
+
+def _types() -> tuple[str, str]:
+    return "fp32", "bf16"
+
+
+def _product_seconds(precision: str) -> float:
+    import time
+
+    import torch
+
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    a = torch.ones(512, 512, dtype=dtype)
+    start = time.perf_counter()
+    a @ a
+    return time.perf_counter() - start

@@ -1,0 +1,60 @@
+"""The mathematics of one step: the discriminator's and the generator's loss of one model, and nothing else."""
+
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssgan.layers import Context
+from ssgan.losses import consistency_loss, feature_matching, labelled_loss, unlabelled_loss
+
+Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]
+
+
+class Weights(NamedTuple):
+    """How much each loss counts; a weight of 0 leaves its images out of the pass."""
+
+    unlabelled: float
+    consistency: float
+
+
+class DiscriminatorBatch(NamedTuple):
+    """What one discriminator step sees; images are [n, c, h, w] in [0, 1], and None where no loss needs them."""
+
+    labelled: Tensor
+    labels: Tensor  # [n]
+    unlabelled: Tensor | None
+    generated: Tensor | None
+    targets: Tensor | None  # [n] taught classes of the unlabelled images
+    confident: Tensor | None  # [n] 1 where the taught class counts
+
+
+def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, context: Context, weights: Weights) -> tuple[Tensor, dict[str, Tensor]]:
+    """The K+1 loss and its parts, in one concatenated pass (Salimans et al. 2016, section 5)."""
+    parts = [x for x in (batch.labelled, batch.unlabelled, batch.generated) if x is not None]
+    logits, _ = discriminator(torch.cat(parts), context)
+    labelled, *others = widened(logits).split([len(x) for x in parts])
+    found = {"labelled_loss": labelled_loss(labelled, batch.labels)}
+    loss = found["labelled_loss"]
+    if batch.generated is not None:
+        found["unlabelled_loss"] = unlabelled_loss(others[0], others[1])
+        loss = loss + weights.unlabelled * found["unlabelled_loss"]
+    if batch.targets is not None:
+        found["consistency_loss"] = consistency_loss(others[0], batch.targets, batch.confident)
+        found["confident"] = batch.confident.mean()
+        loss = loss + weights.consistency * found["consistency_loss"]
+    found["labelled_error"] = (labelled.argmax(1) != batch.labels).to(loss.dtype).mean()
+    return loss, {name: value.detach() for name, value in found.items()}
+
+
+def generator_loss(discriminator: Discriminator, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:
+    """Feature matching between unlabelled and generated images [n, c, h, w] (Salimans et al. 2016, section 3.1)."""
+    with torch.no_grad():
+        _, real = discriminator(unlabelled, real_context)
+    _, fake = discriminator(generated, generated_context)
+    return feature_matching(widened(real), widened(fake))
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in at least float32: losses are never taken in the type of the products."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,30 @@
+"""The telling to MLflow: the work folder is the journal, a delivery is its replay.
+
+No module here imports MLflow before a store is opened, so importing this package is cheap.
+"""
+
+from ssgan.tracking.background import Delivery
+from ssgan.tracking.delivery import deliver
+from ssgan.tracking.environment import environment_tags
+from ssgan.tracking.record import delivered, run_id
+from ssgan.tracking.runs import find_run
+from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
+from ssgan.tracking.ui import ui_command
+from ssgan.tracking.waiting import deliver_waiting, mark_dead
+
+__all__ = [
+    "EXPERIMENT",
+    "Delivery",
+    "Store",
+    "Undelivered",
+    "deliver",
+    "deliver_waiting",
+    "delivered",
+    "environment_tags",
+    "find_run",
+    "mark_dead",
+    "public",
+    "resolve_uri",
+    "run_id",
+    "ui_command",
+]

@@ -1,0 +1,15 @@
+"""Fixtures that tests of several modules use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data, which holds MNIST/raw; a test that asks for it is marked `mnist`."""
+    folder = os.environ.get("SSGAN_DATA_DIR")
+    if not folder:
+        pytest.skip("SSGAN_DATA_DIR is not set: name the folder that holds MNIST/raw to run the tests on real MNIST")
+    return Path(folder)

@@ -1,0 +1,274 @@
+"""Splits: properties over random data sets and budgets, files, and requests that cannot be met."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssgan.data import sources, splits
+from ssgan.data.images import Images
+from ssgan.data.sources import Dataset
+from ssgan.data.splits import make_split
+from ssgan.errors import Mistake
+
+
+def images_of(labels: list[int], k: int, salt: int = 0) -> Images:
+    pixels = (torch.arange(len(labels)) + salt).to(torch.uint8).view(-1, 1, 1, 1)
+    return Images.of(pixels, torch.tensor(labels, dtype=torch.int64), tuple("abcdefgh"[:k]))
+
+
+def dataset_of(labels: list[int], k: int, test: tuple[int, ...] = (0, 1, -1, 0), salt: int = 0) -> Dataset:
+    return Dataset("letters", images_of(labels, k, salt), images_of(list(test), k))
+
+
+def counts(dataset: Dataset, index: np.ndarray) -> list[int]:
+    return np.bincount(dataset.train.labels.numpy()[index], minlength=len(dataset.classes)).tolist()
+
+
+@st.composite
+def requests(draw):
+    """A data set with uneven classes and unknown images, and a request that it can meet."""
+    k = draw(st.integers(2, 5))
+    sizes = draw(st.lists(st.integers(3, 25), min_size=k, max_size=k))
+    unknown = draw(st.integers(1, 10))
+    labels = [label for label, size in enumerate(sizes) for _ in range(size)] + [-1] * unknown
+    labels = draw(st.permutations(labels))
+    each = draw(st.integers(1, min(sizes)))
+    # proportional shares, rounded up, leave room for the budget
+    room = min((size - each) * sum(sizes) // size for size in sizes)
+    return dataset_of(labels, k), each * k, draw(st.integers(0, 2**40)), draw(st.integers(0, room))
+
+
+small = settings(max_examples=40, deadline=None)
+
+
+@small
+@given(requests(), st.sampled_from(splits.POOLS))
+def test_every_training_image_has_its_one_place(request_, pool):
+    dataset, labels, seed, validation = request_
+    split = make_split(dataset, labels, seed, pool, validation)
+    parts = {name: set(getattr(split, name).tolist()) for name in ("labelled", "unlabelled", "validation")}
+    assert parts["labelled"] | parts["unlabelled"] | parts["validation"] == set(range(len(dataset.train)))
+    assert not parts["validation"] & (parts["labelled"] | parts["unlabelled"])
+    assert parts["labelled"] & parts["unlabelled"] == (parts["labelled"] if pool == "inclusive" else set())
+    unknown = set(np.flatnonzero(dataset.train.labels.numpy() == -1).tolist())
+    assert unknown <= parts["unlabelled"] and not unknown & (parts["labelled"] | parts["validation"])
+    assert split.test.tolist() == [0, 1, 3]  # the third test image has no known class
+    for name in splits.PARTS:
+        table = getattr(split, name)
+        assert table.dtype == np.int64 and np.all(np.diff(table) > 0)
+    assert split.summary() == {"test": 3, **{name: len(images) for name, images in parts.items()}}
+    split.verify(dataset)
+
+
+@small
+@given(requests())
+def test_labelled_images_are_balanced_and_validation_is_proportional(request_):
+    dataset, labels, seed, validation = request_
+    split = make_split(dataset, labels, seed, "inclusive", validation)
+    k = len(dataset.classes)
+    assert counts(dataset, split.labelled) == [labels // k] * k
+    assert len(split.validation) == validation
+    known = np.flatnonzero(dataset.train.labels.numpy() >= 0)
+    sizes = np.array(counts(dataset, known))
+    assert np.all(np.abs(np.array(counts(dataset, split.validation)) - validation * sizes / sizes.sum()) < 1)
+
+
+@small
+@given(requests(), st.data())
+def test_a_smaller_budget_lies_inside_a_larger_one_and_validation_stays(request_, data):
+    dataset, labels, seed, validation = request_
+    k = len(dataset.classes)
+    fewer = k * data.draw(st.integers(1, labels // k))
+    large, small_ = (make_split(dataset, budget, seed, "inclusive", validation) for budget in (labels, fewer))
+    assert set(small_.labelled) <= set(large.labelled)
+    assert np.array_equal(small_.validation, large.validation)
+
+
+@small
+@given(requests(), st.sampled_from(splits.POOLS))
+def test_a_split_is_a_function_of_training_labels_and_request_alone(request_, pool):
+    dataset, labels, seed, validation = request_
+    split = make_split(dataset, labels, seed, pool, validation)
+    np.random.seed(seed % 1000)  # no global generator has a say
+    torch.manual_seed(seed)
+    other = dataset_of(dataset.train.labels.tolist(), len(dataset.classes), test=(1, 1), salt=9)
+    again = make_split(other, labels, seed, pool, validation)
+    for name in ("labelled", "unlabelled", "validation"):
+        assert np.array_equal(getattr(split, name), getattr(again, name))
+
+
+@small
+@given(requests(), st.sampled_from(splits.POOLS))
+def test_a_saved_split_comes_back(tmp_path_factory, request_, pool):
+    dataset, labels, seed, validation = request_
+    folder = tmp_path_factory.mktemp("split")
+    split = make_split(dataset, labels, seed, pool, validation)
+    split.save(folder / "one.npz")
+    split.save(folder / "two.npz")
+    assert (folder / "one.npz").read_bytes() == (folder / "two.npz").read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["one.npz", "two.npz"]
+    loaded = splits.load(folder / "one.npz")
+    for name, value in vars(split).items():
+        assert np.array_equal(getattr(loaded, name), value) and type(getattr(loaded, name)) is type(value)
+    loaded.verify(dataset)
+
+
+def test_validation_shares_by_largest_remainder():
+    dataset = dataset_of([0] * 10 + [1] * 7 + [2] * 3, 3)
+    # shares of 6 by 10:7:3 are 3.0, 2.1 and 0.9
+    assert counts(dataset, make_split(dataset, 3, 0, "inclusive", 6).validation) == [3, 2, 1]
+
+
+def test_seeds_choose_different_images_and_every_image_in_the_end():
+    dataset = dataset_of([0] * 6 + [1] * 6, 2)
+    chosen = [make_split(dataset, 4, seed, "inclusive", 0).labelled for seed in range(60)]
+    assert len({tuple(index) for index in chosen}) > 30
+    assert set(np.concatenate(chosen)) == set(range(12))
+
+
+def test_the_digits_split_of_a_seed_is_the_one_it_was():
+    """Published results name their split by its seed: a library that draws otherwise must not go unnoticed."""
+    dataset = sources.load("digits", Path("unused"))
+    split = make_split(dataset, 100, 0, "inclusive", 137)
+    digest = hashlib.sha256(split.labelled.astype("<i8").tobytes() + split.validation.astype("<i8").tobytes()).hexdigest()
+    assert split.labelled[:5].tolist() == [22, 27, 44, 65, 104] and digest.startswith("f715e4b8ffeff223")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (5, "--labels 5: letters has 2 classes, a balanced budget is a multiple of 2; try --labels 4 or --labels 6."),
+        (1, "try --labels 2."),
+        (7, "try --labels 6."),
+        (0, "try --labels 20."),
+        (-2, "at least one label of each"),
+        (8, "3 training images of class 'b': the largest budget is --labels 6."),
+        (10**9, "the largest budget is --labels 6."),
+    ],
+)
+def test_budgets_that_cannot_be_given(labels, said):
+    with pytest.raises(Mistake) as mistake:
+        make_split(dataset_of([0] * 9 + [1] * 3 + [-1] * 9, 2), labels, 0, "inclusive", 0)
+    assert f"--labels {labels}" in str(mistake.value) and said in str(mistake.value)
+
+
+@small
+@given(requests())
+def test_too_much_validation_is_refused_with_amounts_that_can_be_given(request_):
+    dataset, labels, seed, _ = request_
+    known = int((dataset.train.labels >= 0).sum())
+    with pytest.raises(Mistake, match="too many together") as mistake:
+        make_split(dataset, labels, seed, "inclusive", known - labels + 1)
+    room = int(str(mistake.value).partition("split.validation=")[2].partition(",")[0].rstrip("."))
+    assert len(make_split(dataset, labels, seed, "inclusive", room).validation) == room
+    fewer = str(mistake.value).partition(", or --labels ")[2].rstrip(".")
+    if fewer:
+        assert make_split(dataset, int(fewer), seed, "inclusive", known - labels + 1).labels == int(fewer)
+
+
+def test_other_requests_that_cannot_be_met():
+    dataset = dataset_of([0] * 3 + [1] * 3, 2)
+    with pytest.raises(Mistake, match="split.validation -1"):
+        make_split(dataset, 2, 0, "inclusive", -1)
+    with pytest.raises(Mistake, match="did you mean exclusive"):
+        make_split(dataset, 2, 0, "exclusiv", 0)
+    with pytest.raises(Mistake, match="no training image of class 'b'"):
+        make_split(dataset_of([0, 0], 2), 2, 0, "inclusive", 0)
+    with pytest.raises(Mistake, match="none is left unlabelled"):
+        make_split(dataset, 6, 0, "exclusive", 0)
+    with pytest.raises(Mistake, match="none is left unlabelled"):
+        make_split(dataset, 4, 0, "exclusive", 2)
+    assert make_split(dataset, 6, 0, "inclusive", 0).summary()["unlabelled"] == 6
+
+
+def test_verify_refuses_other_data_and_damaged_tables():
+    dataset = dataset_of([0] * 5 + [1] * 5, 2)
+    split = make_split(dataset, 4, 0, "inclusive", 2)
+    with pytest.raises(Mistake, match="SHA-256"):
+        split.verify(dataset_of([0] * 5 + [1] * 5, 2, salt=1))
+    outside, negative, repeated = np.array([3, 10]), np.array([-1, 3]), np.array([3, 3])
+    for table in (outside, negative, repeated):
+        with pytest.raises(Mistake, match="labelled table is damaged"):
+            replace(split, labelled=table).verify(dataset)
+    with pytest.raises(Mistake, match="test table is damaged"):
+        replace(split, test=np.array([4])).verify(dataset)
+    with pytest.raises(Mistake, match="validation images are among"):
+        replace(split, validation=split.labelled).verify(dataset)
+
+
+def test_a_missing_split_says_what_to_type(tmp_path):
+    with pytest.raises(Mistake, match="ssgan split"):
+        splits.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.98])
+def test_a_truncated_split_is_named(tmp_path, share):
+    path = tmp_path / "split.npz"
+    make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(Mistake, match="split.npz is not a whole split"):
+        splits.load(path)
+
+
+def test_a_changed_byte_is_found_or_changes_nothing(tmp_path):
+    path = tmp_path / "split.npz"
+    split = make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2)
+    split.save(path)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            loaded = splits.load(path)
+        except Mistake:
+            refused += 1
+        else:
+            assert all(np.array_equal(getattr(loaded, name), value) for name, value in vars(split).items())
+    assert refused > len(whole) / 5 / 2
+
+
+def test_other_files_are_no_split(tmp_path):
+    good = vars(make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2))
+    path = tmp_path / "split.npz"
+    changes = [
+        {"labelled": good["labelled"].astype(float)},
+        {"labelled": good["labelled"][None]},
+        {"labelled": np.array([{"an": "object"}], dtype=object)},
+        {"labels": "four"},
+        {"pool": [1, 2]},
+    ]
+    for change in changes:
+        np.savez(path, **{**good, **change})
+        with pytest.raises(Mistake, match="is not a whole split"):
+            splits.load(path)
+    np.savez(path, labelled=good["labelled"])
+    with pytest.raises(Mistake, match="is not a whole split"):
+        splits.load(path)
+    with open(path, "wb") as file:
+        np.save(file, good["labelled"])
+    with pytest.raises(Mistake, match="is not a whole split"):
+        splits.load(path)
+
+
+def test_a_failed_save_leaves_the_old_split(tmp_path, monkeypatch):
+    dataset = dataset_of([0] * 5 + [1] * 5, 2)
+    path = tmp_path / "split.npz"
+    old = make_split(dataset, 4, 0, "inclusive", 2)
+    old.save(path)
+
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(splits.np, "savez", full)
+    with pytest.raises(OSError, match="no space"):
+        make_split(dataset, 2, 1, "inclusive", 2).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["split.npz"]
+    assert np.array_equal(splits.load(path).labelled, old.labelled)
