@@ -1,5 +1,6 @@
 """What is decided once at a run's start and stored with it: device, precision, threads."""
 
+import contextlib
 import dataclasses
 import os
 from dataclasses import dataclass
@@ -36,6 +37,22 @@ def resolve(device: str, precision: str, parameters: int) -> Resolved:
     if precision == "auto":
         precision = "bf16" if parameters >= 500_000 and _bf16_is_fast(device) else "fp32"
     return Resolved(device, precision, _threads(), torch.__version__)
+
+
+@contextlib.contextmanager
+def pinned(resolved: Resolved):
+    """Fixes what changes a CPU's last bits or its speed: the number of threads, and denormal numbers, which are flushed to zero."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(resolved.threads)
+    flushed = torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        if flushed:
+            torch.set_flush_denormal(False)
 
 
 def find_device(name: str) -> str:

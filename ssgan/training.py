@@ -73,7 +73,8 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
         self.steps = max(1, math.ceil(self.config.epochs * self.steps_per_epoch))
         self.weights = Weights(recipe.gan.weight, recipe.consistency.weight)
-        self.done = 0
+        self.done = self.first = 0  # steps made, in all and before this process
+        self.seconds = 0.0  # spent in steps, over all processes
         self._table_epoch, self._tables = -1, torch.empty(0)
 
         shape, classes = tuple(images.pixels.shape[1:]), len(images.classes)
@@ -166,13 +167,14 @@ class Trainer:
     def state(self) -> dict:
         """Everything that a resumed run needs: tensors and plain values."""
         return {
-            "done": self.done, "sums": self.sums, "first_bad": self.first_bad, "averages": self.averages,
+            "done": self.done, "seconds": self.seconds, "sums": self.sums, "first_bad": self.first_bad, "averages": self.averages,
             "flat": [self.discriminator.flat, self.generator.flat], "fixed": self.discriminator.fixed,
             "adam": [dict(adam.state) for adam in self.adams]}
 
     def restore(self, state: dict) -> None:
         """Puts a saved state back, in place."""
-        self.done = state["done"]
+        self.done = self.first = state["done"]
+        self.seconds = state["seconds"]
         mine = self.state()
         for key in ("sums", "first_bad"):
             mine[key].copy_(state[key])
@@ -276,19 +278,21 @@ def sample_images(generator: torch.nn.Module, recipe: Recipe, seed: int, start: 
 
 
 def train(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.0,
-          should_stop: Callable[[], bool] = lambda: False) -> Iterator[Record | Sheet | Failure]:
+          should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None) -> Iterator[Record | Sheet | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
-    Raises Interrupted after saving when `should_stop` says so.
+    `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
     """
     if checkpoint.exists():
         trainer.restore(checkpoints.load(checkpoint))
     known: set[int] = set()
     saved = time.monotonic()
     monitor_steps, sheet_steps = (_multiple(trainer.steps / parts) for parts in (MONITORS, SHEETS))
+    clock = time.monotonic()
     while trainer.done < trainer.steps:
         trainer.step()
+        trainer.seconds, clock = trainer.seconds + time.monotonic() - clock, time.monotonic()
         last = trainer.done == trainer.steps
         if trainer.done % RECORD_STEPS == 0 or last:
             failures = [failure for failure in trainer.failures() if failure.lane not in known]
@@ -303,10 +307,18 @@ def train(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.
             yield Sheet(trainer.done, _sheet(trainer))
         stop = should_stop()
         if stop or time.monotonic() - saved > checkpoint_seconds:
+            before_save()
             save(trainer, checkpoint)
             saved = time.monotonic()
         if stop:
             raise Interrupted(trainer.done)
+
+
+def pair_size(recipe: Recipe, images: Images) -> int:
+    """The number of trained parameters of the pair, found without allocating them."""
+    with torch.device("meta"):
+        pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
+    return sum(value.numel() for module in pair for value in module.parameters())
 
 
 def save(trainer: Trainer, path: Path) -> None:

@@ -6,7 +6,7 @@ No module here imports MLflow before a store is opened, so importing this packag
 from ssgan.tracking.background import Delivery
 from ssgan.tracking.delivery import deliver
 from ssgan.tracking.environment import environment_tags
-from ssgan.tracking.record import delivered, run_id
+from ssgan.tracking.record import delivered, run_id, run_ids
 from ssgan.tracking.runs import find_run
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.ui import ui_command
@@ -26,5 +26,6 @@ __all__ = [
     "public",
     "resolve_uri",
     "run_id",
+    "run_ids",
     "ui_command",
 ]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ssgan.tracking.record import Record, wanted
+from ssgan.tracking.record import Record, mlflow_name, wanted
 from ssgan.tracking.store import Store, Undelivered, faults
 from ssgan.workfolder import ENDED, WorkFolder, locked_file
 
@@ -134,7 +134,7 @@ class _Replay:
                 yield first, last, rows
                 first, rows = number, []
             last = number
-            rows += [(name, value, int(seconds * 1000), step) for name, value in values.items()]
+            rows += [(mlflow_name(name), value, int(seconds * 1000), step) for name, value in values.items()]
         if rows:
             yield first, last, rows
 

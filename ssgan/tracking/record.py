@@ -46,7 +46,7 @@ def wanted(folder: WorkFolder) -> Sent:
     stages = {name: stage for name, stage in facts.get("stages", {}).items() if stage.get("finished")}
     return {
         "name": facts.get("name", folder.fingerprint),
-        "params": {_key(name): _text(value, 6000) for name, value in facts.get("params", {}).items()},
+        "params": {mlflow_name(name): _text(value, 6000) for name, value in facts.get("params", {}).items()},
         "tags": _tags(folder, facts),
         "inputs": facts.get("inputs"),
         "stages": {name: [stage["seconds"], stage.get("at", facts.get("created"))] for name, stage in stages.items()},
@@ -75,6 +75,12 @@ def run_ids(folder: WorkFolder) -> list[str]:
     return [entry["run_id"] for entry in _read(folder.path / "delivery.json").values() if entry.get("run_id")]
 
 
+def mlflow_name(name: str) -> str:
+    """A name as MLflow allows it, other signs replaced by _."""
+    parts = "".join(sign if sign.isalnum() or sign in "_-. :/" else "_" for sign in name).split("/")
+    return "/".join(part for part in parts if part.strip("."))[:250] or "_"
+
+
 def _read(path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
@@ -96,7 +102,7 @@ def _tags(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, str]:
         "ssgan.error": facts.get("error"),
     }
     tags = facts.get("tags", {}) | own
-    return {_key(name): _text(value, 5000) for name, value in tags.items() if value is not None}
+    return {mlflow_name(name): _text(value, 5000) for name, value in tags.items() if value is not None}
 
 
 def _files(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, list[int]]:
@@ -110,12 +116,6 @@ def _files(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, list[int]]:
             stat = path.stat()
             found[path.relative_to(folder.path).as_posix()] = [stat.st_size, stat.st_mtime_ns]
     return found
-
-
-def _key(name: str) -> str:
-    """A name as MLflow allows it."""
-    parts = "".join(sign if sign.isalnum() or sign in "_-. :/" else "_" for sign in name).split("/")
-    return "/".join(part for part in parts if part.strip("."))[:250] or "_"
 
 
 def _text(value: Any, limit: int) -> str:

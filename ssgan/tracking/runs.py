@@ -24,7 +24,7 @@ def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
     if reference != "latest" and len(reference) < LEAST_PREFIX:
         raise Mistake(f"RUN {reference!r} is too short: type `latest`, or at least {LEAST_PREFIX} characters of a run id.")
     folders = WorkFolder.all(root)
-    found = _latest(folders) if reference == "latest" else [folder for folder in folders if _answers(folder, reference)]
+    found = _latest(folders) if reference == "latest" else _named(folders, reference)
     if len(found) > 1:
         raise _ambiguous(reference, [_describe(folder) for folder in found])
     if found:
@@ -41,8 +41,10 @@ def _latest(folders: list[WorkFolder]) -> list[WorkFolder]:
     return sorted(folders, key=lambda folder: folder.facts.get("created", 0))[-1:]
 
 
-def _answers(folder: WorkFolder, reference: str) -> bool:
-    return any(name.startswith(reference) for name in (folder.fingerprint, *run_ids(folder)))
+def _named(folders: list[WorkFolder], reference: str) -> list[WorkFolder]:
+    names = [(folder, (folder.fingerprint, *run_ids(folder))) for folder in folders]
+    exact = [folder for folder, own in names if reference in own]
+    return exact or [folder for folder, own in names if any(name.startswith(reference) for name in own)]
 
 
 def _describe(folder: WorkFolder) -> str:

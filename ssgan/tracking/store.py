@@ -1,6 +1,5 @@
 """The MLflow store: where it is, whether it can be used, and how it is opened and first made, under a lock."""
 
-import importlib.util
 import logging
 import os
 import re
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ssgan.errors import Mistake
+from ssgan.tracking.database import ALLOWED, SQLITE, check_schema, check_writable, holds_run
 from ssgan.workfolder import locked_file, writing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "ssgan"
-_SQLITE = "sqlite:///"
-_ALLOWED = "Type --tracking-uri sqlite:////folder/mlflow.db, http://host:port of an MLflow server, or none."
 
 # Defaults: a value of the user's own goes before. Without the first three a dead server blocks every call for four minutes.
 _ENVIRONMENT = {
@@ -48,17 +46,17 @@ def resolve_uri(option: str | None, cwd: Path) -> str | None:
 
     SQLite paths become absolute. Raises Mistake for what is no address of an SQLite file or an MLflow server.
     """
-    uri = (option or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlruns/mlflow.db").strip()
+    uri = (option or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlruns/mlflow.db").strip()
     if uri.lower() == "none":
         return None
-    if uri.startswith(_SQLITE):
-        return _SQLITE + str(_sqlite_path(uri, Path(cwd).absolute()))
+    if uri.startswith(SQLITE):
+        return SQLITE + str(_sqlite_path(uri, Path(cwd).absolute()))
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https") and parts.hostname:
         return uri.rstrip("/")
     if parts.scheme in ("", "file"):
-        raise Mistake(f"--tracking-uri {uri}: MLflow no longer keeps runs in plain files, it needs a database.\n{_ALLOWED}")
-    raise Mistake(f"--tracking-uri {public(uri)}: no store that ssgan can use.\n{_ALLOWED}")
+        raise Mistake(f"--tracking-uri {uri}: MLflow no longer keeps runs in plain files, it needs a database.\n{ALLOWED}")
+    raise Mistake(f"--tracking-uri {public(uri)}: no store that ssgan can use.\n{ALLOWED}")
 
 
 def public(uri: str) -> str:
@@ -76,7 +74,7 @@ class Store:
         self.uri = uri
         self.name = public(uri)
         self.experiment = experiment
-        self.database = Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+        self.database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
         self.artifact_root = artifact_root or (self.database.parent / "artifacts" if self.database else None)
         self.experiment_id: str | None = None
         self._client: MlflowClient | None = None
@@ -86,11 +84,9 @@ class Store:
         """Raises Mistake for a store that cannot work; cheap, without MLflow, and without calling a server."""
         if self.database is None:
             return
-        check_writable(self.database.parent)
-        check_writable(self.artifact_root)
+        check_writable(self.database, self.artifact_root)
         if self.database.exists():
-            check_writable(self.database)
-            _check_schema(self.database, self.uri)
+            check_schema(self.database)
 
     def exists(self) -> bool:
         """Whether there is anything to look into (a server may be down, though)."""
@@ -98,15 +94,7 @@ class Store:
 
     def has_run(self, run_id: str) -> bool:
         """Whether an SQLite store still holds that run, deleted ones too; a server is believed to."""
-        if self.database is None:
-            return True
-        if not self.database.exists():
-            return False
-        try:
-            with _look(self.database) as connection:
-                return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
-        except sqlite3.Error as error:
-            return "no such table" not in str(error)  # locked, say: then nobody knows better
+        return self.database is None or holds_run(self.database, run_id)
 
     def client(self) -> "MlflowClient":
         """MLflow's client on the opened store, the experiment made. Raises Mistake and what `faults` knows."""
@@ -147,14 +135,21 @@ class Store:
             return client
 
     def _make_database(self) -> None:
-        # Made under another name and then put in place, so that a kill in these seconds leaves no half-made store.
+        # Made under another name and then put in place, so that a kill in these seconds leaves no half-made store. Nothing
+        # need be safe on the disk before that, which saves MLflow's 69 migrations their 2 seconds of waiting for it.
         _quiet()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+        from sqlalchemy import Engine, event
 
         new = self.database.with_name(f".{self.database.name}.new")
-        for path in (new, new.with_name(new.name + "-journal")):
-            path.unlink(missing_ok=True)
-        SqlAlchemyStore(f"{_SQLITE}{new}", str(self.artifact_root)).engine.dispose()
+        new.unlink(missing_ok=True)
+        event.listen(Engine, "connect", _unsafe)
+        try:
+            SqlAlchemyStore(f"{SQLITE}{new}", str(self.artifact_root)).engine.dispose()
+        finally:
+            event.remove(Engine, "connect", _unsafe)
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
         if self.database.exists() and self.database.stat().st_size:
             new.unlink()  # somebody who knows nothing of our lock, MLflow's server say, was faster
         else:
@@ -191,60 +186,14 @@ def faults(store: Store) -> Iterator[None]:
         raise Undelivered(_one_line(error, store), everywhere=not alone) from error
 
 
-def check_writable(path: Path) -> None:
-    """Raises Mistake unless the file or folder can be written, or made."""
-    there = next(parent for parent in (path, *path.parents) if parent.exists())
-    if there != path and not there.is_dir():
-        raise Mistake(f"the MLflow store cannot be made: {there} is a file, not a folder.\n{_ALLOWED}")
-    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
-        raise Mistake(f"the MLflow store cannot be written: no write permission for {there}.\n{_ALLOWED}")
-
-
 def _sqlite_path(uri: str, cwd: Path) -> Path:
-    text = uri.removeprefix(_SQLITE)
+    text = uri.removeprefix(SQLITE)
     path = cwd / text
     if text in ("", ":memory:") or path.is_dir():
-        raise Mistake(f"--tracking-uri {uri}: names no file.\n{_ALLOWED}")
+        raise Mistake(f"--tracking-uri {uri}: names no file.\n{ALLOWED}")
     if re.search(r"[%?]", str(path)):
-        raise Mistake(f"--tracking-uri {_SQLITE}{path}: MLflow cannot open a file with % or ? in its path.\n{_ALLOWED}")
+        raise Mistake(f"--tracking-uri {SQLITE}{path}: MLflow cannot open a file with % or ? in its path.\n{ALLOWED}")
     return Path(os.path.normpath(path))
-
-
-def _check_schema(path: Path, uri: str) -> None:
-    try:
-        with _look(path) as connection:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not tables:
-                return
-            if not {"alembic_version", "experiments", "runs"} <= tables:
-                raise Mistake(f"{path} is an SQLite database, but no MLflow store: it holds {', '.join(sorted(tables)[:5])}.\n{_ALLOWED}")
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError:
-        return  # locked just now: the delivery will wait, or say so
-    except sqlite3.DatabaseError as error:
-        raise Mistake(f"{path} is no MLflow store: {error}.\nMove it away, or choose another. {_ALLOWED}") from None
-    known, newest = _revisions()
-    if newest and found and found[0] not in known:
-        raise Mistake(f"{path} was made by a newer MLflow than the one installed here.\nType: pip install -U mlflow")
-    if newest and found and found[0] != newest:
-        raise Mistake(f"{path} was made by an older MLflow than the one installed here.\nCopy it, then type: mlflow db upgrade {uri}")
-
-
-def _look(path: Path):
-    """A context in which an SQLite file is read, without waiting long for a lock and without changing it."""
-    from contextlib import closing
-
-    return closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2))
-
-
-def _revisions() -> tuple[set[str], str | None]:
-    """The schema revisions that the installed MLflow knows, and its own; (empty, None) where that cannot be told."""
-    spec = importlib.util.find_spec("mlflow")
-    folder = Path(spec.submodule_search_locations[0]) / "store/db_migrations/versions" if spec else Path("-")
-    texts = [path.read_text() for path in folder.glob("*.py")] if folder.is_dir() else []
-    known = {name for text in texts for name in re.findall(r"^revision = [\"'](\w+)", text, re.M)}
-    heads = known - {name for text in texts for name in re.findall(r"^down_revision = [\"'](\w+)", text, re.M)}
-    return known, heads.pop() if len(heads) == 1 else None
 
 
 def _connect(uri: str) -> "MlflowClient":
@@ -252,6 +201,11 @@ def _connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def _unsafe(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 def _set_environment() -> None:

@@ -1,5 +1,7 @@
 """A real store, shared because making one takes seconds, and work folders as a run leaves them."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +12,33 @@ from ssgan.tracking import Store
 from ssgan.workfolder import WorkFolder
 
 
+OPEN = """
+import sys
+from ssgan.tracking import Store
+store = Store(sys.argv[1])
+store.client()
+print(store.experiment_id, store.client().get_experiment(store.experiment_id).artifact_location)
+"""
+
+
 @pytest.fixture(scope="session")
-def template(tmp_path_factory) -> Path:
+def making(tmp_path_factory) -> SimpleNamespace:
+    """An SQLite store made by two processes at once, and what they said."""
+    path = tmp_path_factory.mktemp("store") / "runs and #1" / "mlflow.db"
+    outputs = [process.communicate() for process in [start_opening(path), start_opening(path)]]
+    return SimpleNamespace(path=path, outputs=outputs, files=sorted(found.name for found in path.parent.iterdir()))
+
+
+@pytest.fixture(scope="session")
+def template(making) -> Path:
     """An SQLite store with nothing in it."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    Store(f"sqlite:///{path}").client()
-    return path
+    return making.path
+
+
+@pytest.fixture(scope="session")
+def opening() -> Callable[[Path], subprocess.Popen]:
+    """Starts a process that opens a store, and makes it if need be."""
+    return start_opening
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +81,11 @@ def make(tmp_path) -> Callable[..., WorkFolder]:
 def content() -> Callable[[Store, str], SimpleNamespace]:
     """Reads a run back with a client of its own."""
     return _content
+
+
+def start_opening(path: Path) -> subprocess.Popen:
+    arguments = [sys.executable, "-c", OPEN, f"sqlite:///{path}"]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _content(store: Store, run_id: str) -> SimpleNamespace:

@@ -1,5 +1,6 @@
 """A delivery: what MLflow's client reads back, and that cuts anywhere lose and double nothing."""
 
+import itertools
 import math
 import shutil
 
@@ -28,7 +29,8 @@ def expected_metrics(lines: int) -> dict:
 
 def check_whole(folder: WorkFolder, run, lines: int) -> None:
     """The run holds exactly what `make` and `finish` put into the folder."""
-    assert run.params == {"dataset": "digits", "labels": "100", "train.learning_rate": "0.003", "model.widths": "[1000, 500]", "gan": "true"}
+    params = {"dataset": "digits", "labels": "100", "train.learning_rate": "0.003", "model.widths": "[1000, 500]", "gan": "true"}
+    assert run.params == params
     stage = run.metrics.pop("stage/train/seconds")
     assert [(step, value) for step, _, value in stage] == [(0, 12.5)]
     assert run.metrics == expected_metrics(lines)
@@ -103,7 +105,7 @@ def test_numbers_without_bounds(store, make, content):
     assert values["a"] > 1.7e308 and values["b"] < -1.7e308 and math.isnan(values["c"])
 
 
-def test_more_than_one_call_may_hold(store, make, content, monkeypatch):
+def test_more_than_one_call_may_hold(store, make, monkeypatch):
     params = {f"p{i}": "x" * 7000 for i in range(150)}
     folder = make("large", lines=0, params=params, tags={f"t{i}": "y" * 9000 for i in range(120)})
     for step in range(700):
@@ -111,12 +113,13 @@ def test_more_than_one_call_may_hold(store, make, content, monkeypatch):
     folder.measure(700, {f"wide/{i}": i for i in range(1500)})
     folder.flush()
     calls = _count(monkeypatch, store)
-    run = content(store, deliver(folder, store))
+    run = store.client().get_run(deliver(folder, store)).data
     assert set(run.params) == set(params) and run.params["p7"] == "x" * 5999 + "…"
     assert run.tags["t119"] == "y" * 4999 + "…"
-    assert run.metrics["a/T-shirt _top_"] == [(step, 1_700_000_000_000 + 1000 * step, step) for step in range(700)]
-    assert [value for _, _, value in run.metrics["b/c"]] == [-step for step in range(700)]
-    assert {name: history[0][2] for name, history in run.metrics.items() if name.startswith("wide")} == {f"wide/{i}": i for i in range(1500)}
+    assert {name: value for name, value in run.metrics.items() if name.startswith("wide")} == {f"wide/{i}": i for i in range(1500)}
+    for name, sign in (("a/T-shirt _top_", 1), ("b/c", -1)):
+        history = store.client().get_metric_history(run_id(folder, store), name)
+        assert [(row.step, row.value, row.timestamp) for row in history] == [(i, sign * i, (1_700_000_000 + i) * 1000) for i in range(700)]
     assert calls["metrics"] == [1000, 400, 1000, 500]
 
 
@@ -127,21 +130,22 @@ class Cut(BaseException):
 def test_cut_off_anywhere_the_next_delivery_completes_it(store, make, content, monkeypatch):
     monkeypatch.setattr(module, "MOST_VALUES", 4)  # two lines of the journal a call
     wire = Wire(monkeypatch, store)
-    whole = make("uncut", lines=5)
+    whole = make("uncut", lines=3)
     finish(whole)
     deliver(whole, store)
     assert set(wire.names) == set(CALLS) - {"update_run"}
-    for number in range(len(wire.names)):
-        for acted in (False, True):
-            folder = make(f"cut-{number}-{acted}", lines=5)
+    names = list(wire.names)
+    for number, acted in itertools.product(range(len(names)), (False, True)):
+        if names[number] != "log_artifact" or names[number - 1] != "log_artifact":  # one file stands for all
+            folder = make(f"cut-{number}-{acted}", lines=3)
             finish(folder)
             wire.cut_at(number, acted)
             with pytest.raises(Cut):
                 deliver(folder, store)
             run = deliver(folder, store)
             assert wire.names.count("create_run") + wire.failed.count("create_run") == 1 + (wire.failed == ["create_run"])
-            assert len(wire.rows) == len(set(wire.rows)) == 11, "a row was sent twice"
-            check_whole(folder, content(store, run), 5)
+            assert len(wire.rows) == len(set(wire.rows)) == 7, "a row was sent twice"
+            check_whole(folder, content(store, run), 3)
 
 
 class Wire:

@@ -1,0 +1,55 @@
+"""The command `ssgan`. Nothing heavy is imported before a command needs it."""
+
+import os
+import sys
+
+import click
+
+from ssgan.cli.deliver import deliver_command
+from ssgan.cli.recipes import recipes_command
+from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
+from ssgan.cli.sample import sample_command
+from ssgan.cli.ui import ui_command
+from ssgan.errors import Failed, Mistake
+
+
+class _Doors(click.Group):
+    """Turns what a person can cause into one to three lines and an exit code."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except Mistake as mistake:
+            _end(str(mistake), 2)
+        except Failed as failed:
+            _end(str(failed), 1)
+        except KeyboardInterrupt:
+            _end("stopped.", 130)
+        except BrokenPipeError:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+
+
+def _end(text: str, code: int) -> None:
+    print(f"ssgan: {text}", file=sys.stderr)
+    sys.exit(code)
+
+
+@click.group(cls=_Doors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="ssgan")
+def main() -> None:
+    """A classifier from very few labels.
+
+    \b
+    ssgan run --dataset digits --labels 100       needs no network
+    ssgan run --dataset mnist --labels 100        from labels to a scored classifier, tracked in MLflow
+    """
+    # Threads that wait sleep instead of spinning: on a machine with other work, spinning costs up to ten times the time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command,
+                recipes_command, ui_command, deliver_command):
+    main.add_command(command)
+
+

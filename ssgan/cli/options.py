@@ -1,0 +1,118 @@
+"""Options that several commands share, and what they mean together."""
+
+import functools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ssgan.config import Recipe, override
+from ssgan.errors import Mistake
+from ssgan.recipes import names, read
+
+if TYPE_CHECKING:
+    from ssgan.runs import Setting
+    from ssgan.tracking import Store
+
+SEED = click.IntRange(0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A recipe with the command line's changes, and the seeds."""
+
+    recipe: Recipe
+    recipe_name: str
+    seed: int
+    split_seed: int
+
+
+def recipe_options(command):
+    """--dataset, --labels, --recipe, --set, --seed, --split-seed."""
+    options = (
+        click.option("--dataset", help="Name of the data set: digits, mnist, fashion-mnist."),
+        click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the recipe's."),
+        click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20."),
+        click.option("--seed", type=SEED, help="Training seed: weights, noise, order.  [default: 0]"),
+        click.option("--split-seed", type=SEED, help="Label seed: which images are labelled.  [default: --seed]"))
+    return _with(options, command)
+
+
+def place_options(command):
+    """--device, --data-dir, --tracking-uri, --experiment, --json, --quiet."""
+    options = (
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--data-dir", help="Folder of the data files. Default: SSGAN_DATA_DIR, else the user's cache folder."),
+        *STORE_OPTIONS,
+        click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout."),
+        click.option("--quiet", is_flag=True, help="No progress."))
+    return _with(options, command)
+
+
+STORE_OPTIONS = (
+    click.option("--tracking-uri", help="MLflow store; none keeps everything in the work folder. Default: MLFLOW_TRACKING_URI, else mlruns/mlflow.db here."),
+    click.option("--experiment", default="ssgan", show_default=True, help="MLflow experiment."))
+
+
+def store_options(command):
+    """--tracking-uri and --experiment."""
+    return _with(STORE_OPTIONS, command)
+
+
+def _with(options, command):
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def choose(dataset, labels, recipe, overrides, seed, split_seed, base: Recipe | None = None) -> Chosen:
+    """The recipe that the options mean. Raises Mistake."""
+    if base is not None:
+        found, name = base, ""
+    elif recipe:
+        file = read(recipe)
+        found, name = file.recipe, file.name
+    elif dataset:
+        if dataset not in names():
+            from ssgan.data.sources import SOURCES
+            from ssgan.errors import unknown
+
+            raise unknown("data set", dataset, SOURCES)
+        found, name = read(dataset).recipe, dataset
+    else:
+        raise Mistake("no data set is named: type --dataset digits (bundled), mnist or fashion-mnist, or --recipe NAME; see `ssgan recipes`.")
+    found = override(found, list(overrides))
+    found = replace(found, dataset=dataset or found.dataset)
+    if labels is not None:
+        if labels < 1:
+            raise Mistake(f"--labels {labels}: a label budget is a positive number, for example --labels 100.")
+        found = replace(found, labels=labels)
+    first = 0 if seed is None else seed
+    return Chosen(found, name, first, first if split_seed is None else split_seed)
+
+
+def work_root() -> Path:
+    """The folder of work folders: mlruns/work here."""
+    return Path.cwd() / "mlruns" / "work"
+
+
+def open_store(tracking_uri: str | None, experiment: str) -> "Store | None":
+    """The store of the options, checked; None for `none`. Raises Mistake."""
+    from ssgan import tracking
+
+    uri = tracking.resolve_uri(tracking_uri, Path.cwd())
+    if uri is None:
+        return None
+    store = tracking.Store(uri, experiment)
+    store.check()
+    return store
+
+
+def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting":
+    """Where a command works and whom it tells."""
+    store = open_store(tracking_uri, experiment)
+    from ssgan.data.sources import data_dir as data_folder
+    from ssgan.progress import Progress
+    from ssgan.runs import Setting
+
+    return Setting(work_root(), store, device, str(data_folder(data_dir)), Progress(quiet=quiet))

@@ -1,0 +1,69 @@
+"""What a person reads at the end of a command, and what a program reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def as_json_line(found: Any) -> None:
+    """One JSON object as the last line of stdout."""
+    click.echo(json.dumps(found))
+
+
+def run(folder, found: dict[str, Any], as_json: bool) -> None:
+    """The closing summary of a run."""
+    if as_json:
+        as_json_line(found)
+        return
+    from ssgan.progress import duration
+
+    total = sum(found["seconds"].values())
+    click.echo(f"\n{found['name']}, {found['status'].lower()} in {duration(total)}\n")
+    for name, text in (*_errors(folder, found), *_scores(found), *_rest(found, duration)):
+        click.echo(f"  {name:16} {text}".rstrip())
+    click.echo()
+
+
+def _errors(folder, found: dict[str, Any]):
+    if found["test_error"] is None:
+        return
+    low, high = found["test_error_interval"]
+    yield "test error", (f"{percent(found['test_error'])}  {found['test_wrong']} wrong of {found['test_total']:,}; "
+                         f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, for the choice of test images only")
+    rows = folder.facts.get("result", {}).get("baselines", [])
+    for row in rows:
+        yield row["name"], f"{percent(row['error'])}  {row['note'] or ''}"
+    if rows:
+        best = min(rows, key=lambda row: row["error"])
+        gain = best["error"] - found["test_error"]
+        yield "gain", f"{100 * gain:+.2f} points over {best['name']}, the best of these"
+
+
+def _scores(found: dict[str, Any]):
+    if found["inception_score"] is None:
+        return
+    network = found["score_network"]
+    if found["score_network_error"] is not None:
+        network += f", {100 * found['score_network_error']:.2f} % test error"
+    yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  real test images {found['inception_score_real']:.2f}"
+    yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
+
+
+def _rest(found: dict[str, Any], duration):
+    yield "time", ", ".join(f"{name} {duration(seconds)}" for name, seconds in found["seconds"].items())
+    folder = Path(found["folder"])
+    inside = folder.is_relative_to(Path.cwd())
+    yield "files", str(folder.relative_to(Path.cwd()) if inside else folder)
+    yield "run", found["run_id"]
+    if "score" in found["seconds"]:
+        short = found["run_id"][:8]
+        yield "next", "ssgan ui                    all runs, in MLflow"
+        yield "", f"ssgan sample {short} -n 100  a picture of generated images"
+        yield "", "ssgan run ... --labels N    what another budget brings"
+
+
+def percent(error: float) -> str:
+    """A fraction as right-aligned per cent."""
+    return f"{100 * error:6.2f} %"

@@ -1,0 +1,80 @@
+"""What a person sees while a command computes: a bar with time left on a terminal, plain lines elsewhere; all on stderr."""
+
+import sys
+import time
+
+LINE_SECONDS = 15.0
+
+
+class Progress:
+    """Shows one stage at a time. `quiet` shows nothing but what is said."""
+
+    def __init__(self, quiet: bool = False):
+        self.quiet = quiet
+        self.terminal = sys.stderr.isatty() and not quiet
+        self._bar = self._task = None
+        self._stage, self._total, self._began, self._shown, self._first = "", 0, 0.0, 0.0, 0
+
+    def say(self, text: str) -> None:
+        """A line for the person, above any bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage of `total` steps starts, of which `done` were made before."""
+        self.end()
+        self._stage, self._total, self._first = stage, total, done
+        self._began = self._shown = time.monotonic()
+        if self.terminal:
+            self._bar, self._task = _bar(), None
+            self._task = self._bar.add_task(stage, total=total, completed=done, note="")
+            self._bar.start()
+
+    def update(self, done: int, values: dict[str, float] | None = None) -> None:
+        """The stage has come to step `done`; `values` are shown beside it."""
+        note = "  ".join(f"{name} {value:.4g}" for name, value in (values or {}).items())
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, note=note)
+            return
+        now = time.monotonic()
+        if not self.quiet and now - self._shown >= LINE_SECONDS and done > self._first:
+            self._shown = now
+            rate = (done - self._first) / (now - self._began)
+            self.say(f"{self._stage}: step {done} of {self._total}, {rate:.1f} a second, {duration((self._total - done) / rate)} left  {note}")
+
+    def end(self) -> None:
+        """The stage is over."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 4.2 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _bar():
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(TextColumn("{task.description:9}"), BarColumn(24), MofNCompleteColumn(), rate_column(), TimeRemainingColumn(),
+                TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True), transient=True, refresh_per_second=4)
+
+
+def rate_column():
+    """A column with the steps per second."""
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task):
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    return Rate()

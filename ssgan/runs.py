@@ -1,0 +1,182 @@
+"""Runs from start to end: work folders, locks, tracking, the stages in order, and the way it ended."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ssgan import tracking
+from ssgan.config import fingerprint, flatten
+from ssgan.data.sources import Dataset
+from ssgan.errors import Failed, Mistake
+from ssgan.progress import Progress
+from ssgan.resolve import Resolved, resolve
+from ssgan.stages import Group, Member, evaluate, make_split, score, split, train
+from ssgan.stopping import Stop
+from ssgan.training import Interrupted, pair_size
+from ssgan.workfolder import STAGES, WorkFolder
+
+FINAL_DELIVERY_SECONDS = 60.0
+
+
+@dataclass
+class Setting:
+    """Where runs happen and who is told: everything that does not change a result."""
+
+    work: Path  # the folder of work folders
+    store: tracking.Store | None
+    device: str = "auto"
+    data_source: str = ""
+    progress: Progress = field(default_factory=Progress)
+    stop: Stop = field(default_factory=Stop)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
+    """Brings members that differ in seeds and budget alone through the stages, up to `until`; returns their work folders.
+
+    What is done already is not done again, unless `again`. Raises Mistake, Failed, Interrupted; however it ends, the
+    folders say how, and the store is told.
+    """
+    for member in members:
+        make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
+    if setting.store is not None:
+        setting.store.check()
+    folders = [_folder(member, dataset, setting.work, again) for member in members]
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            held.enter_context(folder.lock())
+        wanted = [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or members[0].recipe.gan.weight > 0]
+        if all(folder.stage_finished(stage) for folder in folders for stage in wanted):
+            for folder in folders:
+                if folder.facts["status"] != "FINISHED":  # killed between its last stage and its end
+                    folder.update(status="FINISHED", error=None)
+            _deliver_finished(folders, setting)
+            return folders
+        group = _group(members, folders, dataset, setting)
+        with _tracked(group, setting):
+            tables = split(group)
+            if "train" in wanted:
+                train(group, tables)
+            if "evaluate" in wanted:
+                evaluate(group, tables)
+            if "score" in wanted:
+                score(group)
+            _finish(folders)
+    return folders
+
+
+def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:
+    """Does `evaluate` or `score` once more on a run that has been trained; its results go where the first ones are."""
+    with folder.lock():
+        group = _group([member], [folder], dataset, setting)
+        with _tracked(group, setting):
+            tables = split(group)
+            evaluate(group, tables, again=True) if stage == "evaluate" else score(group, again=True)
+            _finish([folder])
+
+
+def summary(folder: WorkFolder) -> dict[str, Any]:
+    """What `--json` prints of one run."""
+    facts = folder.facts
+    result, evaluation = facts.get("result", {}), facts.get("result", {}).get("evaluation", {})
+    found = {key: facts.get(key) for key in ("dataset", "labels", "seed", "split_seed", "status", "error")}
+    found |= {f"test_{key}": evaluation.get(key) for key in ("error", "wrong", "total")}
+    found["test_error_interval"] = [evaluation.get("low"), evaluation.get("high")] if evaluation else None
+    found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
+    scores = result.get("score", {})
+    found |= {key: scores.get(key) for key in (
+        "inception_score", "inception_score_std", "inception_score_real", "score_network", "score_network_error",
+        "samples", "splits", "samples_per_split")}
+    found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
+    ids = tracking.run_ids(folder)
+    return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found, "folder": str(folder.path)}
+
+
+def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFolder:
+    """The member's work folder with its facts; `again` sets a finished one aside, where it stays whole."""
+    name = fingerprint(member.settings(dataset.sha256))
+    folder = WorkFolder.create(work, name)
+    if again and folder.facts.get("status") == "FINISHED":
+        number = next(n for n in range(1, 10**6) if not (work / f"{name}-{n}").exists())
+        with folder.lock():
+            folder.path.rename(folder.path.with_name(f"{name}-{number}"))
+        folder = WorkFolder.create(work, name)
+    return folder
+
+
+def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting) -> Group:
+    """The group with what was resolved at its start: read where it is stored, else decided now and stored."""
+    stored = folders[0].facts.get("resolved")
+    recipe = members[0].recipe
+    if stored:
+        resolved = Resolved(**stored)
+        if setting.device != "auto" and resolve(setting.device, "fp32", 0).device != resolved.device:
+            raise Mistake(f"--device {setting.device}: this run began on {resolved.device} and goes on there.\n"
+                          f"Leave --device out, or start anew with --again after it has finished.")
+    else:
+        resolved = resolve(setting.device, recipe.train.precision, pair_size(recipe, dataset.train))
+    tags = {f"ssgan.{key}": str(value) for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
+    for member, folder in zip(members, folders):
+        uri = setting.store.uri if setting.store else "none"
+        facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store else None}
+        if folder.facts.get("status") != "FINISHED":
+            facts |= {"status": "RUNNING", "error": None, "tags": tags}
+        if "settings" not in folder.facts:
+            facts |= _identity(member, dataset, setting) | {"resolved": resolved.table()}
+        folder.update(**facts)
+    return Group(members, folders, dataset, resolved, setting.progress, setting.stop)
+
+
+def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, Any]:
+    recipe = member.recipe
+    seeds = {"seed": member.seed, "split_seed": member.split_seed}
+    same = member.seed == member.split_seed
+    text = f"seed {member.seed}" if same else f"split {member.split_seed}, seed {member.seed}"
+    return {
+        "name": f"{member.recipe_name or recipe.dataset} · {recipe.labels} labels · {text}",
+        "dataset": recipe.dataset, "labels": recipe.labels, **seeds, "recipe_name": member.recipe_name,
+        "settings": member.settings(dataset.sha256),
+        "params": flatten(recipe) | seeds | {"recipe": member.recipe_name},
+        "inputs": {"name": dataset.name, "sha256": dataset.sha256, "source": setting.data_source or dataset.name,
+                   "train": len(dataset.train), "test": len(dataset.test), "classes": list(dataset.classes)}}
+
+
+@contextlib.contextmanager
+def _tracked(group: Group, setting: Setting) -> Iterator[None]:
+    """Delivers beside the work, and notes how it ended."""
+    delivery = tracking.Delivery(group.folders, setting.store, root=setting.work)
+    delivery.start()
+    try:
+        yield
+    except BaseException as error:
+        status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit) else "FAILED"
+        for folder in group.folders:
+            if folder.facts.get("status") == "RUNNING":
+                folder.update(status=status, error=str(error) or type(error).__name__)
+        raise
+    finally:
+        setting.progress.end()
+        waiting = delivery.finish(FINAL_DELIVERY_SECONDS)
+        if setting.store is not None:
+            for folder, reason in waiting:
+                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the next run brings it in")
+        for folder, run_id, reason in delivery.brought:
+            if run_id:
+                setting.progress.say(f"brought into MLflow from an earlier run: {folder.facts.get('name')}")
+
+
+def _finish(folders: list[WorkFolder]) -> None:
+    for folder in folders:
+        if folder.facts["status"] == "RUNNING":
+            folder.update(status="FINISHED")
+
+
+def _deliver_finished(folders: list[WorkFolder], setting: Setting) -> None:
+    """A finished run costs no MLflow, unless it is not in the store yet."""
+    if setting.store is None or all(tracking.delivered(folder, setting.store) for folder in folders):
+        return
+    delivery = tracking.Delivery(folders, setting.store)
+    for folder, reason in delivery.finish(FINAL_DELIVERY_SECONDS):
+        setting.progress.say(f"not in MLflow yet: {reason}")

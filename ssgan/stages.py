@@ -1,0 +1,270 @@
+"""The four stages of a lane group: split, train, evaluate, score. What is done already is not done again."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssgan import baselines, checkpoints, evaluation, reports, scoring, training
+from ssgan.config import Recipe, as_table
+from ssgan.data import splits
+from ssgan.data.sources import Dataset
+from ssgan.errors import Failed, Mistake
+from ssgan.layers import Context
+from ssgan.models import build_discriminator, build_generator
+from ssgan.progress import Progress
+from ssgan.resolve import Resolved, pinned
+from ssgan.seeds import torch_generator
+from ssgan.stopping import Stop
+from ssgan.workfolder import STAGES, WorkFolder, write_atomically
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run: a recipe, whose data set and budget are its own, and the two seeds."""
+
+    recipe: Recipe
+    seed: int
+    split_seed: int
+    recipe_name: str = ""
+
+    def settings(self, data_sha256: str) -> dict[str, Any]:
+        """What makes two runs the same one."""
+        return {"recipe": as_table(self.recipe), "seed": self.seed, "split_seed": self.split_seed, "data": data_sha256}
+
+
+@dataclass
+class Group:
+    """Members that train at once, and where their results go."""
+
+    members: list[Member]
+    folders: list[WorkFolder]
+    dataset: Dataset
+    resolved: Resolved
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    stop: Stop = field(default_factory=Stop)
+    checkpoint_seconds: float = 30.0
+
+    @property
+    def recipe(self) -> Recipe:
+        """What all members share; the budget is each member's own."""
+        return self.members[0].recipe
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds."""
+        return [member.seed for member in self.members]
+
+
+def make_split(member: Member, dataset: Dataset) -> splits.Split:
+    """The member's split. Raises Mistake where the data cannot give it."""
+    part = member.recipe.split
+    return splits.make_split(dataset, member.recipe.labels, member.split_seed, part.pool, part.validation)
+
+
+def split(group: Group) -> list[splits.Split]:
+    """Makes and saves the index tables of every member; reads and checks the ones that are there."""
+    found = []
+    for member, folder in zip(group.members, group.folders):
+        began, path = time.monotonic(), folder.stage_folder("split") / "split.npz"
+        if folder.stage_finished("split"):
+            table = splits.load(path)
+            table.verify(group.dataset)
+        else:
+            table = make_split(member, group.dataset)
+            table.save(path)
+            summary = table.summary() | {"data_sha256": table.data_sha256, "classes": list(group.dataset.classes)}
+            write_atomically(folder.stage_folder("split") / "split.json", json.dumps(summary, indent=1))
+            folder.finish_stage("split", time.monotonic() - began)
+        found.append(table)
+    return found
+
+
+def train(group: Group, tables: list[splits.Split]) -> None:
+    """Trains the lanes and saves each one's pair as train/model.pt. Raises Failed when no lane came through, and Interrupted."""
+    if all(folder.stage_finished("train") for folder in group.folders):
+        return
+    trainer = _run_trainer(group, group.recipe, tables, "train", group.folders[0].checkpoint, record=True)
+    failed = {failure.lane: failure for failure in trainer.failures()}
+    for lane, folder in enumerate(group.folders):
+        if lane in failed:
+            folder.update(status="FAILED", error=_explain(failed[lane], group))
+            continue
+        checkpoints.save(folder.stage_folder("train") / "model.pt", {
+            "shape": list(group.dataset.train.shape), "classes": list(group.dataset.classes),
+            "discriminator": trainer.discriminator_state(lane), "generator_average": trainer.generator_state(lane),
+            "generator_last": trainer.generator_state(lane, average=False)})
+        folder.finish_stage("train", trainer.seconds)
+    if len(failed) == len(group.members):
+        raise Failed(_explain(failed[0], group))
+    if not failed:
+        group.folders[0].checkpoint.unlink(missing_ok=True)
+
+
+def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -> None:
+    """Looks at the test set, once, with the averaged last weights in fp32; then the baselines on the same splits."""
+    lanes = [lane for lane, folder in enumerate(group.folders) if folder.stage_finished("train")]
+    if not again and all(group.folders[lane].stage_finished("evaluate") for lane in lanes):
+        return
+    began = time.monotonic()
+    supervised = _supervised(group, tables) if group.recipe.evaluate.supervised else {}
+    shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
+    for lane in lanes:
+        began, folder, table = time.monotonic(), group.folders[lane], tables[lane]
+        into = folder.stage_folder("evaluate")
+        found = evaluation.evaluate(classifier(group, folder), group.dataset.test, torch.from_numpy(table.test))
+        found.save(into / "test.npz")
+        compared = [supervised[lane]] if lane in supervised else []
+        if group.recipe.evaluate.classical:
+            group.progress.say("evaluate: scikit-learn's baselines on the same split")
+            compared += baselines.classical(group.dataset, table, group.members[lane].split_seed)
+        rows = [dataclasses.asdict(baseline) for baseline in compared]
+        write_atomically(into / "evaluation.json", json.dumps(found.summary() | {"baselines": rows}, indent=1))
+        reports.confusion_picture(found.confusion, group.dataset.classes, into / "confusion.png")
+        worst = evaluation.worst_mistakes(found, 40)
+        if len(worst):
+            reports.mistakes_sheet(found, worst, group.dataset.test, into / "mistakes.png")
+        step = _step(folder, again)
+        folder.measure(step, found.measurements())
+        folder.measure(step, {f"test/{_key(baseline.name)}_error": baseline.error for baseline in compared})
+        if lane in supervised:
+            folder.measure(step, {"test/gain": supervised[lane].error - found.error})
+        folder.update(result=folder.facts.get("result", {}) | {"evaluation": found.summary(), "baselines": rows})
+        folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
+
+
+def score(group: Group, *, again: bool = False) -> None:
+    """The Inception Score of every member's generator, beside that of the real test images at the same count."""
+    recipe, dataset = group.recipe, group.dataset
+    lanes = [lane for lane, folder in enumerate(group.folders) if folder.stage_finished("train")]
+    if recipe.gan.weight == 0 or not again and all(group.folders[lane].stage_finished("score") for lane in lanes):
+        return
+    began = time.monotonic()
+    network = None
+    if (dataset.train.labels >= 0).all():
+        total = scoring.EPOCHS
+        group.progress.begin("score", total)
+        network = scoring.domain_classifier(
+            dataset.train, dataset.test, device=group.resolved.device, progress=lambda done, _: group.progress.update(done))
+        group.progress.end()
+    shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
+    for lane in lanes:
+        began, folder = time.monotonic(), group.folders[lane]
+        into = folder.stage_folder("score")
+        generator = load_generator(group, folder, average=recipe.score.generator == "average")
+        own = classifier(group, folder)
+        found = scoring.score(
+            lambda start, count: training.sample_images(generator, recipe, group.members[lane].seed, start, count),
+            dataset.test, network or scoring.Trained(lambda x: own(x).softmax(1)), samples=recipe.score.samples,
+            splits=recipe.score.splits, generator=recipe.score.generator)
+        write_atomically(into / "score.json", json.dumps(found.summary(), indent=1))
+        reports.class_histogram_picture(found.histogram, dataset.classes, into / "classes.png")
+        folder.measure(_step(folder, again), found.measurements())
+        folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()})
+        folder.finish_stage("score", time.monotonic() - began + shared_seconds)
+
+
+def classifier(group: Group, folder: WorkFolder) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The trained classifier of a work folder: images [n, c, h, w] in [0, 1] -> logits [n, k], averaged weights, fp32, no noise."""
+    return _classifier(group, load_model(folder)["discriminator"])
+
+
+def load_generator(group: Group, folder: WorkFolder, *, average: bool) -> torch.nn.Module:
+    """The trained generator of a work folder, with averaged or last weights, on the group's device."""
+    module = build_generator(group.recipe.model, group.dataset.train.shape, torch_generator(0))
+    module.load_state_dict(load_model(folder)["generator_average" if average else "generator_last"])
+    return module.to(group.resolved.device)
+
+
+def load_model(folder: WorkFolder) -> dict[str, Any]:
+    """The state dicts that training saved. Raises Mistake for a run without a trained classifier."""
+    path = folder.path / "train" / "model.pt"
+    if not path.exists():
+        status = folder.facts.get("status", "unknown")
+        raise Mistake(f"run {folder.facts.get('name', folder.fingerprint)} has no trained classifier (its state: {status}).\n"
+                      f"Finish it first, with the command that began it, or name another run.")
+    return checkpoints.load(path)
+
+
+def _classifier(group: Group, state: dict[str, torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    module = build_discriminator(group.recipe.model, group.dataset.train.shape, len(group.dataset.classes), torch_generator(0))
+    module.load_state_dict(state)
+    module.to(group.resolved.device)
+
+    @torch.no_grad()
+    def logits_of(x: torch.Tensor) -> torch.Tensor:
+        return module(x.to(group.resolved.device), Context())[0]
+
+    return logits_of
+
+
+def _supervised(group: Group, tables: list[splits.Split]) -> dict[int, "baselines.Baseline"]:
+    """The same network, noise, augmentation, averaging and steps on the labelled images alone, by lane."""
+    began = time.monotonic()
+    recipe = baselines.supervised_only(group.recipe)
+    path = group.folders[0].path / "checkpoint-supervised.pt"
+    trainer = _run_trainer(group, recipe, tables, "supervised", path, record=False)
+    failed = {failure.lane for failure in trainer.failures()}
+    seconds = (time.monotonic() - began) / len(group.members)
+    found = {}
+    for lane in set(range(len(group.members))) - failed:
+        logits_of = _classifier(group, trainer.discriminator_state(lane))
+        result = evaluation.evaluate(logits_of, group.dataset.test, torch.from_numpy(tables[lane].test))
+        result.save(group.folders[lane].stage_folder("evaluate") / "supervised.npz")
+        found[lane] = baselines.Baseline(baselines.SUPERVISED, result.wrong, result.total, result.error, seconds, "same network, labelled images alone")
+    path.unlink(missing_ok=True)
+    return found
+
+
+def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage: str, checkpoint: Path, *, record: bool) -> training.Trainer:
+    with pinned(group.resolved), group.stop.polite():
+        trainer = training.Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
+        events = training.train(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, should_stop=lambda: group.stop.requested,
+                                before_save=lambda: [folder.flush() for folder in group.folders])
+        begun = False
+        for event in events:
+            if not begun:
+                group.progress.begin(stage, trainer.steps, trainer.first)
+                begun = True
+            if isinstance(event, training.Record):
+                shown = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
+                group.progress.update(event.step, shown)
+            if record:
+                _note(group, event)
+        group.progress.end()
+    return trainer
+
+
+def _note(group: Group, event: training.Record | training.Sheet | training.Failure) -> None:
+    """Writes what training yields into the work folders."""
+    if isinstance(event, training.Record):
+        for lane, folder in enumerate(group.folders):
+            values = {name if "/" in name else f"train/{name}": values[lane] for name, values in event.values.items()}
+            folder.measure(event.step, values)
+    elif isinstance(event, training.Sheet):
+        for folder, images in zip(group.folders, event.images):
+            reports.sample_sheet(images, folder.stage_folder("train") / f"samples-{event.step:07d}.png", columns=10)
+    elif len(group.members) > 1:
+        group.progress.say(_explain(event, group))
+
+
+def _explain(failure: training.Failure, group: Group) -> str:
+    member = group.members[failure.lane]
+    return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): {failure.name} was not finite at step {failure.step}.\n"
+            f"Try a smaller step, --set train.learning_rate={member.recipe.train.learning_rate / 3:.2g}, or --set train.precision=fp32.")
+
+
+def _step(folder: WorkFolder, again: bool) -> int:
+    """The step at which results are noted: the newest one, or the next where a stage is done again, for steps must rise."""
+    newest = max((step for _, step, _, _ in folder.measurements()), default=0)
+    return newest + again
+
+
+def _key(name: str) -> str:
+    """A baseline's name as part of a metric's."""
+    return "".join(sign if sign.isalnum() else "_" for sign in name.lower()).replace("__", "_")

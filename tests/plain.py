@@ -1,0 +1,233 @@
+"""The method once more, slow and plain: the truth that the fast step is tested against.
+
+Normalised weights are materialised, labelled, unlabelled and generated images take a pass each, the losses go through
+D = Z/(Z+1), Adam is a loop over tensors, averages are weighted sums over a history. Nothing is imported from ssgan but
+the recipe's type; every draw is an argument.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ssgan.config import Recipe
+
+Weights = dict[str, Tensor]
+Noise = list[Tensor]  # one tensor of standard normal draws a site
+
+
+@dataclass
+class Draws:
+    """Everything random in one step of one model."""
+
+    labelled: Tensor  # [n, c, h, w] as all images
+    labels: Tensor  # [n]
+    unlabelled: Tensor
+    unlabelled_plain: Tensor  # the same images as they are without augmentation
+    for_generator: Tensor
+    latent_discriminator: Tensor  # [n, z]
+    latent_generator: Tensor
+    noise_labelled: Noise
+    noise_unlabelled: Noise
+    noise_generated: Noise
+    noise_generator_real: Noise
+    noise_generator_generated: Noise
+
+
+def normalised(weights: Weights, name: str) -> Tensor:
+    """W = g v / |v|, row by row."""
+    directions, scales = weights[f"{name}.direction"], weights[f"{name}.scale"]
+    return torch.stack([g * v / (v * v).sum().sqrt() for v, g in zip(directions, scales)])
+
+
+def layers(weights: Weights) -> list[str]:
+    """The names of the hidden layers, in order."""
+    return list(itertools.takewhile(
+        lambda name: any(key.startswith(f"{name}.") for key in weights), (f"hidden.{i}" for i in itertools.count())))
+
+
+def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
+    return torch.einsum("nf,of->no", x, normalised(weights, name)) + weights[f"{name}.bias"]
+
+
+def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> Tensor:
+    """A 3x3 convolution over x with a border of zeros, patch by patch."""
+    out, kernel = weight.shape[0], weight.shape[-1]
+    patches = functional.unfold(x, kernel, padding=1, stride=stride)  # [n, c * 9, places]
+    y = torch.einsum("of,nfp->nop", weight.reshape(out, -1), patches)
+    height, width = ((side + 2 - kernel) // stride + 1 for side in x.shape[-2:])
+    y = y.reshape(len(x), out, height, width)
+    return y if bias is None else y + bias.reshape(1, -1, 1, 1)
+
+
+def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor]:
+    """Logits and features of images."""
+    model = recipe.model
+    draws = noise or [torch.zeros(())] * (len(layers(weights)) + 1)
+    if model.family == "mlp":
+        x = x.reshape(len(x), -1) + model.input_noise * draws[0]
+        for draw, name in zip(draws[1:], layers(weights)):
+            features = dense(weights, name, x).clamp(min=0)
+            x = features + model.hidden_noise * draw
+        return dense(weights, "output", x), features
+    x = x + model.input_noise * draws[0]
+    for i, name in enumerate(layers(weights)):
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=2 if i % 2 else 1)
+        x = torch.where(y > 0, y, 0.2 * y)
+    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
+    return dense(weights, "output", features + model.hidden_noise * draws[1]), features
+
+
+def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    mean = x.mean(axes, keepdim=True)
+    variance = ((x - mean) ** 2).mean(axes, keepdim=True)
+    return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images of `shape` from latent vectors."""
+    if recipe.model.family == "mlp":
+        x = latent
+        for i, name in enumerate(layers(weights)):
+            x = torch.log1p(torch.exp(batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])))
+        return (1 / (1 + torch.exp(-dense(weights, "output", x)))).reshape(len(x), *shape)
+    doublings = len(layers(weights))
+    start = [-(-side // 2 ** doublings) for side in shape[1:]]
+    x = (latent @ weights["dense.weight"].T).reshape(len(latent), -1, *start)
+    x = batch_norm(x, weights["norms.0.shift"]).clamp(min=0)
+    for i, name in enumerate(layers(weights)):
+        x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1), weights[f"norms.{i + 1}.shift"]).clamp(min=0)
+    x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
+    return 1 / (1 + torch.exp(-x[:, :, : shape[1], : shape[2]]))
+
+
+def is_real(logits: Tensor) -> Tensor:
+    """D = Z/(Z+1), Z = sum exp(logits): [n, k] -> [n]."""
+    z = torch.exp(logits).sum(1)
+    return z / (z + 1)
+
+
+def taught(recipe: Recipe, logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
+    """Cross entropy with the taught answers, summed over the confident ones and divided by all."""
+    total = torch.zeros((), dtype=logits.dtype)
+    for row, target, counts in zip(logits, targets, confident):
+        if counts:
+            total = total - torch.log(torch.exp(row[target]) / torch.exp(row).sum())
+    return total / len(logits)
+
+
+class Adam:
+    """Kingma & Ba 2015, algorithm 1, tensor by tensor; the authors' form has epsilon inside the root."""
+
+    def __init__(self, recipe: Recipe):
+        self.config, self.t = recipe.train, 0
+        self.m: Weights = {}
+        self.v: Weights = {}
+
+    def step(self, weights: Weights, gradients: Weights, rate: float) -> None:
+        self.t += 1
+        one, two, epsilon = self.config.beta1, self.config.beta2, self.config.epsilon
+        for name, g in gradients.items():
+            self.m[name] = one * self.m.get(name, torch.zeros_like(g)) + (1 - one) * g
+            self.v[name] = two * self.v.get(name, torch.zeros_like(g)) + (1 - two) * g * g
+            m_hat, v_hat = self.m[name] / (1 - one ** self.t), self.v[name] / (1 - two ** self.t)
+            root = (v_hat + epsilon).sqrt() if self.config.adam == "authors" else v_hat.sqrt() + epsilon
+            weights[name] = weights[name] - rate * m_hat / root
+
+
+def average(recipe: Recipe, history: list[Weights], name: str) -> Tensor:
+    """The averaged tensor after the updates in `history`, by the definition."""
+    a, t = recipe.train.averaging_rate, len(history)
+    shares = [(1 - a) ** (t - i) for i in range(1, t + 1)]
+    total = sum(share * weights[name] for share, weights in zip(shares, history))
+    return total / sum(shares) if recipe.train.averaging == "corrected" else a * total
+
+
+class Plain:
+    """One model in training: a step by the book, with losses and gradients kept to look at."""
+
+    def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int):
+        self.recipe, self.steps, self.done = recipe, steps, 0
+        self.weights = [dict(discriminator_weights), dict(generator_weights)]
+        self.trained = [[name for name in weights if not (name.endswith(".scale") and name.startswith("hidden."))]
+                        for weights in self.weights]  # hidden scales are fixed by the initialisation
+        self.adams = [Adam(recipe), Adam(recipe)]
+        self.history: list[list[Weights]] = [[], []]
+        self.losses: dict[str, float] = {}
+        self.gradients: list[Weights] = [{}, {}]
+
+    def step(self, draws: Draws) -> None:
+        """An update of the discriminator, then one of the generator."""
+        self.losses = {}
+        self._update(0, lambda weights: self._discriminator_loss(weights, draws))
+        if self.recipe.gan.weight > 0:
+            self._update(1, lambda weights: self._generator_loss(weights, draws))
+        self.done += 1
+
+    def averages(self, network: int) -> Weights:
+        """The averaged weights; before the first update of the bias-corrected form, the weights themselves."""
+        weights, history = self.weights[network], self.history[network]
+        if not history:
+            zero = self.recipe.train.averaging == "zero-start"
+            return {name: torch.zeros_like(value) if zero and name in self.trained[network] else value for name, value in weights.items()}
+        return {name: average(self.recipe, history, name) if name in self.trained[network] else value for name, value in weights.items()}
+
+    def _update(self, network: int, loss_of) -> None:
+        weights = {name: value.clone().requires_grad_() for name, value in self.weights[network].items()}
+        loss = loss_of(weights)
+        names = self.trained[network]
+        found = torch.autograd.grad(loss, [weights[name] for name in names], allow_unused=True)
+        self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g for name, g in zip(names, found)}
+        self.adams[network].step(self.weights[network], self.gradients[network], self._learning_rate())
+        self.history[network].append(dict(self.weights[network]))
+
+    def _discriminator_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        logits, _ = discriminator(self.recipe, weights, draws.labelled, draws.noise_labelled)
+        probabilities = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+        loss = -torch.log(probabilities[range(len(logits)), draws.labels]).mean()
+        self.losses["labelled_loss"] = loss.item()
+        self.losses["labelled_error"] = (logits.argmax(1) != draws.labels).double().mean().item()
+        if self.recipe.gan.weight > 0:
+            with torch.no_grad():
+                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, draws.labelled.shape[1:])
+            fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
+            real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
+            part = -0.5 * torch.log(is_real(real)).mean() - 0.5 * torch.log(1 - is_real(fake)).mean()
+            self.losses["unlabelled_loss"] = part.item()
+            loss = loss + self.recipe.gan.weight * part
+        if self.recipe.consistency.weight > 0:
+            loss = loss + self.recipe.consistency.weight * self._consistency_loss(weights, draws)
+        return loss
+
+    def _consistency_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        settings = self.recipe.consistency
+        with torch.no_grad():
+            logits, _ = discriminator(self.recipe, self.averages(0), draws.unlabelled_plain, None)
+            probability, target = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).max(1)
+        counts = (probability >= settings.threshold) & (self.done >= settings.start * self.steps)
+        logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
+        loss = taught(self.recipe, logits, target, counts)
+        self.losses["consistency_loss"], self.losses["confident"] = loss.item(), counts.double().mean().item()
+        return loss
+
+    def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        images = generator(self.recipe, weights, draws.latent_generator, draws.labelled.shape[1:])
+        _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
+        _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
+        loss = ((real.mean(0) - fake.mean(0)) ** 2).mean()
+        self.losses["generator_loss"] = loss.item()
+        return loss
+
+    def _learning_rate(self) -> float:
+        config = self.recipe.train
+        if config.schedule == "constant":
+            return config.learning_rate
+        first = config.decay_from * self.steps
+        through = min(1.0, max(0.0, (self.done - first) / (self.steps - first)))  # share of the decay that lies behind
+        if config.schedule == "linear":
+            return config.learning_rate * (1 - through)
+        return config.learning_rate * (1 + torch.cos(torch.tensor(torch.pi * through, dtype=torch.float64)).item()) / 2

@@ -1,0 +1,60 @@
+"""Small data, recipes and trainers, with which a test of the training takes milliseconds."""
+
+import functools
+from pathlib import Path
+
+import torch
+
+from ssgan.config import Recipe, build, override
+from ssgan.data import sources
+from ssgan.data.images import Images
+from ssgan.data.sources import Dataset
+from ssgan.data.splits import Split, make_split
+from ssgan.resolve import Resolved
+from ssgan.training import Trainer
+
+FP64 = Resolved("cpu", "fp64", 1, torch.__version__)
+FP32 = Resolved("cpu", "fp32", 1, torch.__version__)
+BF16 = Resolved("cpu", "bf16", 1, torch.__version__)
+
+MLP = build({"labels": 8, "model": {"family": "mlp", "widths": [12, 9], "generator_widths": [7, 11], "latent": 5},
+             "train": {"epochs": 2, "batch": 10, "averaging_rate": 0.05, "initialise_images": 30}}, "small")
+CONV = override(MLP, ["model.family=conv", "model.widths=[4, 6, 5]", "model.generator_widths=[6, 4]"])
+
+
+def images(count: int, shape: tuple[int, int, int], classes: int, seed: int) -> Images:
+    """Random images whose brightness tells a little about their class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    pixels = torch.randint(0, 200, (count, *shape), generator=generator) + (labels * 50 // classes).view(-1, 1, 1, 1)
+    return Images.of(pixels.to(torch.uint8), labels, tuple(f"class {i}" for i in range(classes)))
+
+
+@functools.cache
+def dataset(count: int = 60, shape: tuple[int, int, int] = (2, 6, 8), classes: int = 4) -> Dataset:
+    """A data set of random images, which are wider than they are high."""
+    return Dataset("small", images(count, shape, classes, 0), images(20, shape, classes, 1))
+
+
+@functools.cache
+def digits() -> Dataset:
+    """scikit-learn's digits."""
+    return sources.load("digits", Path("unused"))
+
+
+def split(recipe: Recipe, data: Dataset, split_seed: int = 0, labels: int | None = None) -> Split:
+    """The split that a run of the recipe makes."""
+    return make_split(data, labels or recipe.labels, split_seed, recipe.split.pool, recipe.split.validation)
+
+
+def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = (0,), data: Dataset | None = None,
+            labels: tuple[int, ...] | None = None) -> Trainer:
+    """A trainer of one lane a seed, which is its split seed too; `labels` are the budgets where they differ."""
+    data = data or dataset()
+    tables = [split(recipe, data, seed, budget) for seed, budget in zip(seeds, labels or [recipe.labels] * len(seeds), strict=True)]
+    return Trainer(recipe, data.train, tables, list(seeds), resolved)
+
+
+def lane_weights(stack, flat: torch.Tensor, lane: int) -> dict[str, torch.Tensor]:
+    """One lane's tensors by name, in the type in which they are trained."""
+    return {name: value[lane].detach().clone() for name, value in stack.tensors(flat).items()}

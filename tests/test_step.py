@@ -1,0 +1,154 @@
+"""The step against the plain implementation in plain.py: losses, gradients, weights and averages in fp64."""
+
+import pytest
+import torch
+
+import plain
+import small
+from ssgan.config import override
+from ssgan.layers import Context
+from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss, widened
+from ssgan.training import Trainer
+
+AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
+CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.5", "consistency.start=0.2", "augment.shift=1", "augment.rotation=20"]
+EARLY = [*AUTHORS, "train.averaging_rate=0.3", "consistency.threshold=0.3"]  # averages that are young are not confident
+CASES = {
+    "mlp": (small.MLP, []),
+    "mlp, the authors' Adam and averages": (small.MLP, AUTHORS),
+    "mlp, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0.5"]),
+    "mlp, consistency from the start with averages from zero": (small.MLP, [*CONSISTENCY, *EARLY, "consistency.start=0"]),
+    "mlp, no generator": (small.MLP, ["gan.weight=0", "train.schedule=cosine"]),
+    "mlp, no generator, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0"]),
+    "conv": (small.CONV, ["train.schedule=linear", "train.decay_from=0.1"]),
+    "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.265"]),
+    "conv, no generator": (small.CONV, ["gan.weight=0"]),
+}
+
+
+def draws(trainer: Trainer, lane: int) -> plain.Draws:
+    """What the trainer's next step draws for a lane; the noise of its one pass is cut into that of three."""
+    labelled, unlabelled, for_generator = trainer._indices()
+    n = trainer.config.batch
+    kinds = 1 + trainer.with_generator + (trainer.with_generator or trainer.weights.consistency > 0)
+    sites = [site[lane] for site in trainer._context("discriminator noise", kinds * n).noise]
+    first, second, third = ([site[i * n: (i + 1) * n] for site in sites] for i in range(3))
+    return plain.Draws(
+        trainer._real(labelled, "labelled")[lane], trainer.images.labels[labelled[lane]],
+        trainer._real(unlabelled, "unlabelled")[lane], trainer.images.gather(unlabelled[lane], dtype=torch.float64),
+        trainer._real(for_generator, "generator")[lane],
+        trainer._latent("discriminator")[lane], trainer._latent("generator")[lane], first, second, third,
+        [site[lane] for site in trainer._context("real noise", n).noise],
+        [site[lane] for site in trainer._context("generated noise", n).noise])
+
+
+def watched_gradients(trainer: Trainer) -> list[torch.Tensor]:
+    """A list that the trainer's next gradients [r, p] are appended to."""
+    found = []
+    for adam in trainer.adams:
+        adam.step = lambda gradient, rate, step=adam.step: (found.append(gradient.clone()), step(gradient, rate))
+    return found
+
+
+def largest_difference(stack, flat: torch.Tensor, lane: int, expected: plain.Weights) -> float:
+    found = small.lane_weights(stack, flat, lane)
+    return max((found[name] - value).abs().max().item() for name, value in expected.items())
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_steps_are_those_of_the_plain_implementation(case, lanes):
+    base, settings = CASES[case]
+    trainer = small.trainer(override(base, ["train.epochs=1", *settings]), seeds=tuple(range(3, 3 + lanes)))
+    stacks = trainer.discriminator, trainer.generator
+    models = [plain.Plain(trainer.recipe, *(small.lane_weights(stack, stack.flat, lane) for stack in stacks), trainer.steps)
+              for lane in range(lanes)]
+    taught = []
+    for _ in range(3):
+        drawn = [draws(trainer, lane) for lane in range(lanes)]
+        gradients = watched_gradients(trainer)
+        trainer.step()
+        for lane, (model, draw) in enumerate(zip(models, drawn)):
+            model.step(draw)
+            assert dict(zip(trainer.names, trainer.sums[lane].tolist())) == pytest.approx(model.losses, rel=0, abs=1e-12)
+            for stack, gradient, expected in zip(stacks, gradients, model.gradients):
+                assert largest_difference(stack, gradient, lane, expected) < 1e-12
+            taught.append(model.losses.get("confident", 0.0))
+        trainer.sums.zero_()
+        for adam in trainer.adams:
+            del adam.step  # the method again
+    for lane, model in enumerate(models):
+        for network in range(1 + trainer.with_generator):
+            stack = stacks[network]
+            assert largest_difference(stack, stack.flat, lane, model.weights[network]) < 1e-9
+            assert largest_difference(stack, trainer.averages[network], lane, model.averages(network)) < 1e-9
+    if trainer.weights.consistency > 0:
+        assert any(0 < share < 1 for share in taught), "the case must teach some images and leave others out"
+
+
+def test_without_a_generator_its_weights_stay():
+    trainer = small.trainer(override(small.MLP, ["gan.weight=0"]))
+    before = trainer.generator.flat.clone()
+    trainer.step()
+    assert torch.equal(trainer.generator.flat, before) and "generator_loss" not in trainer.names
+
+
+@pytest.fixture
+def linear():
+    """A discriminator that is one matrix, whose features are its logits, and which remembers its calls."""
+    weight = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+
+    def discriminator(x, context):
+        discriminator.calls.append((len(x), context))
+        logits = x.flatten(1) @ weight
+        return logits, logits
+
+    discriminator.weight, discriminator.calls = weight, []
+    return discriminator
+
+
+def some(n: int, seed: int) -> torch.Tensor:
+    return torch.rand(n, 1, 2, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_the_discriminator_sees_all_kinds_of_images_in_one_pass(linear):
+    labels, mask = torch.tensor([0, 2, 1]), torch.tensor([1.0, 0, 1, 1])
+    batch = DiscriminatorBatch(some(3, 1), labels, some(4, 2), some(5, 3), torch.tensor([0, 1, 2, 0]), mask)
+    context = Context((torch.ones(1),))
+    loss, parts = discriminator_loss(linear, batch, context, Weights(2.0, 3.0))
+    assert linear.calls == [(12, context)]
+    assert loss.item() == pytest.approx(parts["labelled_loss"] + 2 * parts["unlabelled_loss"] + 3 * parts["consistency_loss"])
+    assert parts["confident"].item() == 0.75
+    assert loss.requires_grad and not any(part.requires_grad for part in parts.values())
+
+
+def test_kinds_of_images_that_no_loss_needs_are_left_out(linear):
+    loss, parts = discriminator_loss(linear, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), None, None, None, None), Context(), Weights(0, 0))
+    assert [n for n, _ in linear.calls] == [3]
+    assert loss.item() == parts["labelled_loss"] and set(parts) == {"labelled_loss", "labelled_error"}
+
+
+def test_the_generator_is_taught_by_the_generated_images_alone(linear):
+    generated = some(5, 3).requires_grad_()
+    real = some(4, 2).requires_grad_()
+    loss = generator_loss(linear, real, generated, Context((torch.zeros(1),)), Context((torch.ones(1),)))
+    assert [(n, context.noise[0].item()) for n, context in linear.calls] == [(4, 0), (5, 1)]
+    mean_difference = (real.flatten(1).mean(0) - generated.flatten(1).mean(0)) @ linear.weight
+    torch.testing.assert_close(loss, (mean_difference ** 2).mean())
+    expected = torch.autograd.grad((mean_difference ** 2).mean(), generated)[0]
+    gradients = torch.autograd.grad(loss, [generated, real], allow_unused=True)
+    torch.testing.assert_close(gradients[0], expected)
+    assert gradients[1] is None
+
+
+def test_losses_of_half_precision_products_are_taken_in_fp32():
+    assert widened(torch.ones(1, dtype=torch.bfloat16)).dtype == torch.float32
+    assert widened(torch.ones(1, dtype=torch.float64)).dtype == torch.float64
+
+    def half(x, context):
+        logits = x.flatten(1)[:, :3].bfloat16()
+        return logits, logits
+
+    loss, parts = discriminator_loss(half, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), some(4, 2), some(5, 3), None, None), Context(), Weights(1, 0))
+    assert loss.dtype == parts["unlabelled_loss"].dtype == torch.float32
+    assert generator_loss(half, some(4, 2), some(5, 3), Context(), Context()).dtype == torch.float32
