@@ -9,13 +9,8 @@ from torch.nn import functional
 from ssgan.config import AugmentConfig
 
 
-def draws(n: int, generator: torch.Generator) -> Tensor:
-    """The random numbers of n changes, uniform on [-1, 1): [n, 6]."""
-    return torch.rand(n, 6, generator=generator) * 2 - 1
-
-
 def affine(x: Tensor, draw: Tensor, config: AugmentConfig) -> Tensor:
-    """Shifts, turns, scales and shears each image [n, c, h, w] about its centre by its draw [n, 6]; outside is black."""
+    """Shifts, turns, scales and shears each image [n, c, h, w] about its centre by its draw [n, 6], uniform on [-1, 1); outside is black."""
     height, width = x.shape[-2:]
     angle = draw[:, 0] * math.radians(config.rotation)
     shear = torch.tan(draw[:, 1] * math.radians(config.shear))

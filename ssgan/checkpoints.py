@@ -1,12 +1,18 @@
 """Atomic save and load of tensors and plain values: one file, no pickled code."""
 
 import os
+import pickle
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ssgan.errors import Mistake
+
+# What zipfile and torch raise on a damaged file or a foreign one.
+DAMAGE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -23,10 +29,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The content of a saved file, on the CPU. Raises Mistake when the file is not one."""
-    import pickle
-
+    """The content of a saved file, on the CPU. Raises Mistake when the file is not one or is damaged."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise Mistake(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from None
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the check sums
+        if damaged is None:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        reason = f"{damaged} is damaged"
+    except DAMAGE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+    raise Mistake(f"{path} cannot be read as a checkpoint: {reason}")

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_args, get_origin
@@ -63,14 +62,14 @@ class GanConfig:
 class TrainConfig:
     """The optimisation, in epochs of the full pool's length."""
 
-    epochs: float = number(300, 0.001, 100_000, "epochs, each of the full pool's length whatever the budget")
+    epochs: float = number(300.0, 0.001, 100_000, "epochs, each of the full pool's length whatever the budget")
     batch: int = number(100, 2, 65536, "images of each kind (labelled, unlabelled, generated) in a step")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
     schedule: str = choice("constant", ("constant", "linear", "cosine"), "learning rate: constant, or decayed to zero")
     decay_from: float = number(0.0, 0, 1, "share of the run after which the decay begins")
     beta1: float = number(0.5, 0, 0.9999, "Adam's beta1")
-    beta2: float = number(0.999, 0, 0.999999, "Adam's beta2")
-    epsilon: float = number(1e-8, 0, 1, "Adam's epsilon")
+    beta2: float = number(0.999, 0.001, 0.999999, "Adam's beta2")
+    epsilon: float = number(1e-8, 1e-16, 1, "Adam's epsilon")
     adam: str = choice("standard", ("standard", "authors"), "epsilon outside the root, or inside it as the authors have it")
     averaging: str = choice("corrected", ("corrected", "zero-start"), "averaged weights: bias-corrected, or from zero as the authors")
     averaging_rate: float = number(0.0001, 1e-7, 1, "share of the newest weights in the average, each step")
@@ -134,7 +133,7 @@ def parse(text: str, where: str) -> Recipe:
     """The recipe in a TOML text; `[evidence]` is left aside. Raises Mistake, naming `where`."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of thousands of digits too
         raise Mistake(f"{where} is not valid TOML: {error}.") from None
     table.pop("evidence", None)
     return build(table, where)
@@ -209,9 +208,10 @@ def _describe(cls: type, prefix: str):
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
         return text
+    return table["value"] if len(table) == 1 else text
 
 
 def _build(cls: type, table: Any, where: str, prefix: str) -> Any:
@@ -251,8 +251,8 @@ def _check(item: dataclasses.Field, value: Any, where: str, key: str) -> Any:
 
 def _number(kind: type, item: dataclasses.Field, value: Any, where: str, key: str) -> Any:
     low, high = item.metadata["low"], item.metadata["high"]
-    sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not sound or (kind is int and value != int(value)) or not low <= value <= high:
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    if not sound or (kind is int and value != int(value)):
         wanted = "a whole number" if kind is int else "a number"
         raise Mistake(f"{where}: {key} must be {wanted} from {low:g} to {high:g}, found {value!r}; {item.metadata['help']}.")
-    return kind(value)
+    return kind(value) + 0  # -0.0 is 0.0, in the fingerprint too

@@ -7,14 +7,18 @@ from torch import Tensor, nn
 
 
 class Stack:
-    """R modules of one architecture as a flat tensor [r, p] of trained parameters, and their fixed buffers [r, ...]."""
+    """R modules of one architecture as a flat tensor [r, p] of trained parameters, and their fixed buffers [r, ...].
+
+    The first module becomes the template of `call`; its own tensors are taken out.
+    """
 
     def __init__(self, modules: list[nn.Module]):
-        self.template = modules[0]
         parameters, self.fixed = torch.func.stack_module_state(modules)
         self.shapes = {name: value.shape[1:] for name, value in parameters.items()}
         self.sizes = [shape.numel() for shape in self.shapes.values()]
         self.flat = torch.cat([value.detach().flatten(1) for value in parameters.values()], 1)  # [r, p]
+        self.template = modules[0]
+        self._places = {name: _emptied(self.template, name) for name in (*parameters, *self.fixed)}
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Stack":
         """Moves parameters and buffers, in place."""
@@ -33,11 +37,22 @@ class Stack:
 
     def call(self, tensors: dict[str, Tensor], *arguments: Any) -> Any:
         """The module of one lane with these tensors: plain, to be written inside `over_lanes`."""
-        return torch.func.functional_call(self.template, tensors, arguments)
+        # As torch.func.functional_call does, at a tenth of its time: the step makes five calls of some twenty tensors.
+        for name, (attributes, attribute) in self._places.items():
+            attributes[attribute] = tensors[name]
+        return self.template(*arguments)
 
     def state(self, lane: int, flat: Tensor) -> dict[str, Tensor]:
         """One lane's state dict, taken out of a flat tensor: float32 on the CPU."""
         return {name: value[lane].detach().float().cpu().clone() for name, value in self.tensors(flat).items()}
+
+
+def _emptied(template: nn.Module, name: str) -> tuple[dict[str, Any], str]:
+    """The place of a named tensor in a module, made a plain attribute: (the attributes it is among, its own name)."""
+    path, _, attribute = name.rpartition(".")
+    module = template.get_submodule(path)
+    delattr(module, attribute)
+    return module.__dict__, attribute
 
 
 def over_lanes(function: Callable, *arguments: Any) -> Any:
@@ -45,27 +60,29 @@ def over_lanes(function: Callable, *arguments: Any) -> Any:
 
     One lane needs no vmap: the same function, on its slice.
     """
-    first = next(_leaves(arguments))
+    first = next(tree_leaves(arguments))
     if len(first) == 1:
-        return _map(lambda x: x.unsqueeze(0), function(*_map(lambda x: x.squeeze(0), arguments)))
-    return torch.vmap(function, in_dims=_map(lambda x: 0, arguments))(*arguments)
+        return tree_map(lambda x: x.unsqueeze(0), function(*tree_map(lambda x: x.squeeze(0), arguments)))
+    return torch.vmap(function, in_dims=tree_map(lambda x: 0, arguments))(*arguments)
 
 
-def _map(function: Callable, tree: Any) -> Any:
+def tree_map(function: Callable, tree: Any) -> Any:
+    """A tree of tuples and dicts with `function` of each tensor; None stays None."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, dict):
-        return {key: _map(function, value) for key, value in tree.items()}
+        return {key: tree_map(function, value) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        parts = [_map(function, value) for value in tree]
+        parts = [tree_map(function, value) for value in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     assert tree is None
     return None
 
 
-def _leaves(tree: Any):
+def tree_leaves(tree: Any):
+    """The tensors of such a tree, in order."""
     if isinstance(tree, Tensor):
         yield tree
     elif tree is not None:
         for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _leaves(value)
+            yield from tree_leaves(value)

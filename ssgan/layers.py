@@ -22,6 +22,27 @@ def add_noise(x: Tensor, std: float, noise: Tensor | None) -> Tensor:
     return x if noise is None or std == 0 else torch.add(x, noise, alpha=std)
 
 
+class RowNorm(torch.autograd.Function):
+    """|v| of each row of a weight, [out, ...] -> [out], at least in float32; its gradient takes one pass over the weight."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(direction: Tensor) -> Tensor:
+        wide = torch.promote_types(direction.dtype, torch.float32)
+        return torch.linalg.vector_norm(direction.flatten(1), dim=1, dtype=wide)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        direction, norm = ctx.saved_tensors
+        factor = (gradient / norm).to(direction.dtype)
+        return direction * factor.view(-1, *(1,) * (direction.dim() - 1))
+
+
 class WeightNorm(nn.Module):
     """y = x W^T with W = scale * direction / |direction|, row by row (Salimans & Kingma 2016, eq. 2), plus a bias.
 
@@ -43,8 +64,7 @@ class WeightNorm(nn.Module):
             self.register_buffer("scale", torch.ones(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = torch.linalg.vector_norm(self.direction.flatten(1), dim=1)  # [out]
-        factor = self.scale / norm
+        factor = (self.scale / RowNorm.apply(self.direction)).to(self.direction.dtype)  # [out]
         if self.direction.dim() == 2:
             return torch.addcmul(self.bias, x @ self.direction.T, factor)
         y = functional.conv2d(x, self.direction, stride=self.stride, padding=self.padding)
@@ -63,9 +83,8 @@ class WeightNorm(nn.Module):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The plain (weight, bias) that compute the same."""
-        norm = torch.linalg.vector_norm(self.direction.flatten(1), dim=1)
-        shape = (-1,) + (1,) * (self.direction.dim() - 1)
-        return self.direction * (self.scale / norm).view(shape), self.bias
+        factor = self.scale / RowNorm.apply(self.direction)
+        return self.direction * factor.view(-1, *(1,) * (self.direction.dim() - 1)), self.bias
 
 
 class BatchNorm(nn.Module):

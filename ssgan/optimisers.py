@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from ssgan.config import TrainConfig
 
@@ -16,28 +17,28 @@ class Adam:
     """
 
     def __init__(self, parameters: Tensor, config: TrainConfig):
+        self.parameters, self.config = parameters, config
         self.inside = config.epsilon if config.adam == "authors" else 0.0
-        self.beta2 = config.beta2
-        self.parameters = torch.nn.Parameter(parameters)  # shares the storage
-        self.optimiser = torch.optim.Adam(
-            [self.parameters], lr=config.learning_rate, betas=(config.beta1, config.beta2),
-            eps=0.0 if self.inside else config.epsilon, fused=True)
-        self.optimiser.state[self.parameters] = {
-            "step": torch.zeros((), device=parameters.device),
-            "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
+        # Read from the device where a graph replays the step.
+        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if parameters.is_cuda else config.learning_rate
+        self.state = {"step": torch.zeros((), device=parameters.device),
+                      "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
 
-    def step(self, gradient: Tensor, learning_rate: float) -> None:
+    def set_rate(self, learning_rate: float) -> None:
+        """The learning rate of the steps that follow."""
+        if isinstance(self.rate, Tensor):
+            self.rate.fill_(learning_rate)
+        else:
+            self.rate = learning_rate
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor) -> None:
         """One update of the parameters, in place."""
-        self.optimiser.param_groups[0]["lr"] = learning_rate
         if self.inside:
-            self.state["exp_avg_sq"].add_(self.inside * (1 - self.beta2) / self.beta2)
-        self.parameters.grad = gradient
-        self.optimiser.step()
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        """The step count and both moments, to be saved and restored in place."""
-        return self.optimiser.state[self.parameters]
+            self.state["exp_avg_sq"].add_(self.inside * (1 - self.config.beta2) / self.config.beta2)
+        adam([self.parameters], [gradient], [self.state["exp_avg"]], [self.state["exp_avg_sq"]], [], [self.state["step"]],
+             fused=True, capturable=self.parameters.is_cuda, amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate,
+             beta1=self.config.beta1, beta2=self.config.beta2, eps=0.0 if self.inside else self.config.epsilon)
 
 
 def averaging_weight(config: TrainConfig, step: int) -> float:

@@ -32,11 +32,12 @@ class Progress:
             self._task = self._bar.add_task(stage, total=total, completed=done, note="")
             self._bar.start()
 
-    def update(self, done: int, values: dict[str, float] | None = None) -> None:
-        """The stage has come to step `done`; `values` are shown beside it."""
+    def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
+        """The stage has come to step `done`; `values` are shown beside it, and `total` may be known only now."""
+        self._total = total or self._total
         note = "  ".join(f"{name} {value:.4g}" for name, value in (values or {}).items())
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, note=note)
+            self._bar.update(self._task, completed=done, total=self._total, note=note)
             return
         now = time.monotonic()
         if not self.quiet and now - self._shown >= LINE_SECONDS and done > self._first:

@@ -29,7 +29,7 @@ def read(name: str) -> RecipeFile:
     """The shipped recipe of that name, or the one in that file. Raises Mistake."""
     shipped = _shipped()
     if name in shipped:
-        text, where = shipped[name].read_text(), f"recipe {name}"
+        text, where = shipped[name].read_text(encoding="utf-8"), f"recipe {name}"
     elif name.endswith(".toml") or "/" in name:
         text, where = _file(Path(name)), name
     else:

@@ -14,7 +14,8 @@ from ssgan.progress import Progress
 from ssgan.resolve import Resolved, resolve
 from ssgan.stages import Group, Member, evaluate, make_split, score, split, train
 from ssgan.stopping import Stop
-from ssgan.training import Interrupted, pair_size
+from ssgan.trainer import pair_size
+from ssgan.training import Interrupted
 from ssgan.workfolder import STAGES, WorkFolder
 
 FINAL_DELIVERY_SECONDS = 60.0
@@ -87,7 +88,7 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
     scores = result.get("score", {})
     found |= {key: scores.get(key) for key in (
-        "inception_score", "inception_score_std", "inception_score_real", "score_network", "score_network_error",
+        "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples", "score_network", "score_network_error",
         "samples", "splits", "samples_per_split")}
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     ids = tracking.run_ids(folder)

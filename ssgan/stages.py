@@ -19,8 +19,10 @@ from ssgan.layers import Context
 from ssgan.models import build_discriminator, build_generator
 from ssgan.progress import Progress
 from ssgan.resolve import Resolved, pinned
+from ssgan.sampling import sample_images
 from ssgan.seeds import torch_generator
 from ssgan.stopping import Stop
+from ssgan.trainer import Failure, Trainer
 from ssgan.workfolder import STAGES, WorkFolder, write_atomically
 
 
@@ -147,20 +149,17 @@ def score(group: Group, *, again: bool = False) -> None:
     began = time.monotonic()
     network = None
     if (dataset.train.labels >= 0).all():
-        total = scoring.EPOCHS
-        group.progress.begin("score", total)
-        network = scoring.domain_classifier(
-            dataset.train, dataset.test, device=group.resolved.device, progress=lambda done, _: group.progress.update(done))
+        group.progress.begin("network", 0)
+        network = scoring.domain_classifier(dataset.train, dataset.test, group.resolved.device, group.progress.update)
         group.progress.end()
     shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
         into = folder.stage_folder("score")
         generator = load_generator(group, folder, average=recipe.score.generator == "average")
-        own = classifier(group, folder)
         found = scoring.score(
-            lambda start, count: training.sample_images(generator, recipe, group.members[lane].seed, start, count),
-            dataset.test, network or scoring.Trained(lambda x: own(x).softmax(1)), samples=recipe.score.samples,
+            lambda start, count: sample_images(generator, recipe, group.members[lane].seed, start, count),
+            dataset.test, network or scoring.itself(classifier(group, folder)), samples=recipe.score.samples,
             splits=recipe.score.splits, generator=recipe.score.generator)
         write_atomically(into / "score.json", json.dumps(found.summary(), indent=1))
         reports.class_histogram_picture(found.histogram, dataset.classes, into / "classes.png")
@@ -221,9 +220,9 @@ def _supervised(group: Group, tables: list[splits.Split]) -> dict[int, "baseline
     return found
 
 
-def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage: str, checkpoint: Path, *, record: bool) -> training.Trainer:
+def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage: str, checkpoint: Path, *, record: bool) -> Trainer:
     with pinned(group.resolved), group.stop.polite():
-        trainer = training.Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
+        trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
         events = training.train(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, should_stop=lambda: group.stop.requested,
                                 before_save=lambda: [folder.flush() for folder in group.folders])
         begun = False
@@ -233,14 +232,14 @@ def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage
                 begun = True
             if isinstance(event, training.Record):
                 shown = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
-                group.progress.update(event.step, shown)
+                group.progress.update(event.step, values=shown)
             if record:
                 _note(group, event)
         group.progress.end()
     return trainer
 
 
-def _note(group: Group, event: training.Record | training.Sheet | training.Failure) -> None:
+def _note(group: Group, event: training.Record | training.Sheet | Failure) -> None:
     """Writes what training yields into the work folders."""
     if isinstance(event, training.Record):
         for lane, folder in enumerate(group.folders):
@@ -253,7 +252,7 @@ def _note(group: Group, event: training.Record | training.Sheet | training.Failu
         group.progress.say(_explain(event, group))
 
 
-def _explain(failure: training.Failure, group: Group) -> str:
+def _explain(failure: Failure, group: Group) -> str:
     member = group.members[failure.lane]
     return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): {failure.name} was not finite at step {failure.step}.\n"
             f"Try a smaller step, --set train.learning_rate={member.recipe.train.learning_rate / 3:.2g}, or --set train.precision=fp32.")

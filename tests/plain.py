@@ -20,15 +20,15 @@ Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 @dataclass
 class Draws:
-    """Everything random in one step of one model."""
+    """Everything random in one step of one model; None where no loss needs it."""
 
     labelled: Tensor  # [n, c, h, w] as all images
     labels: Tensor  # [n]
-    unlabelled: Tensor
-    unlabelled_plain: Tensor  # the same images as they are without augmentation
-    for_generator: Tensor
-    latent_discriminator: Tensor  # [n, z]
-    latent_generator: Tensor
+    unlabelled: Tensor | None
+    unlabelled_plain: Tensor | None  # the same images as they are without augmentation
+    for_generator: Tensor | None
+    latent_discriminator: Tensor | None  # [n, z]
+    latent_generator: Tensor | None
     noise_labelled: Noise
     noise_unlabelled: Noise
     noise_generated: Noise

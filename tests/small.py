@@ -11,7 +11,7 @@ from ssgan.data.images import Images
 from ssgan.data.sources import Dataset
 from ssgan.data.splits import Split, make_split
 from ssgan.resolve import Resolved
-from ssgan.training import Trainer
+from ssgan.trainer import Trainer
 
 FP64 = Resolved("cpu", "fp64", 1, torch.__version__)
 FP32 = Resolved("cpu", "fp32", 1, torch.__version__)

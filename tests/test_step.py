@@ -8,7 +8,7 @@ import small
 from ssgan.config import override
 from ssgan.layers import Context
 from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss, widened
-from ssgan.training import Trainer
+from ssgan.trainer import Trainer
 
 AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
 CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.5", "consistency.start=0.2", "augment.shift=1", "augment.rotation=20"]
@@ -28,25 +28,20 @@ CASES = {
 
 def draws(trainer: Trainer, lane: int) -> plain.Draws:
     """What the trainer's next step draws for a lane; the noise of its one pass is cut into that of three."""
-    labelled, unlabelled, for_generator = trainer._indices()
-    n = trainer.config.batch
-    kinds = 1 + trainer.with_generator + (trainer.with_generator or trainer.weights.consistency > 0)
-    sites = [site[lane] for site in trainer._context("discriminator noise", kinds * n).noise]
-    first, second, third = ([site[i * n: (i + 1) * n] for site in sites] for i in range(3))
-    return plain.Draws(
-        trainer._real(labelled, "labelled")[lane], trainer.images.labels[labelled[lane]],
-        trainer._real(unlabelled, "unlabelled")[lane], trainer.images.gather(unlabelled[lane], dtype=torch.float64),
-        trainer._real(for_generator, "generator")[lane],
-        trainer._latent("discriminator")[lane], trainer._latent("generator")[lane], first, second, third,
-        [site[lane] for site in trainer._context("real noise", n).noise],
-        [site[lane] for site in trainer._context("generated noise", n).noise])
+    drawn, n = trainer._draw(), trainer.config.batch
+    images = [None if x is None else x[lane] for x in drawn[:5]]
+    latents = [x[lane] for x in drawn.latents or ()] or [None, None]
+    one_pass = [site[lane] for site in drawn.context.noise]
+    three = [[site[i * n: (i + 1) * n] for site in one_pass] for i in range(3)]
+    others = [[site[lane] for site in context.noise] for context in drawn.generator_contexts or ()] or [[], []]
+    return plain.Draws(*images, *latents, *three, *others)
 
 
 def watched_gradients(trainer: Trainer) -> list[torch.Tensor]:
     """A list that the trainer's next gradients [r, p] are appended to."""
     found = []
     for adam in trainer.adams:
-        adam.step = lambda gradient, rate, step=adam.step: (found.append(gradient.clone()), step(gradient, rate))
+        adam.step = lambda gradient, step=adam.step: (found.append(gradient.clone()), step(gradient))
     return found
 
 
@@ -60,7 +55,7 @@ def largest_difference(stack, flat: torch.Tensor, lane: int, expected: plain.Wei
 def test_steps_are_those_of_the_plain_implementation(case, lanes):
     base, settings = CASES[case]
     trainer = small.trainer(override(base, ["train.epochs=1", *settings]), seeds=tuple(range(3, 3 + lanes)))
-    stacks = trainer.discriminator, trainer.generator
+    stacks = trainer.stacks
     models = [plain.Plain(trainer.recipe, *(small.lane_weights(stack, stack.flat, lane) for stack in stacks), trainer.steps)
               for lane in range(lanes)]
     taught = []

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from ssgan.cli.bench import bench_command
 from ssgan.cli.deliver import deliver_command
 from ssgan.cli.recipes import recipes_command
 from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
@@ -48,7 +49,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command,
+for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command, bench_command,
                 recipes_command, ui_command, deliver_command):
     main.add_command(command)
 

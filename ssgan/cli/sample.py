@@ -23,10 +23,10 @@ def sample_command(run, number, output, seed, last, as_json, tracking_uri, exper
     from ssgan.config import build
     from ssgan.models import build_generator
     from ssgan.reports import sample_sheet
+    from ssgan.sampling import sample_images
     from ssgan.seeds import torch_generator
     from ssgan.stages import load_model
     from ssgan.tracking import find_run
-    from ssgan.training import sample_images
 
     folder = find_run(run, work_root(), store)
     model = load_model(folder)

@@ -47,8 +47,16 @@ def _scores(found: dict[str, Any]):
     network = found["score_network"]
     if found["score_network_error"] is not None:
         network += f", {100 * found['score_network_error']:.2f} % test error"
-    yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  real test images {found['inception_score_real']:.2f}"
+    yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  {_real(found)}"
     yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
+
+
+def _real(found: dict[str, Any]) -> str:
+    """The real images' score, and ours at their count where it is another."""
+    text = f"real test images {found['inception_score_real']:.2f}"
+    if found["real_samples"] == found["samples"]:
+        return text
+    return f"{text} on {found['real_samples']:,}, generated ones {found['inception_score_matched']:.2f} on as many"
 
 
 def _rest(found: dict[str, Any], duration):
@@ -67,3 +75,19 @@ def _rest(found: dict[str, Any], duration):
 def percent(error: float) -> str:
     """A fraction as right-aligned per cent."""
     return f"{100 * error:6.2f} %"
+
+
+def bench(recipe: str, found: dict[str, Any]) -> None:
+    """The step's speed as a table."""
+    resolved, limits = found["resolved"], found["limits"]
+    click.echo(f"\n{recipe} on {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, torch {resolved['torch']}")
+    click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies {limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
+    click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   share of bound   steps/s   lane-steps/s")
+    for row in found["rows"]:
+        step = row["seconds_per_step"]
+        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   {row['speedup']:7.2f}x   "
+                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:12.0f} %   {1 / step:7.1f}   {row['lanes'] / step:12.1f}")
+    for row in found["rows"]:
+        shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(row["parts"].items(), key=lambda part: -part[1]))
+        click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): {shares}")
+    click.echo()

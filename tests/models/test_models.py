@@ -1,0 +1,164 @@
+"""The families of networks against the plain ones: outputs, noise, initialisation, sizes."""
+
+import dataclasses
+
+import pytest
+import torch
+
+import plain
+import small
+from ssgan.config import Recipe
+from ssgan.layers import Context, WeightNorm
+from ssgan.models import FAMILIES, build_discriminator, build_generator
+
+RECIPES = {"mlp": small.MLP, "conv": small.CONV}
+SHAPES = [(1, 8, 8), (3, 9, 13), (2, 5, 4)]
+both = pytest.mark.parametrize("family", FAMILIES)
+all_shapes = pytest.mark.parametrize("shape", SHAPES)
+
+
+def recipe_of(family: str, **model) -> Recipe:
+    return dataclasses.replace(RECIPES[family], model=dataclasses.replace(RECIPES[family].model, **model))
+
+
+def make_discriminator(recipe: Recipe, shape, seed: int = 0):
+    """A discriminator of 4 classes whose biases and scales are not those of its birth."""
+    random = torch.Generator().manual_seed(seed)
+    module = build_discriminator(recipe.model, shape, 4, random).double()
+    return shaken(module, random)
+
+
+def make_generator(recipe: Recipe, shape, seed: int = 0):
+    random = torch.Generator().manual_seed(seed)
+    return shaken(build_generator(recipe.model, shape, random).double(), random)
+
+
+@torch.no_grad()
+def shaken(module: torch.nn.Module, random: torch.Generator) -> torch.nn.Module:
+    for value in module.state_dict().values():
+        value.add_(0.3 * torch.rand(value.shape, generator=random))
+    return module
+
+
+def some(n: int, shape, seed: int = 1) -> torch.Tensor:
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def noise_for(module, n: int, seed: int = 2) -> list[torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in module.noise_shapes(n)]
+
+
+def test_every_family_is_tested_here():
+    assert set(FAMILIES) == set(RECIPES)
+
+
+@both
+@all_shapes
+@pytest.mark.parametrize("noisy", [True, False])
+def test_a_discriminator_is_the_plain_one(family, shape, noisy):
+    recipe = RECIPES[family]
+    module, x = make_discriminator(recipe, shape), some(7, shape)
+    noise = noise_for(module, 7) if noisy else None
+    logits, features = module(x, Context(tuple(noise or ())))
+    assert logits.shape == (7, 4) and features.shape == (7, recipe.model.widths[-1])
+    expected = plain.discriminator(recipe, dict(module.state_dict()), x, noise)
+    torch.testing.assert_close((logits, features), expected, rtol=0, atol=1e-11)
+
+
+@both
+@all_shapes
+def test_a_generator_is_the_plain_one(family, shape):
+    recipe = RECIPES[family]
+    module, latent = make_generator(recipe, shape), some(7, (recipe.model.latent,))
+    images = module(latent)
+    assert images.shape == (7, *shape) and images.min() > 0 and images.max() < 1
+    torch.testing.assert_close(images, plain.generator(recipe, dict(module.state_dict()), latent, shape), rtol=0, atol=1e-11)
+
+
+@both
+@all_shapes
+def test_after_the_initialisation_every_pre_activation_has_mean_0_and_variance_1(family, shape):
+    """On the initialisation images and with their noise, in every layer and unit (Salimans & Kingma 2016, section 3)."""
+    module, x = make_discriminator(RECIPES[family], shape), some(50, shape)
+    context = Context(tuple(noise_for(module, 50)))
+    module.initialise(x, context)
+    seen = []
+    for layer in module.modules():
+        if isinstance(layer, WeightNorm):
+            layer.register_forward_hook(lambda layer, inputs, y: seen.append(y.transpose(0, 1).flatten(1)))
+    module(x, context)
+    assert len(seen) == len(RECIPES[family].model.widths) + 1
+    for units in seen:
+        torch.testing.assert_close(units.mean(1), torch.zeros(len(units)).double(), rtol=0, atol=1e-10)
+        torch.testing.assert_close(units.var(1, correction=0), torch.ones(len(units)).double(), rtol=0, atol=1e-10)
+
+
+@both
+def test_features_are_taken_before_the_last_noise(family):
+    module, x = make_discriminator(RECIPES[family], SHAPES[0]), some(7, SHAPES[0])
+    noise = noise_for(module, 7)
+    logits, features = module(x, Context(tuple(noise)))
+    other_logits, other_features = module(x, Context((*noise[:-1], -noise[-1])))
+    assert torch.equal(features, other_features) and not torch.equal(logits, other_logits)
+
+
+@both
+def test_noise_of_deviation_zero_is_none(family):
+    module, x = make_discriminator(recipe_of(family, input_noise=0.0, hidden_noise=0.0), SHAPES[0]), some(7, SHAPES[0])
+    assert torch.equal(module(x, Context(tuple(noise_for(module, 7))))[0], module(x)[0])
+
+
+@both
+def test_a_discriminator_that_couples_no_batch_sees_each_image_alone(family):
+    module, x = make_discriminator(RECIPES[family], SHAPES[1]), some(7, SHAPES[1])
+    assert not module.couples_batch
+    alone = torch.cat([module(image[None])[0] for image in x])
+    torch.testing.assert_close(module(x)[0], alone, rtol=0, atol=1e-11)
+
+
+@both
+def test_what_is_trained(family):
+    discriminator, generator = make_discriminator(RECIPES[family], SHAPES[0]), make_generator(RECIPES[family], SHAPES[0])
+    fixed = {name for name, _ in discriminator.named_buffers()}
+    assert fixed == {f"hidden.{i}.scale" for i in range(len(discriminator.hidden))}, "hidden scales are fixed, the output's is trained"
+    assert not list(generator.buffers())
+    names = {name for name, _ in generator.named_parameters()}
+    assert {"output.direction", "output.scale", "output.bias", "norms.0.shift"} <= names
+    assert not any(name.startswith(("hidden", "dense")) and name.endswith("bias") for name in names), "batch norm takes it out again"
+
+
+@both
+def test_weights_are_a_function_of_the_generator_of_numbers(family):
+    for build in (lambda random: build_discriminator(RECIPES[family].model, SHAPES[0], 4, random),
+                  lambda random: build_generator(RECIPES[family].model, SHAPES[0], random)):
+        first, again, other = (build(torch.Generator().manual_seed(seed)).state_dict() for seed in (0, 0, 1))
+        assert all(torch.equal(first[name], again[name]) for name in first)
+        changed = [name for name in first if not torch.equal(first[name], other[name])]
+        assert changed == [name for name in first if name.endswith(("direction", "weight"))]
+
+
+def test_the_generators_dense_layers_start_as_glorot_has_it():
+    recipe = recipe_of("mlp", latent=100, generator_widths=(300, 200))
+    module = build_generator(recipe.model, (1, 28, 28), torch.Generator().manual_seed(0))
+    for weight in (module.hidden[0].weight, module.hidden[1].weight, module.output.direction):
+        limit = (6 / sum(weight.shape)) ** 0.5
+        assert weight.abs().max() <= limit and weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.02)
+
+
+def test_the_papers_pair_has_the_papers_sizes():
+    model = Recipe().model
+    discriminator = build_discriminator(model, (1, 28, 28), 10, torch.Generator())
+    sizes = [tuple(layer.direction.shape) for layer in (*discriminator.hidden, discriminator.output)]
+    assert sizes == [(1000, 784), (500, 1000), (250, 500), (250, 250), (250, 250), (10, 250)]
+    generator = build_generator(model, (1, 28, 28), torch.Generator())
+    assert [tuple(weight.shape) for weight in (generator.hidden[0].weight, generator.hidden[1].weight, generator.output.direction)] == [
+        (500, 100), (500, 500), (784, 500)]
+
+
+@pytest.mark.parametrize("side", [8, 28, 32, 64])
+def test_the_convolutional_pair_serves_images_of_8_to_64_pixels(side):
+    recipe = recipe_of("conv", generator_widths=(4, 4, 3))
+    images = make_generator(recipe, (3, side, side))(some(2, (5,)))
+    assert images.shape == (2, 3, side, side)
+    assert make_discriminator(recipe, (3, side, side))(images)[0].shape == (2, 4)

@@ -1,0 +1,102 @@
+"""The floors of the house: a module imports only from rows below its own, and the command line starts light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ssgan
+
+PACKAGE = Path(ssgan.__file__).parent
+
+# From the ground up. Modules of one row do not know each other; a folder is one module here, within which imports are free.
+ROWS = (
+    {"errors", "seeds"},
+    {"config", "resolve", "stopping"},
+    {"layers", "losses", "penalties", "metrics", "augment", "noise", "optimisers", "sampling"},
+    {"recipes", "models", "data", "lanes", "checkpoints", "workfolder"},
+    {"graphs", "step"},
+    {"trainer"},
+    {"training"},
+    {"baselines", "evaluation", "scoring", "bench"},
+    {"export", "predict"},
+    {"tracking", "reports", "progress"},
+    {"stages"},
+    {"runs"},
+    {"sweep"},
+    {"cli", "estimator"},
+    {"__init__", "__main__"},
+)
+FLOOR = {name: floor for floor, row in enumerate(ROWS) for name in row}
+HEAVY = ("torch", "mlflow", "sklearn", "matplotlib", "torchvision", "scipy", "pandas")
+
+
+def module_of(path: Path) -> str:
+    """The module, or the folder, that a file of the package belongs to."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def imports(path: Path, source: str) -> set[str]:
+    """The modules of ssgan that a file imports anywhere in it, also inside functions; `ssgan` itself is __init__."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            folder = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
+            found |= {".".join((*folder, *filter(None, [node.module]), alias.name)) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("import_module", "__import__"):
+            found |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+    names = [name.split(".") for name in found if name == "ssgan" or name.startswith("ssgan.")]
+    return {name[1] if len(name) > 1 and exists(name[1]) else "__init__" for name in names}
+
+
+def exists(name: str) -> bool:
+    return (PACKAGE / f"{name}.py").exists() or (PACKAGE / name).is_dir()
+
+
+def faults(path: Path, source: str) -> list[str]:
+    """What a file imports from its own row or from above."""
+    module = module_of(path)
+    return [f"{path.relative_to(PACKAGE.parent)} imports {name}" for name in sorted(imports(path, source) - {module})
+            if FLOOR.get(name, len(ROWS)) >= FLOOR[module]]
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_module_has_its_floor():
+    unknown = {module_of(path) for path in FILES} - set(FLOOR)
+    assert not unknown, f"put {unknown} into a row of ROWS, as low as what they import allows"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_the_rows_below_its_own(path):
+    assert faults(path, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(("module", "source", "found"), [
+    ("losses.py", "import ssgan.training", ["training"]),
+    ("losses.py", "def f():\n    from ssgan.layers import Context", ["layers"]),
+    ("losses.py", "from ssgan import config, training as t", ["training"]),
+    ("data/splits.py", "from ..trainer import Trainer", ["trainer"]),
+    ("data/splits.py", "from . import images\nfrom .. import errors", []),
+    ("data/splits.py", "from ssgan.data.images import Images", []),
+    ("step.py", "import importlib\nimportlib.import_module('ssgan.cli')", ["cli"]),
+    ("step.py", "import ssgan", ["__init__"]),
+    ("step.py", "from ssgan import __version__", ["__init__"]),
+    ("cli/run.py", "import ssgan.stages, torch\nfrom ssgan.models.mlp import Generator", [])])
+def test_the_reading_of_imports_finds_what_it_should(module, source, found):
+    path = PACKAGE / module
+    assert faults(path, source) == [f"ssgan/{module} imports {name}" for name in found]
+
+
+def test_the_command_line_starts_without_heavy_imports():
+    program = f"import sys, ssgan.cli; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

@@ -1,0 +1,85 @@
+"""What is decided at a run's start: devices, precision, threads."""
+
+import os
+
+import pytest
+import torch
+
+from ssgan import resolve
+from ssgan.errors import Mistake
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """Sets the number of CUDA devices that torch finds."""
+    return lambda count: monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize(("count", "name", "found"), [
+    (0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cpu", "cpu"), (1, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"), (2, "cuda:01", "cuda:1")])
+def test_devices_that_are_there(cards, count, name, found):
+    cards(count)
+    assert resolve.find_device(name) == found
+
+
+@pytest.mark.parametrize(("count", "name", "said"), [
+    (0, "cuda", "torch finds no CUDA devices here; try --device cpu"), (1, "cuda:1", "torch finds 1 CUDA device here"),
+    (2, "cuda:7", "torch finds 2 CUDA devices here"), (1, "gpu", "write auto, cpu, cuda or cuda:N"), (1, "cuda:", "write auto"),
+    (1, "cuda:-1", "write auto"), (1, "cuda:x", "write auto"), (1, "cuda:²", "write auto"), (1, "cpu:0", "write auto"), (1, "", "write auto")])
+def test_devices_that_are_not_there(cards, count, name, said):
+    cards(count)
+    with pytest.raises(Mistake, match=said):
+        resolve.find_device(name)
+
+
+def test_everything_is_decided_and_survives_its_table(cards):
+    cards(0)
+    found = resolve.resolve("auto", "bf16", 10)
+    assert (found.device, found.precision, found.torch) == ("cpu", "bf16", torch.__version__)
+    assert resolve.Resolved(**found.table()) == found
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp64", torch.float64)])
+def test_the_precision_is_the_type_of_the_products(precision, dtype):
+    assert resolve.Resolved("cpu", precision, 1, "").dtype == dtype
+
+
+def test_precision_auto_is_bf16_for_large_pairs_where_it_is_fast(cards, monkeypatch):
+    cards(0)
+    seconds = {"fp32": 1.0, "bf16": 0.5}
+    monkeypatch.setattr(resolve, "_product_seconds", seconds.__getitem__)
+    assert resolve.resolve("cpu", "auto", 1_000_000).precision == "bf16"
+    assert resolve.resolve("cpu", "auto", 1000).precision == "fp32"
+    seconds["bf16"] = 0.9
+    assert resolve.resolve("cpu", "auto", 1_000_000).precision == "fp32"
+    cards(1)
+    assert resolve.resolve("cuda", "auto", 1_000_000).precision == "bf16"
+
+
+def test_products_are_really_timed():
+    assert 0 < resolve._product_seconds("fp32") < 10 and 0 < resolve._product_seconds("bf16") < 10
+
+
+@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
+def test_threads_are_those_of_the_environment_or_the_cores(monkeypatch, said, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert resolve.resolve("cpu", "fp32", 0).threads == (threads or len(os.sched_getaffinity(0)))
+
+
+def test_pinning_holds_the_threads_and_lets_them_go_again():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), resolve.pinned(resolve.Resolved("cpu", "fp32", before + 1, "")):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush denormal numbers")
+def test_pinning_flushes_denormal_numbers_while_it_lasts():
+    def tiny() -> float:
+        return (torch.full((8,), 1e-30) * 1e-10).sum().item()
+
+    assert tiny() > 0
+    with resolve.pinned(resolve.Resolved("cpu", "fp32", 1, "")):
+        assert tiny() == 0
+    assert tiny() > 0
