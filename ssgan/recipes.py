@@ -1,5 +1,6 @@
 """The shipped recipes: find, read and list the files of pipelines/."""
 
+import statistics
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +24,23 @@ class RecipeFile:
     def title(self) -> str:
         """The first line of the file's opening comment."""
         return self.text.splitlines()[0].lstrip("# ") if self.text.startswith("#") else ""
+
+
+def evidence_table() -> str:
+    """The measured results of every shipped recipe as a Markdown table: test error in %, mean ± std (ddof 1) over n label subsets."""
+    lines = ["| recipe | labels | what | test error, % | median | n | machine, command |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for name in names():
+        for row in read(name).evidence.get("rows", []):
+            lines.append(_evidence_line(name, row))
+    return "\n".join(lines) + "\n"
+
+
+def _evidence_line(name: str, row: dict[str, Any]) -> str:
+    """One row of evidence: labels, what, errors in %, seeds, machine, command."""
+    errors = row["errors"]
+    spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
+    return (f"| {name} | {row['labels']} | {row['what']} | {statistics.mean(errors):.2f}{spread} | {statistics.median(errors):.2f} | "
+            f"{len(errors)} | {row['machine']}; `{row['command']}` |")
 
 
 def read(name: str) -> RecipeFile:

@@ -19,7 +19,7 @@ from ssgan.resolve import pinned
 from ssgan.training import train
 
 RECIPE = override(small.MLP, [
-    "labels=50", "train.batch=30", "train.epochs=3", "model.widths=[30, 20]", "model.generator_widths=[20, 20]",
+    "labels=50", "train.batch=30", "train.epochs=2", "model.widths=[30, 20]", "model.generator_widths=[20, 20]",
     "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.5"])
 
 
@@ -28,7 +28,7 @@ def final(folder: Path, checkpoint_seconds: float, should_stop) -> dict[str, lis
     saved = torch.load(folder / "images.pt", weights_only=True)
     images = Images.of(saved["pixels"], saved["labels"], tuple("0123456789"))
     with pinned(small.FP32):
-        trainer = small.trainer(RECIPE, small.FP32, (0, 1), data=Dataset("digits", images, images))
+        trainer = small.trainer(RECIPE, small.FP32, data=Dataset("digits", images, images))
         for _ in train(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds, should_stop=lambda: should_stop(trainer)):
             pass
     return {"flat": [stack.flat for stack in trainer.stacks], "averages": trainer.averages}

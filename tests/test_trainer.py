@@ -67,16 +67,15 @@ def test_in_fp32_one_step_of_a_group_is_that_of_solo_runs(family):
 
 
 @pytest.mark.parametrize("resolved", [small.FP32, small.BF16], ids=["fp32", "bf16"])
-@pytest.mark.parametrize("stop", [1, 6])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recipe, stop, resolved):
+def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recipe, resolved):
     whole = small.trainer(RECIPES[recipe], resolved, (3, 4))
-    stopped = run(small.trainer(RECIPES[recipe], resolved, (3, 4)), stop)
+    stopped = run(small.trainer(RECIPES[recipe], resolved, (3, 4)), 3)
     checkpoints.save(tmp_path / "state.pt", stopped.state())
     resumed = small.trainer(RECIPES[recipe], resolved, (3, 4))
     resumed.restore(checkpoints.load(tmp_path / "state.pt"))
-    assert resumed.first == resumed.done == stop and equal(resumed, stopped)
-    assert equal(run(resumed, 8 - stop), run(whole, 8))
+    assert resumed.first == resumed.done == 3 and equal(resumed, stopped)
+    assert equal(run(resumed, 2), run(whole, 5))
 
 
 def test_a_trainer_is_a_function_of_its_seeds():

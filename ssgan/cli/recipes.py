@@ -10,13 +10,16 @@ from ssgan.errors import Mistake
 @click.command("recipes")
 @click.argument("name", required=False)
 @click.option("--copy", "target", type=click.Path(path_type=Path), help="Writes the recipe to this file, to be changed and used with --recipe.")
+@click.option("--evidence", is_flag=True, help="What the shipped recipes have reached, every row measured: a Markdown table.")
 @click.option("--keys", "show_keys", is_flag=True, help="Every key that a recipe may have, with its meaning.")
-def recipes_command(name, target, show_keys) -> None:
+def recipes_command(name, target, evidence, show_keys) -> None:
     """The shipped recipes: all of them, or the text of NAME."""
     from ssgan.config import describe
-    from ssgan.recipes import names, read
+    from ssgan.recipes import evidence_table, names, read
 
-    if show_keys:
+    if evidence:
+        click.echo(evidence_table(), nl=False)
+    elif show_keys:
         for key, text in describe().items():
             click.echo(f"{key:28} {text}")
     elif name is None:
