@@ -1,3 +1,35 @@
-"""ssgan: a classifier from very few labels, by semi-supervised GANs."""
+"""ssgan: a classifier from very few labels, by semi-supervised GANs.
+
+The names below are what a notebook needs; each is imported when it is first used.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Mistake": "ssgan.errors",
+    "Failed": "ssgan.errors",
+    "SSGANClassifier": "ssgan.estimator",
+    "load_data": "ssgan.notebook",
+    "read_recipe": "ssgan.notebook",
+    "make_split": "ssgan.notebook",
+    "train": "ssgan.notebook",
+    "evaluate": "ssgan.notebook",
+    "score": "ssgan.notebook",
+    "export_model": "ssgan.notebook",
+    "load_run": "ssgan.notebook",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,8 @@ from ssgan.data.splits import Split
 from ssgan.seeds import numpy_generator
 
 SUPERVISED = "supervised only"
+NO_GENERATOR = "no generator"
+NAMES = (SUPERVISED, NO_GENERATOR, "LabelSpreading", "SelfTraining", "SVM")
 LARGEST_POOL = 10_000  # unlabelled images for scikit-learn's methods, which then take well under a minute and a gigabyte
 
 
@@ -31,6 +33,16 @@ class Baseline:
 def supervised_only(recipe: Recipe) -> Recipe:
     """The recipe of the same network, noise, augmentation, averaging and steps on the labelled images alone."""
     return replace(recipe, gan=replace(recipe.gan, weight=0.0), consistency=replace(recipe.consistency, weight=0.0))
+
+
+def without_generator(recipe: Recipe) -> Recipe:
+    """The same recipe without generated images; consistency, where it is on, stays."""
+    return replace(recipe, gan=replace(recipe.gan, weight=0.0))
+
+
+def metric(name: str) -> str:
+    """The name under which a baseline's error is measured."""
+    return "test/" + "".join(sign if sign.isalnum() else "_" for sign in name.lower()) + "_error"
 
 
 def classical(dataset: Dataset, split: Split, seed: int) -> list[Baseline]:

@@ -1,8 +1,11 @@
 """How fast the step is here: beside the plain loop of a textbook port, and beside what the machine could do."""
 
+import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import torch
@@ -21,30 +24,32 @@ PARTS = ("images", "noise", "generated images", "teacher", "discriminator pass",
 
 def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[int], seconds: float = 8.0,
             progress: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Times the plain loop, our step with each number of lanes, and the machine's limits, in turn, in one process."""
+    """Times the plain loop, our step with each number of lanes, and the machine's limits, in turn, in one run."""
+    progress("the machine's limits")
     with pinned(resolved):
-        progress("the machine's limits")
         limits = machine_limits(resolved)
-        progress("the plain loop")
-        loop = PlainLoop(recipe, dataset, resolved.device)
-        plain = _seconds_per_call(loop.step, seconds, resolved.device)
-        rows = []
-        for count in lanes:
-            progress(f"our step, {count} lane{'s' * (count > 1)}")
+    progress("the plain loop")
+    before = _plain_seconds(recipe, dataset, resolved, seconds)
+    rows = []
+    for count in lanes:
+        progress(f"our step, {count} lane{'s' * (count > 1)}, then the plain loop again")
+        with pinned(resolved):
             trainer = _trainer(recipe, dataset, resolved, count)
             ours = _seconds_per_call(trainer.step, seconds, resolved.device)
-            # The plain loop once more beside every row: these machines have neighbours.
-            plain_beside = _seconds_per_call(loop.step, seconds / 2, resolved.device)
-            work = count_work(trainer)
-            bound = work["flop"] / limits["flop_per_second"] + work["bytes"] / limits["bytes_per_second"]
-            reference = statistics.mean((plain["median"], plain_beside["median"]))
-            rows.append({
-                "lanes": count, "seconds_per_step": ours["median"], "seconds_per_step_fastest": ours["fastest"], "steps": ours["calls"],
-                "seconds_per_lane_step": ours["median"] / count, "plain_seconds_per_step": reference,
-                "speedup": reference * count / ours["median"], "bound_seconds": bound, "share_of_bound": bound / ours["median"],
-                **work, "parts": parts(trainer)})
-        loop.close()
+            found = {"work": count_work(trainer), "parts": parts(trainer)}
+        after = _plain_seconds(recipe, dataset, resolved, seconds)  # on both sides of every row: machines have neighbours
+        rows.append(_row(count, ours, statistics.mean((before["median"], after["median"])), limits, **found))
+        before = after
     return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **rows[0], "rows": rows}
+
+
+def _row(lanes: int, ours: dict[str, float], plain: float, limits: dict[str, float], work: dict[str, Any], parts: dict[str, float]) -> dict[str, Any]:
+    bound = work["flop"] / limits["flop_per_second"] + work["bytes"] / limits["bytes_per_second"]
+    step = ours["median"]
+    return {
+        "lanes": lanes, "seconds_per_step": step, "seconds_per_step_fastest": ours["fastest"], "steps": ours["calls"],
+        "seconds_per_lane_step": step / lanes, "plain_seconds_per_step": plain, "speedup": plain * lanes / step,
+        "bound_seconds": bound, "share_of_bound": bound / step, **work, "parts": parts}
 
 
 def machine_limits(resolved: Resolved) -> dict[str, float]:
@@ -98,6 +103,24 @@ def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
     times = {event.key: (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6 for event in seen.key_averages()}
     found = {name: times[name] for name in PARTS if name in times}
     return found | {"rest": max(0.0, total - sum(found.values()))}
+
+
+def _plain_seconds(recipe: Recipe, dataset: Dataset, resolved: Resolved, seconds: float) -> dict[str, float]:
+    """The plain loop's time in a process of its own, which knows nothing of our settings of threads and memory."""
+    ours = {name: os.environ.pop(name) for name in ("GOMP_SPINCOUNT",) if name in os.environ}
+    try:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            return pool.submit(_time_plain, recipe, dataset, resolved, seconds).result()
+    finally:
+        os.environ.update(ours)
+
+
+def _time_plain(recipe: Recipe, dataset: Dataset, resolved: Resolved, seconds: float) -> dict[str, float]:
+    torch.set_num_threads(resolved.threads)
+    loop = PlainLoop(recipe, dataset, resolved.device)
+    found = _seconds_per_call(loop.step, seconds, resolved.device)
+    loop.close()
+    return found
 
 
 class PlainLoop:

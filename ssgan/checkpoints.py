@@ -17,6 +17,8 @@ DAMAGE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, A
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Writes under a temporary name, syncs, renames: after a kill at any moment the old or the new file is whole."""
+    for stale in path.parent.glob(f"{path.name}.*.tmp"):  # of a process that was killed here; one process writes at a time
+        stale.unlink(missing_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:

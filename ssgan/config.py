@@ -101,6 +101,7 @@ class EvaluateConfig:
     """What the classifier is compared with."""
 
     supervised: bool = switch(True, "train the same network on the labelled images alone")
+    gan_off: bool = switch(True, "train the same recipe with gan.weight = 0, to see what the generator brings")
     classical: bool = switch(True, "scikit-learn's LabelSpreading and SelfTrainingClassifier")
 
 
@@ -144,12 +145,12 @@ def build(table: dict[str, Any], where: str) -> Recipe:
     return _build(Recipe, table, where, "")
 
 
-def override(recipe: Recipe, assignments: list[str]) -> Recipe:
-    """The recipe with each `a.b=value` put in; values are written as in TOML, words without quotes."""
+def override(recipe: Recipe, assignments: list[str], option: str = "--set") -> Recipe:
+    """The recipe with each `a.b=value` put in, which an option of that name said; values are written as in TOML, words without quotes."""
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip() or not text.strip():
-            raise Mistake(f"--set {assignment}: write it as key=value, for example --set train.epochs=20.")
+            raise Mistake(f"{option} {assignment}: write it as key=value, for example {option} train.epochs=20.")
         path = key.strip().split(".")
         table = as_table(recipe)
         inner = table
@@ -160,7 +161,7 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
         if path[-1] not in inner or isinstance(inner[path[-1]], dict):
             raise unknown("recipe key", key.strip(), keys())
         inner[path[-1]] = _value(text.strip())
-        recipe = build(table, f"--set {assignment}")
+        recipe = build(table, f"{option} {assignment}")
     return recipe
 
 

@@ -49,7 +49,7 @@ def _exact_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Te
 
 def _table_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Tensor:
     bits = numpy_generator(seed, *names).integers(0, 2**64, -(-count // 4), dtype=numpy.uint64)
-    index = torch.from_numpy(bits.view(numpy.int16)).to(torch.int32).add_(2**15)
+    index = torch.from_numpy(bits.view(numpy.uint16)).to(torch.int32)
     return _quantiles(dtype).index_select(0, index[:count])
 
 

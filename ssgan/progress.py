@@ -11,6 +11,7 @@ class Progress:
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
+        self.prefix = ""  # before each stage's name: which run of a sweep it is
         self.terminal = sys.stderr.isatty() and not quiet
         self._bar = self._task = None
         self._stage, self._total, self._began, self._shown, self._first = "", 0, 0.0, 0.0, 0
@@ -25,6 +26,7 @@ class Progress:
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts, of which `done` were made before."""
         self.end()
+        stage = self.prefix + stage
         self._stage, self._total, self._first = stage, total, done
         self._began = self._shown = time.monotonic()
         if self.terminal:

@@ -43,24 +43,28 @@ def resolve(device: str, precision: str, parameters: int) -> Resolved:
 
 @contextlib.contextmanager
 def pinned(resolved: Resolved):
-    """Fixes what changes a CPU's last bits or its speed: the number of threads, and denormal numbers, which are flushed to zero."""
+    """Fixes the number of threads, which changes a CPU's last bits, while it lasts."""
     import torch
 
+    prepare_process()
     before = torch.get_num_threads()
     torch.set_num_threads(resolved.threads)
-    keep_freed_memory()
-    flushed = torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        if flushed:
-            torch.set_flush_denormal(False)
 
 
 @functools.cache
-def keep_freed_memory() -> None:
-    """Tells glibc to keep what a step frees: handed back and taken anew it costs thousands of page faults a step."""
+def prepare_process() -> None:
+    """Makes a process fit for training; to be called before its first work with tensors.
+
+    Denormal numbers are flushed to zero in this thread, and so in the workers that it starts later. And glibc is told to keep
+    what a step frees: handed back and taken anew it costs thousands of page faults a step.
+    """
+    import torch
+
+    torch.set_flush_denormal(True)
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         trim_threshold, mmap_threshold, keep = -1, -3, 2**25  # the largest that glibc takes

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
 from ssgan.progress import Progress
 from ssgan.resolve import Resolved, resolve
-from ssgan.stages import Group, Member, evaluate, make_split, score, split, train
+from ssgan.stages import Group, Member, evaluate, lost, make_split, score, split, train
 from ssgan.stopping import Stop
 from ssgan.trainer import pair_size
 from ssgan.training import Interrupted
 from ssgan.workfolder import STAGES, WorkFolder
 
 FINAL_DELIVERY_SECONDS = 60.0
+SWEEP_TAG = "ssgan.sweep"  # the ids of the sweeps that a run belongs to
 
 
 @dataclass
@@ -37,24 +38,29 @@ class Setting:
 def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
     """Brings members that differ in seeds and budget alone through the stages, up to `until`; returns their work folders.
 
-    What is done already is not done again, unless `again`. Raises Mistake, Failed, Interrupted; however it ends, the
-    folders say how, and the store is told.
+    What is done already is not done again, unless `again`; a lone member that was begun in a lane group goes on with all of it.
+    Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
     """
     for member in members:
         make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
     if setting.store is not None:
         setting.store.check()
-    folders = [_folder(member, dataset, setting.work, again) for member in members]
+    asked = [_folder(member, dataset, setting.work, again) for member in members]
+    members = begun_group(members[0], asked[0]) if len(members) == 1 else members
+    folders = [_folder(member, dataset, setting.work, again=False) for member in members]
     with contextlib.ExitStack() as held:
         for folder in folders:
             held.enter_context(folder.lock())
-        wanted = [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or members[0].recipe.gan.weight > 0]
-        if all(folder.stage_finished(stage) for folder in folders for stage in wanted):
+        if all(lost(folder) for folder in folders):  # another try, from the last good checkpoint
             for folder in folders:
-                if folder.facts["status"] != "FINISHED":  # killed between its last stage and its end
+                folder.update(failure=None)
+        wanted = [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or members[0].recipe.gan.weight > 0]
+        if all(lost(folder) or all(folder.stage_finished(stage) for stage in wanted) for folder in folders):
+            for folder in folders:
+                if folder.facts["status"] != "FINISHED" and not lost(folder):  # killed between its last stage and its end
                     folder.update(status="FINISHED", error=None)
-            _deliver_finished(folders, setting)
-            return folders
+            deliver_finished(folders, setting)
+            return _came_through(asked)
         group = _group(members, folders, dataset, setting)
         with _tracked(group, setting):
             tables = split(group)
@@ -65,7 +71,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
             if "score" in wanted:
                 score(group)
             _finish(folders)
-    return folders
+    return _came_through(asked)
 
 
 def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:
@@ -95,6 +101,22 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found, "folder": str(folder.path)}
 
 
+def begun_group(member: Member, folder: WorkFolder) -> list[Member]:
+    """The lane group in which an unfinished member was begun: the unit of checkpoint and retry. The member alone, if in none."""
+    facts = folder.facts
+    if facts.get("status") == "FINISHED" or len(facts.get("group", [])) < 2:
+        return [member]
+    return [replace(member, recipe=replace(member.recipe, labels=labels), seed=seed, split_seed=split_seed)
+            for labels, seed, split_seed in facts["group"]]
+
+
+def _came_through(folders: list[WorkFolder]) -> list[WorkFolder]:
+    """The folders again. Raises Failed where training ended none of them well."""
+    if all(lost(folder) for folder in folders):
+        raise Failed(folders[0].facts["error"])
+    return folders
+
+
 def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFolder:
     """The member's work folder with its facts; `again` sets a finished one aside, where it stays whole."""
     name = fingerprint(member.settings(dataset.sha256))
@@ -122,12 +144,20 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
     for member, folder in zip(members, folders):
         uri = setting.store.uri if setting.store else "none"
         facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store else None}
-        if folder.facts.get("status") != "FINISHED":
-            facts |= {"status": "RUNNING", "error": None, "tags": tags}
+        if folder.facts.get("status") != "FINISHED" and not lost(folder):
+            facts |= {"status": "RUNNING", "error": None, "tags": tags | sweep_tag(folder, tags.get(SWEEP_TAG, ""))}
         if "settings" not in folder.facts:
-            facts |= _identity(member, dataset, setting) | {"resolved": resolved.table()}
+            lanes = [[other.recipe.labels, other.seed, other.split_seed] for other in members]
+            facts |= _identity(member, dataset, setting) | {"resolved": resolved.table(), "group": lanes}
         folder.update(**facts)
     return Group(members, folders, dataset, resolved, setting.progress, setting.stop)
+
+
+def sweep_tag(folder: WorkFolder, sweep: str) -> dict[str, str]:
+    """The tag of a run's sweeps, with one more; {} where there is none."""
+    known = folder.facts.get("tags", {}).get(SWEEP_TAG, "").split()
+    found = " ".join(dict.fromkeys([*known, *sweep.split()]))
+    return {SWEEP_TAG: found} if found else {}
 
 
 def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, Any]:
@@ -174,7 +204,7 @@ def _finish(folders: list[WorkFolder]) -> None:
             folder.update(status="FINISHED")
 
 
-def _deliver_finished(folders: list[WorkFolder], setting: Setting) -> None:
+def deliver_finished(folders: list[WorkFolder], setting: Setting) -> None:
     """A finished run costs no MLflow, unless it is not in the store yet."""
     if setting.store is None or all(tracking.delivered(folder, setting.store) for folder in folders):
         return

@@ -1,7 +1,8 @@
 """The Inception Score of generated images, with a classifier of the data set's own domain in the Inception network's place."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ssgan.data.images import Images
 from ssgan.errors import Mistake
 from ssgan.seeds import torch_generator
 
-SETTINGS = {"version": 1, "width": 32, "batch": 128, "learning_rate": 3e-3, "steps": 1400, "seed": 0}
+SETTINGS = {"version": 2, "width": 24, "batch": 128, "learning_rate": 3e-3, "epochs": 3, "least_steps": 300, "most_steps": 1200, "seed": 0}
 BATCH = 1000
 
 
@@ -91,77 +92,96 @@ def itself(logits_of: Callable[[Tensor], Tensor]) -> Network:
 
 
 def domain_classifier(train: Images, test: Images, device: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Network:
-    """A small convolutional network trained on the full training labels: once, then read from the user's cache by content."""
-    module = _Net(train.shape, len(train.classes))
-    path = _cache() / f"{fingerprint({'data': train.sha256, 'test': test.sha256, **SETTINGS})}.pt"
-    found = _read(path)
-    if found is None:
-        module = _fit(module, train.to(device), progress)
-        found = {"state": module.cpu().state_dict(), "error": _error(module, test)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        checkpoints.save(path, found)
-    module.load_state_dict(found["state"])
+    """A small convolutional network trained on the full training labels: once, then read from the user's cache by content.
+
+    `progress(step, steps)` comes while it is trained. A broken file in the cache is made anew, and processes that train it at
+    once each write a whole file. Where the cache cannot be written the network's name says so, and nothing else changes.
+    """
+    key = fingerprint({"data": train.sha256, "test": test.sha256, **SETTINGS})
+    module, name = _Net(train.shape, len(train.classes)), f"a convolutional network trained on all {len(train):,} training labels"
+    error = _read(module, key)
+    if error is None:
+        module = _fit(module, train.to(device), progress).to("cpu")
+        error = _error(module, test)
+        name += _keep(module, error, key)
     module = module.eval().to(device)
-    name = f"a convolutional network trained on all {len(train):,} training labels"
 
     @torch.no_grad()
     def probabilities(x: Tensor) -> Tensor:
         return module(x.to(device)).softmax(1)
 
-    return Network(name, found["error"], probabilities)
+    return Network(name, error, probabilities)
 
 
 class _Net(nn.Module):
-    """Convolutions with batch norm: a 5x5 one, then three 3x3 ones of which the first and the last halve the image."""
+    """Three 3x3 convolutions with batch norm, each halving the image until it is at most 4x4 in size, then a linear layer."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int):
         super().__init__()
-        channels, height, width = shape
-        w, first = SETTINGS["width"], 2 if height >= 16 else 1
-        layers = [(channels, w, 5, first), (w, 2 * w, 3, 2), (2 * w, 4 * w, 3, 1), (4 * w, 4 * w, 3, 2)]
-        self.features = nn.Sequential(*(module for a, b, kernel, stride in layers for module in (
-            nn.Conv2d(a, b, kernel, stride=stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(b), nn.ReLU())))
-        side = [-(-(-(-(-(-size // first)) // 2)) // 2) for size in (height, width)]
-        self.output = nn.Linear(4 * w * side[0] * side[1], classes)
+        w, layers = SETTINGS["width"], []
+        sizes = [(shape[0], w), (w, 2 * w), (2 * w, 2 * w)]
+        for place, (before, after) in enumerate(sizes):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.MaxPool2d(2, ceil_mode=True)] if place < 2 else []
+        side = [min(4, -(-size // 4)) for size in shape[1:]]
+        self.features = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(side))
+        self.output = nn.Linear(2 * w * side[0] * side[1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images [n, c, h, w] in [0, 1] -> logits [n, k]."""
         return self.output(self.features(x).flatten(1))
 
 
 def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _Net:
-    """AdamW on a one-cycle schedule, with random shifts."""
-    steps, device = min(SETTINGS["steps"], max(200, 6 * len(train) // SETTINGS["batch"])), train.pixels.device
+    """AdamW on a one-cycle schedule, with random shifts; the same weights every time on the CPU, for the same number of threads."""
+    batch, device = SETTINGS["batch"], train.pixels.device
+    steps = min(SETTINGS["most_steps"], max(SETTINGS["least_steps"], SETTINGS["epochs"] * len(train) // batch))
+    _initialise(module)
+    module = module.to(device, memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(module.parameters(), lr=SETTINGS["learning_rate"], weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, SETTINGS["learning_rate"], total_steps=steps, pct_start=0.25)
+    generator = torch_generator(SETTINGS["seed"], "domain classifier")
+    order = torch.cat([torch.randperm(len(train), generator=generator) for _ in range(-(-steps * batch // len(train)))])
+    reach = max(1, round(train.shape[-1] / 14))
+    padded = functional.pad(train.pixels, (reach,) * 4)
+    with _threads(train):
+        for step, index in enumerate(order[: steps * batch].view(steps, batch), 1):
+            x = _shifted(padded, index, reach, generator)
+            loss = functional.cross_entropy(module(x), train.labels[index.to(device)])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            progress(step, steps)
+    return module.eval()
+
+
+def _initialise(module: nn.Module) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SETTINGS["seed"])
         for layer in module.modules():
             if hasattr(layer, "reset_parameters"):
                 layer.reset_parameters()
-    module = module.to(device, memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(module.parameters(), lr=SETTINGS["learning_rate"], weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, SETTINGS["learning_rate"], total_steps=steps, pct_start=0.25)
-    generator = torch_generator(SETTINGS["seed"], "domain classifier")
-    order = torch.randint(len(train), (steps, SETTINGS["batch"]), generator=generator)
-    reach = max(1, round(train.shape[-1] / 14))
-    for step, index in enumerate(order, 1):
-        x = _shifted(train.gather(index), reach, generator)
-        with torch.autocast(device.type, torch.bfloat16):
-            loss = functional.cross_entropy(module(x).float(), train.labels[index.to(device)])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress(step, steps)
-    return module.eval()
 
 
-def _shifted(x: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """Each image moved by up to `reach` pixels, black outside."""
-    down, right = torch.randint(0, 2 * reach + 1, (2, len(x), 1), generator=generator)
-    height, width = x.shape[-2:]
-    padded = functional.pad(x, (reach,) * 4)
-    rows, columns = (torch.arange(height) + down).to(x.device), (torch.arange(width) + right).to(x.device)  # [n, h], [n, w]
-    moved = padded[torch.arange(len(x), device=x.device)[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [n, h, w, c]
-    return moved.permute(0, 3, 1, 2)
+@contextmanager
+def _threads(train: Images) -> Iterator[None]:
+    """One thread for small images: their products are too short to share, and on a busy machine the waiting costs tenfold."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if train.pixels[0].numel() < 256 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _shifted(padded: Tensor, index: Tensor, reach: int, generator: torch.Generator) -> Tensor:
+    """Images at an index [n], each moved by up to `reach` pixels within its padding: float32 [n, c, h, w] in [0, 1]."""
+    down, right = torch.randint(0, 2 * reach + 1, (2, len(index), 1), generator=generator)
+    height, width = (size - 2 * reach for size in padded.shape[2:])
+    images, rows, columns = (part.to(padded.device) for part in (index, torch.arange(height) + down, torch.arange(width) + right))
+    moved = padded[images[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [n, h, w, c]
+    return moved.permute(0, 3, 1, 2).float().div_(255)
 
 
 @torch.no_grad()
@@ -172,16 +192,33 @@ def _error(module: _Net, test: Images) -> float:
 
 def _probabilities(network: Network, images_of: Callable[[int, int], Tensor], count: int) -> np.ndarray:
     rows = [network.probabilities(images_of(start, min(BATCH, count - start))).double().cpu() for start in range(0, count, BATCH)]
-    return torch.cat(rows).numpy()
+    probabilities = torch.cat(rows)
+    if not probabilities.isfinite().all():
+        raise Mistake("generated images cannot be scored: some are not finite, the generator has diverged.\n"
+                      "Train it anew with a smaller train.learning_rate, or with --set train.precision=fp32.")
+    return probabilities.numpy()
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssgan" / "classifiers"
+def _cached(key: str) -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssgan" / "classifiers" / f"{key}.pt"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """The cached network; None where there is none, or where the file is broken and is made anew."""
+def _read(module: _Net, key: str) -> float | None:
+    """Puts the cached weights into the module and returns their test error; None where there is no file or not a whole one."""
     try:
-        return checkpoints.load(path)
-    except Mistake:
+        found = checkpoints.load(_cached(key))
+        module.load_state_dict(found["state"])
+        return float(found["error"])
+    except (Mistake, LookupError, TypeError, ValueError, AttributeError, RuntimeError):  # RuntimeError: other shapes, or no home
         return None
+
+
+def _keep(module: _Net, error: float, key: str) -> str:
+    """Writes the network into the cache; returns what to add to its name where that is impossible."""
+    try:
+        path = _cached(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        checkpoints.save(path, {"state": module.state_dict(), "error": error})
+    except (OSError, RuntimeError) as problem:  # RuntimeError: no home, and torch's for a full disk
+        return f" (not kept: {problem})"
+    return ""

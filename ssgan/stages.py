@@ -63,6 +63,14 @@ class Group:
         return [member.seed for member in self.members]
 
 
+GAINS = {"gain": baselines.SUPERVISED, "gain_from_generator": baselines.NO_GENERATOR}  # measured, over which baseline
+
+
+def lost(folder: WorkFolder) -> bool:
+    """Whether training met a value that was not finite, and ended there."""
+    return bool(folder.facts.get("failure"))
+
+
 def make_split(member: Member, dataset: Dataset) -> splits.Split:
     """The member's split. Raises Mistake where the data cannot give it."""
     part = member.recipe.split
@@ -89,13 +97,13 @@ def split(group: Group) -> list[splits.Split]:
 
 def train(group: Group, tables: list[splits.Split]) -> None:
     """Trains the lanes and saves each one's pair as train/model.pt. Raises Failed when no lane came through, and Interrupted."""
-    if all(folder.stage_finished("train") for folder in group.folders):
+    if all(folder.stage_finished("train") or lost(folder) for folder in group.folders):
         return
     trainer = _run_trainer(group, group.recipe, tables, "train", group.folders[0].checkpoint, record=True)
     failed = {failure.lane: failure for failure in trainer.failures()}
     for lane, folder in enumerate(group.folders):
         if lane in failed:
-            folder.update(status="FAILED", error=_explain(failed[lane], group))
+            folder.update(status="FAILED", error=_explain(failed[lane], group), failure=dataclasses.asdict(failed[lane]))
             continue
         checkpoints.save(folder.stage_folder("train") / "model.pt", {
             "shape": list(group.dataset.train.shape), "classes": list(group.dataset.classes),
@@ -114,14 +122,14 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
     if not again and all(group.folders[lane].stage_finished("evaluate") for lane in lanes):
         return
     began = time.monotonic()
-    supervised = _supervised(group, tables) if group.recipe.evaluate.supervised else {}
+    alone = _networks_alone(group, tables)
     shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
     for lane in lanes:
         began, folder, table = time.monotonic(), group.folders[lane], tables[lane]
         into = folder.stage_folder("evaluate")
         found = evaluation.evaluate(classifier(group, folder), group.dataset.test, torch.from_numpy(table.test))
         found.save(into / "test.npz")
-        compared = [supervised[lane]] if lane in supervised else []
+        compared = list(alone[lane].values())
         if group.recipe.evaluate.classical:
             group.progress.say("evaluate: scikit-learn's baselines on the same split")
             compared += baselines.classical(group.dataset, table, group.members[lane].split_seed)
@@ -133,11 +141,12 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
             reports.mistakes_sheet(found, worst, group.dataset.test, into / "mistakes.png")
         step = _step(folder, again)
         folder.measure(step, found.measurements())
-        folder.measure(step, {f"test/{_key(baseline.name)}_error": baseline.error for baseline in compared})
-        if lane in supervised:
-            folder.measure(step, {"test/gain": supervised[lane].error - found.error})
+        folder.measure(step, {baselines.metric(baseline.name): baseline.error for baseline in compared})
+        folder.measure(step, {f"test/{name}": alone[lane][other].error - found.error for name, other in GAINS.items() if other in alone[lane]})
         folder.update(result=folder.facts.get("result", {}) | {"evaluation": found.summary(), "baselines": rows})
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
+    for path in group.folders[0].path.glob("checkpoint-*.pt"):
+        path.unlink()
 
 
 def score(group: Group, *, again: bool = False) -> None:
@@ -202,21 +211,37 @@ def _classifier(group: Group, state: dict[str, torch.Tensor]) -> Callable[[torch
     return logits_of
 
 
-def _supervised(group: Group, tables: list[splits.Split]) -> dict[int, "baselines.Baseline"]:
-    """The same network, noise, augmentation, averaging and steps on the labelled images alone, by lane."""
+def _networks_alone(group: Group, tables: list[splits.Split]) -> list[dict[str, "baselines.Baseline"]]:
+    """The baselines that are the same network trained without some of the help, by lane and name; those that come to the same are trained once."""
+    recipe, found = group.recipe, [{} for _ in group.members]
+    wanted = []
+    if recipe.evaluate.supervised:
+        wanted.append((baselines.SUPERVISED, baselines.supervised_only(recipe), "same network, labelled images alone"))
+    if recipe.evaluate.gan_off and recipe.gan.weight > 0:
+        wanted.append((baselines.NO_GENERATOR, baselines.without_generator(recipe), "same recipe, no generated images"))
+    trained: dict[Recipe, dict[int, baselines.Baseline]] = {}
+    for name, without, note in wanted:
+        if without not in trained:
+            trained[without] = _alone(group, tables, without, name.replace(" ", "-"))
+        for lane, baseline in trained[without].items():
+            found[lane][name] = dataclasses.replace(baseline, name=name, note=note)
+    return found
+
+
+def _alone(group: Group, tables: list[splits.Split], recipe: Recipe, name: str) -> dict[int, "baselines.Baseline"]:
+    """The recipe trained on every lane's split and evaluated, by lane; a lane that failed is left out."""
     began = time.monotonic()
-    recipe = baselines.supervised_only(group.recipe)
-    path = group.folders[0].path / "checkpoint-supervised.pt"
-    trainer = _run_trainer(group, recipe, tables, "supervised", path, record=False)
+    path = group.folders[0].path / f"checkpoint-{name}.pt"
+    trainer = _run_trainer(group, recipe, tables, name, path, record=False)
+    training.save(trainer, path)  # until the stage is done, so that another baseline's end does not cost this one again
     failed = {failure.lane for failure in trainer.failures()}
     seconds = (time.monotonic() - began) / len(group.members)
     found = {}
     for lane in set(range(len(group.members))) - failed:
         logits_of = _classifier(group, trainer.discriminator_state(lane))
         result = evaluation.evaluate(logits_of, group.dataset.test, torch.from_numpy(tables[lane].test))
-        result.save(group.folders[lane].stage_folder("evaluate") / "supervised.npz")
-        found[lane] = baselines.Baseline(baselines.SUPERVISED, result.wrong, result.total, result.error, seconds, "same network, labelled images alone")
-    path.unlink(missing_ok=True)
+        result.save(group.folders[lane].stage_folder("evaluate") / f"{name}.npz")
+        found[lane] = baselines.Baseline(name, result.wrong, result.total, result.error, seconds, "")
     return found
 
 
@@ -262,8 +287,3 @@ def _step(folder: WorkFolder, again: bool) -> int:
     """The step at which results are noted: the newest one, or the next where a stage is done again, for steps must rise."""
     newest = max((step for _, step, _, _ in folder.measurements()), default=0)
     return newest + again
-
-
-def _key(name: str) -> str:
-    """A baseline's name as part of a metric's."""
-    return "".join(sign if sign.isalnum() else "_" for sign in name.lower()).replace("__", "_")

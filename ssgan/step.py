@@ -8,7 +8,8 @@ from torch import Tensor
 from ssgan.layers import Context
 from ssgan.losses import consistency_loss, feature_matching, labelled_loss, unlabelled_loss
 
-Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]
+Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
+Features = Callable[[Tensor, Context], Tensor]
 
 
 class Weights(NamedTuple):
@@ -47,11 +48,11 @@ def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, 
     return loss, {name: value.detach() for name, value in found.items()}
 
 
-def generator_loss(discriminator: Discriminator, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:
+def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:
     """Feature matching between unlabelled and generated images [n, c, h, w] (Salimans et al. 2016, section 3.1)."""
     with torch.no_grad():
-        _, real = discriminator(unlabelled, real_context)
-    _, fake = discriminator(generated, generated_context)
+        real = features(unlabelled, real_context)
+    fake = features(generated, generated_context)
     return feature_matching(widened(real), widened(fake))
 
 

@@ -58,7 +58,7 @@ class Trainer:
         self.master = torch.promote_types(self.compute, torch.float32)
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
-        self.steps = max(1, math.ceil(self.config.epochs * self.steps_per_epoch))
+        self.steps = max(1, math.ceil(round(self.config.epochs * self.steps_per_epoch, 6)))
         self.weights = Weights(recipe.gan.weight, recipe.consistency.weight)
         self.with_generator, self.with_consistency = recipe.gan.weight > 0, recipe.consistency.weight > 0
         self.done = self.first = 0  # steps made, in all and before this process
@@ -79,7 +79,7 @@ class Trainer:
         self._number = torch.zeros((), device=self.device, dtype=torch.int64)  # of the step, for the device
         self.names = self._measured()
         self.sums = torch.zeros(len(seeds), len(self.names), dtype=self.master, device=self.device)
-        self.first_bad = torch.full((len(seeds), len(self.names)), -1, dtype=torch.int64, device=self.device)
+        self.first_bad = torch.full((len(seeds), len(self.names) + 1), -1, dtype=torch.int64, device=self.device)
         self._replay = Replay(self._update) if self.device.type == "cuda" else self._update
 
     def step(self) -> None:
@@ -100,13 +100,16 @@ class Trainer:
         return dict(zip(self.names, means))
 
     def failures(self) -> list[Failure]:
-        """The lanes that have met a value that was not finite, with the first one of each."""
+        """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of each."""
+        sound = torch.stack([stack.flat.isfinite().all(1) for stack in self.stacks]).all(0)  # [r]
+        late = self.first_bad[:, -1]
+        late.copy_(torch.where((late < 0) & ~sound, self.done - 1, late))
         found = []
         for lane, row in enumerate(self.first_bad.tolist()):
             bad = [(step, i) for i, step in enumerate(row) if step >= 0]
             if bad:
                 step, i = min(bad)
-                found.append(Failure(lane, step, self.names[i]))
+                found.append(Failure(lane, step, [*self.names, "weights"][i]))
         return found
 
     def sample(self, lane: int, start: int, count: int, *, average: bool) -> Tensor:
@@ -175,7 +178,8 @@ class Trainer:
         # Measure, and note the first value of each lane that is not finite.
         values = torch.stack([parts[name].to(self.master) for name in self.names], 1)  # [r, m]
         self.sums += values
-        self.first_bad.copy_(torch.where((self.first_bad < 0) & ~values.isfinite(), self._number, self.first_bad))
+        seen = self.first_bad[:, :-1]
+        seen.copy_(torch.where((seen < 0) & ~values.isfinite(), self._number, seen))
 
     def _descend(self, which: int, losses: Tensor, leaf: Tensor) -> None:
         """One Adam step of the discriminators (0) or the generators (1), and of their average."""
@@ -205,7 +209,7 @@ class Trainer:
 
     def _generator_loss(self, tensors, fixed, latent: Tensor, real: Tensor, contexts: tuple[Context, Context]):
         generated = self.generator.call(tensors, latent)
-        return generator_loss(lambda x, c: self.discriminator.call(fixed, x, c), real, generated, *contexts)
+        return generator_loss(lambda x, c: self.discriminator.call(fixed, x, c, method="features"), real, generated, *contexts)
 
     def _discriminator_batch(self, draws: Draws) -> DiscriminatorBatch:
         generated = targets = confident = None
@@ -263,8 +267,9 @@ class Trainer:
         return names + ["labelled_error"] + ["generator_loss"] * self.with_generator
 
     def _initialised(self, lane: int):
-        """A discriminator after the data-dependent initialisation on random images of the whole pool, noise on."""
-        seed, pool = self.seeds[lane], torch.from_numpy(self.splits[lane].unlabelled)
+        """A discriminator after the data-dependent initialisation on random images of all that this recipe may see, noise on."""
+        seed, split = self.seeds[lane], self.splits[lane]
+        pool = torch.from_numpy(split.unlabelled if self.with_generator or self.with_consistency else split.labelled)
         module = build_discriminator(self.recipe.model, self.images.shape, len(self.images.classes), torch_generator(seed, "discriminator weights"))
         order = torch.randperm(len(pool), generator=torch_generator(seed, "initialisation images"))
         x = self.images.gather(pool[order[: self.config.initialise_images]]).cpu()

@@ -49,13 +49,15 @@ def train(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.
     """
     if checkpoint.exists():
         trainer.restore(checkpoints.load(checkpoint))
-    known: set[int] = set()
+    known = {failure.lane for failure in trainer.failures()}
+    if len(known) == len(trainer.seeds):
+        return
     saved = time.monotonic()
     monitor_steps, sheet_steps = (_multiple(trainer.steps / parts) for parts in (MONITORS, SHEETS))
-    clock = time.monotonic()
     while trainer.done < trainer.steps:
+        began = time.monotonic()
         trainer.step()
-        trainer.seconds, clock = trainer.seconds + time.monotonic() - clock, time.monotonic()
+        trainer.seconds += time.monotonic() - began
         last = trainer.done == trainer.steps
         if trainer.done % RECORD_STEPS == 0 or last:
             failures = [failure for failure in trainer.failures() if failure.lane not in known]
@@ -68,7 +70,7 @@ def train(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.
             yield from _monitor(trainer)
         if trainer.with_generator and (trainer.done % sheet_steps == 0 or last):
             yield Sheet(trainer.done, _sheet(trainer))
-        stop = should_stop()
+        stop = should_stop() and not last
         if stop or time.monotonic() - saved > checkpoint_seconds:
             before_save()
             save(trainer, checkpoint)

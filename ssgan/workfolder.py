@@ -14,6 +14,7 @@ from typing import Any
 from ssgan.errors import Mistake
 
 STAGES = ("split", "train", "evaluate", "score")
+ARTIFACTS = (*STAGES, "report")  # the folders whose files are delivered; the last is a sweep's
 ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
@@ -136,8 +137,8 @@ class WorkFolder:
         return self._journal.lines()
 
     def stage_folder(self, stage: str) -> Path:
-        """The folder for a stage's artifacts, made if it is not there."""
-        assert stage in STAGES, stage
+        """The folder for a stage's artifacts, or a sweep's report, made if it is not there."""
+        assert stage in ARTIFACTS, stage
         with writing(self.path / stage):
             (self.path / stage).mkdir(exist_ok=True)
         return self.path / stage

@@ -4,7 +4,7 @@ import dataclasses
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssgan import config
@@ -79,6 +79,7 @@ def test_defaults_are_of_their_keys_type_and_in_its_range(key):
     assert getattr(build(nested({key: item.default}), "here"), key.split(".")[0]) == getattr(Recipe(), key.split(".")[0])
 
 
+@settings(deadline=None)
 @given(flat_tables)
 def test_a_recipe_survives_every_form(flat):
     recipe = build(nested(flat), "here")
@@ -91,6 +92,7 @@ def test_a_recipe_survives_every_form(flat):
     assert fingerprint(as_table(build(as_table(recipe), "again"))) == fingerprint(as_table(recipe))
 
 
+@settings(deadline=None)
 @given(flat_tables, flat_tables)
 def test_fingerprints_are_equal_exactly_when_recipes_are(one, other):
     first, second = build(nested(one), "one"), build(nested(other), "other")
@@ -137,6 +139,7 @@ def test_numbers_outside_their_range_are_refused(key):
     assert flat[key] == high
 
 
+@settings(deadline=None)
 @given(st.sampled_from(NUMBERS), st.floats() | st.integers())
 def test_a_number_is_taken_in_its_range_and_refused_outside(key, value):
     meta, whole = LEAVES[key].metadata, LEAVES[key].type is int
@@ -232,6 +235,7 @@ def test_later_assignments_win_and_the_recipe_stays():
     assert override(recipe, ["labels=50", "labels=20"]).labels == 20 and recipe == Recipe()
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(keys() + ["train", "x"]) | st.text(max_size=8), max_size=2), st.text(max_size=12))
 def test_any_assignment_gives_a_recipe_or_a_mistake(names, value):
     try:

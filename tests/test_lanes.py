@@ -21,8 +21,7 @@ def some(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_stack_is_flat_and_gives_every_lane_back(lanes):
-    originals = modules(lanes)
-    stack = Stack(originals)
+    originals, stack = modules(lanes), Stack(modules(lanes))
     assert stack.flat.shape == (lanes, 4 * 3 + 3 + 3 * 2 + 2 + 2) and not stack.flat.requires_grad
     for lane, module in enumerate(originals):
         state = stack.state(lane, stack.flat)
@@ -56,7 +55,7 @@ def test_views_share_the_flat_tensor_and_its_gradient():
 def test_tensors_are_the_parameters_and_the_buffers_in_one_type():
     stack = Stack(modules(2))
     tensors = stack.tensors(stack.flat.bfloat16())
-    assert set(tensors) == set(stack.template.state_dict()) and all(value.dtype == torch.bfloat16 for value in tensors.values())
+    assert set(tensors) == set(modules(1)[0].state_dict()) and all(value.dtype == torch.bfloat16 for value in tensors.values())
     assert stack.fixed["0.scale"].dtype == torch.float64
 
 
@@ -67,8 +66,7 @@ def test_moving_changes_the_type_of_everything():
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_calls_and_gradients_are_those_of_each_module(lanes):
-    originals = modules(lanes)
-    stack, x = Stack(originals), some(lanes, 5, 4)
+    originals, stack, x = modules(lanes), Stack(modules(lanes)), some(lanes, 5, 4)
     leaf = stack.flat.clone().requires_grad_()
     y = over_lanes(stack.call, stack.tensors(leaf), x)
     gradient, = torch.autograd.grad(y.square().sum(), leaf)
@@ -76,6 +74,14 @@ def test_calls_and_gradients_are_those_of_each_module(lanes):
         torch.testing.assert_close(y[lane], module(x[lane]), rtol=0, atol=1e-12)
         expected = torch.autograd.grad(module(x[lane]).square().sum(), list(module.parameters()))
         torch.testing.assert_close(gradient[lane], torch.cat([g.flatten() for g in expected]), rtol=0, atol=1e-11)
+
+
+def test_a_call_with_other_tensors_knows_nothing_of_the_one_before():
+    stack, x = Stack(modules(2)), some(2, 5, 4)
+    first = over_lanes(stack.call, stack.tensors(stack.flat), x)
+    over_lanes(stack.call, stack.tensors(2 * stack.flat.flip(0)), x)
+    stack.call({name: value[1] for name, value in stack.tensors(stack.flat).items()}, x[1])
+    assert torch.equal(over_lanes(stack.call, stack.tensors(stack.flat), x), first)
 
 
 class Pair(NamedTuple):

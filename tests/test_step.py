@@ -19,7 +19,7 @@ CASES = {
     "mlp, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0.5"]),
     "mlp, consistency from the start with averages from zero": (small.MLP, [*CONSISTENCY, *EARLY, "consistency.start=0"]),
     "mlp, no generator": (small.MLP, ["gan.weight=0", "train.schedule=cosine"]),
-    "mlp, no generator, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0"]),
+    "mlp, no generator, consistency from the start": (small.MLP, [*CONSISTENCY, "gan.weight=0", "consistency.start=0"]),
     "conv": (small.CONV, ["train.schedule=linear", "train.decay_from=0.1"]),
     "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.265"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),

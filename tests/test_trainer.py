@@ -5,7 +5,7 @@ import torch
 
 import plain
 import small
-from ssgan import checkpoints, trainer as trainer_module
+from ssgan import augment, checkpoints, trainer as trainer_module
 from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.models import build_discriminator, build_generator
@@ -73,6 +73,8 @@ def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recip
     stopped = run(small.trainer(RECIPES[recipe], resolved, (3, 4)), 3)
     checkpoints.save(tmp_path / "state.pt", stopped.state())
     resumed = small.trainer(RECIPES[recipe], resolved, (3, 4))
+    for value in everything(resumed):
+        value.zero_()  # nothing of its own may be left
     resumed.restore(checkpoints.load(tmp_path / "state.pt"))
     assert resumed.first == resumed.done == 3 and equal(resumed, stopped)
     assert equal(run(resumed, 2), run(whole, 5))
@@ -93,6 +95,16 @@ def test_lanes_of_one_split_and_two_seeds_share_nothing_random():
     tensors = [drawn.labelled, drawn.unlabelled, drawn.for_generator, *drawn.latents, *drawn.context.noise,
                *(site for context in drawn.generator_contexts for site in context.noise), *(stack.flat for stack in trainer.stacks)]
     assert not any(torch.equal(first, second) for first, second in tensors)
+
+
+def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
+    seen = []
+    affine = augment.affine
+    monkeypatch.setattr(augment, "affine", lambda x, draw, config: (seen.append(draw), affine(x, draw, config))[1])
+    run(small.trainer(RECIPES["mlp"], seeds=(0, 1)), 3)
+    draws = torch.cat(seen)
+    assert draws.shape == (3 * 3 * 2 * 10, 6) and len(draws.unique(dim=0)) == len(draws)
+    assert draws.min() >= -1 and draws.max() <= 1 and draws.mean().abs() < 0.1
 
 
 def test_every_step_draws_anew():

@@ -265,3 +265,28 @@ def test_with_no_lane_left_the_loop_ends_and_the_last_good_checkpoint_stays(tmp_
     assert trainer.done == 12 and isinstance(events[-1], Failure)
     saved = checkpoints.load(tmp_path / "c.pt")
     assert saved["done"] == 9 and saved["flat"][0].isfinite().all()
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_a_failure_too(tmp_path):
+    trainer = make((3, 4), override(RECIPE, ["gan.weight=0"]))
+    descend = trainer.adams[0].step
+
+    def explode(gradient: torch.Tensor) -> None:
+        descend(gradient * torch.tensor([[1.0], [float("nan")]]) if trainer.done == STEPS - 1 else gradient)
+
+    trainer.adams[0].step = explode
+    events = list(train(trainer, tmp_path / "c.pt"))
+    assert not trainer.discriminator.flat[1].isfinite().any()
+    assert [event.lane for event in events if isinstance(event, Failure)] == [1]
+
+
+def test_a_checkpoint_never_holds_weights_that_are_not_finite(tmp_path):
+    trainer = make((3, 4))
+    descend = trainer.adams[1].step
+
+    def explode(gradient: torch.Tensor) -> None:
+        descend(gradient * torch.tensor([[1.0], [float("nan")]]) if trainer.done == 6 else gradient)
+
+    trainer.adams[1].step = explode
+    list(train(trainer, tmp_path / "c.pt", checkpoint_seconds=0))
+    assert checkpoints.load(tmp_path / "c.pt")["flat"][1].isfinite().all()

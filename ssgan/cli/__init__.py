@@ -7,6 +7,8 @@ import click
 
 from ssgan.cli.bench import bench_command
 from ssgan.cli.deliver import deliver_command
+from ssgan.cli.export import export_command
+from ssgan.cli.predict import predict_command
 from ssgan.cli.recipes import recipes_command
 from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
 from ssgan.cli.sample import sample_command
@@ -45,12 +47,12 @@ def main() -> None:
     ssgan run --dataset digits --labels 100       needs no network
     ssgan run --dataset mnist --labels 100        from labels to a scored classifier, tracked in MLflow
     """
-    # Threads that wait sleep instead of spinning: on a machine with other work, spinning costs up to ten times the time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait spin for microseconds, then sleep: for ever, they cost up to ten times the time beside other work.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command, bench_command,
-                recipes_command, ui_command, deliver_command):
+for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command, export_command,
+                predict_command, bench_command, recipes_command, ui_command, deliver_command):
     main.add_command(command)
 
 

@@ -113,6 +113,9 @@ def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting"
     store = open_store(tracking_uri, experiment)
     from ssgan.data.sources import data_dir as data_folder
     from ssgan.progress import Progress
+    from ssgan.resolve import prepare_process
     from ssgan.runs import Setting
+
+    prepare_process()
 
     return Setting(work_root(), store, device, str(data_folder(data_dir)), Progress(quiet=quiet))

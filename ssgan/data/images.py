@@ -10,7 +10,7 @@ import torch
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """uint8 pixels [n, c, h, w] and int64 labels [n] (-1 is unknown) on one device; make them with `Images.of`."""
+    """Pixels [n, c, h, w], uint8 or float32 in [0, 1], and int64 labels [n] (-1 is unknown) on one device; make them with `Images.of`."""
 
     pixels: torch.Tensor = dataclasses.field(repr=False)  # [n, c, h, w]
     labels: torch.Tensor = dataclasses.field(repr=False)  # [n]
@@ -20,7 +20,8 @@ class Images:
     @classmethod
     def of(cls, pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> "Images":
         """Images on the tensors' device; their content is hashed here, once."""
-        assert pixels.dtype == torch.uint8 and pixels.ndim == 4, "pixels are uint8 [n, c, h, w]"
+        assert pixels.ndim == 4 and pixels.dtype in (torch.uint8, torch.float32), "pixels are uint8 or float32 [n, c, h, w]"
+        assert pixels.dtype == torch.uint8 or ((pixels >= 0) & (pixels <= 1)).all(), "float32 pixels are in [0, 1]"
         assert labels.dtype == torch.int64 and labels.shape == pixels.shape[:1], "labels are int64 [n]"
         assert ((labels >= -1) & (labels < len(classes))).all(), "labels are -1 or index classes"
         pixels = pixels.contiguous()
@@ -38,7 +39,9 @@ class Images:
     def gather(self, index: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """The images at an int64 index of any shape, in [0, 1]: [*index.shape, c, h, w] on the images' device."""
         flat = index.to(self.pixels.device).reshape(-1)
-        chosen = self.pixels.index_select(0, flat).to(dtype).div_(255)  # several times as fast as pixels[index]
+        chosen = self.pixels.index_select(0, flat).to(dtype)  # several times as fast as pixels[index]
+        if self.pixels.dtype == torch.uint8:
+            chosen.div_(255)
         return chosen.view(*index.shape, *self.shape)
 
     def to(self, device: torch.device | str) -> "Images":
@@ -47,7 +50,8 @@ class Images:
 
 
 def _sha256(pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(json.dumps([list(pixels.shape), list(classes)]).encode())
+    kind = [] if pixels.dtype == torch.uint8 else ["float32"]
+    digest = hashlib.sha256(json.dumps([list(pixels.shape), list(classes), *kind]).encode())
     digest.update(pixels.cpu().numpy())
     digest.update(labels.cpu().numpy().astype("<i8"))
     return digest.hexdigest()

@@ -33,12 +33,16 @@ class Discriminator(nn.Module):
         return [(n, *self.shape), (n, self.width)]
 
     def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]: the pooled last layer before its noise)."""
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f])."""
+        features = self.features(x, context)
+        return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
+
+    def features(self, x: Tensor, context: Context = Context()) -> Tensor:
+        """The pooled last layer before its noise: [n, f]."""
         x = add_noise(x, self.input_noise, context.at(0))
         for layer in self.hidden:
             x = functional.leaky_relu(layer(x), 0.2)
-        features = x.mean((2, 3))
-        return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
+        return x.mean((2, 3))
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""

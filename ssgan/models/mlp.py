@@ -28,12 +28,18 @@ class Discriminator(nn.Module):
         return [(n, size) for size in self.sizes]
 
     def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f] of the last hidden layer before its noise)."""
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f])."""
+        features = self.features(x, context)
+        return self.output(add_noise(features, self.hidden_noise, context.at(len(self.hidden)))), features
+
+    def features(self, x: Tensor, context: Context = Context()) -> Tensor:
+        """The last hidden layer before its noise: [n, f]."""
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):
-            features = functional.relu(layer(x))
-            x = add_noise(features, self.hidden_noise, context.at(i + 1))
-        return self.output(x), features
+            if i > 0:
+                x = add_noise(x, self.hidden_noise, context.at(i))
+            x = functional.relu(layer(x))
+        return x
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""

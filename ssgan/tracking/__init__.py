@@ -7,6 +7,7 @@ from ssgan.tracking.background import Delivery
 from ssgan.tracking.delivery import deliver
 from ssgan.tracking.environment import environment_tags
 from ssgan.tracking.record import delivered, run_id, run_ids
+from ssgan.tracking.results import StoredRun, stored_runs
 from ssgan.tracking.runs import find_run
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.ui import ui_command
@@ -16,6 +17,7 @@ __all__ = [
     "EXPERIMENT",
     "Delivery",
     "Store",
+    "StoredRun",
     "Undelivered",
     "deliver",
     "deliver_waiting",
@@ -27,5 +29,6 @@ __all__ = [
     "resolve_uri",
     "run_id",
     "run_ids",
+    "stored_runs",
     "ui_command",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from ssgan.errors import Mistake
 from ssgan.tracking.store import Store
-from ssgan.workfolder import ENDED, STAGES, WorkFolder, write_atomically
+from ssgan.workfolder import ARTIFACTS, ENDED, WorkFolder, write_atomically
 
 Sent = dict[str, Any]  # name, params, tags, inputs, stages, files, status: see `wanted`; lines: of the journal
 
@@ -107,7 +107,7 @@ def _tags(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, str]:
 
 def _files(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, list[int]]:
     """Size and time of change of every artifact, by its path in the folder; run.json is one when the run has ended."""
-    paths = [path for stage in STAGES for path in sorted((folder.path / stage).rglob("*"))]
+    paths = [path for name in ARTIFACTS for path in sorted((folder.path / name).rglob("*"))]
     if facts.get("status") in ENDED:
         paths.append(folder.run_file)
     found = {}

@@ -38,7 +38,8 @@ def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
 
 
 def _latest(folders: list[WorkFolder]) -> list[WorkFolder]:
-    return sorted(folders, key=lambda folder: folder.facts.get("created", 0))[-1:]
+    runs = [folder for folder in folders if folder.facts.get("kind") != "summary"]  # a sweep's report is no run
+    return sorted(runs, key=lambda folder: folder.facts.get("created", 0))[-1:]
 
 
 def _named(folders: list[WorkFolder], reference: str) -> list[WorkFolder]:
@@ -54,7 +55,8 @@ def _describe(folder: WorkFolder) -> str:
 def _from_store(reference: str, store: Store) -> WorkFolder:
     with faults(store):
         runs = _runs(store)
-        found = runs[:1] if reference == "latest" else [run for run in runs if run.info.run_id.startswith(reference)]
+        newest = [run for run in runs if run.data.tags.get("ssgan.kind") != "summary"][:1]
+        found = newest if reference == "latest" else [run for run in runs if run.info.run_id.startswith(reference)]
         found = found or [run for run in runs if run.data.tags["ssgan.fingerprint"].startswith(reference)]
         described = [f"{run.info.run_id[:12]} ({run.info.run_name})" for run in found or runs]
         if len(found) == 1:

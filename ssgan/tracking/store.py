@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, unknown
 from ssgan.tracking.database import ALLOWED, SQLITE, check_schema, check_writable, holds_run
 from ssgan.workfolder import locked_file, writing
 
@@ -108,6 +108,20 @@ class Store:
         if self.experiment_id is None:
             self.experiment_id = self._open_experiment(self._client)
         return self._client
+
+    def reader(self) -> "tuple[MlflowClient, str]":
+        """MLflow's client and the experiment's id, for looking: nothing is made. Raises Mistake where there is none, and Undelivered."""
+        if not self.exists():
+            raise Mistake(f"there is no store at {self.database}.\nMake runs first: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3")
+        self.check()
+        _set_environment()
+        with faults(self):
+            client = self._client or _connect(self.uri)
+            experiment = client.get_experiment_by_name(self.experiment)
+            names = [] if experiment else [found.name for found in client.search_experiments()]
+        if experiment is None:
+            raise unknown("experiment", self.experiment, names)
+        return client, experiment.experiment_id
 
     def close(self) -> None:
         """Forgets the client, so that the next call opens the store anew, whatever has become of it."""
