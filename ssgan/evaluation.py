@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ssgan import metrics
 from ssgan.data.images import Images
+from ssgan.errors import Mistake
+from ssgan.workfolder import writing
 
 LogitsOf = Callable[[Tensor], Tensor]
 
@@ -44,39 +46,51 @@ class Evaluation:
 
     @property
     def per_class(self) -> np.ndarray:
-        """The share of wrong answers among the images of each class: [k]."""
+        """The share of wrong answers among the images of each class, NaN where there are none: [k]."""
         return metrics.per_class_error(self.confusion)
 
     def measurements(self) -> dict[str, float]:
         """Name and value of everything that is a number."""
         found = {"test/error": self.error, "test/error_low": self.low, "test/error_high": self.high,
                  "test/wrong": float(self.wrong), "test/ece": self.ece, "test/nll": self.nll}
-        return found | {f"test/error/{name}": float(value) for name, value in zip(self.classes, self.per_class)}
+        return found | {f"test/error/{name}": value for name, value in self._of_class().items() if value is not None}
 
     def summary(self) -> dict[str, Any]:
         """The same as plain values for JSON."""
         found = {key: getattr(self, key) for key in ("wrong", "total", "error", "low", "high", "ece", "nll")}
-        return found | {"per_class": dict(zip(self.classes, self.per_class.tolist())), "confusion": self.confusion.tolist()}
+        return found | {"per_class": self._of_class(), "confusion": self.confusion.tolist()}
 
     def save(self, path: Path) -> None:
-        """Writes probabilities, labels, index and class names as .npz, whole or not at all."""
+        """Writes probabilities, labels, index and class names as .npz, whole or not at all. Raises Mistake where nothing can be written."""
         partial = path.with_name(f".{path.name}.{os.getpid()}.npz")
         try:
-            np.savez(partial, probabilities=self.probabilities, labels=self.labels, index=self.index, classes=np.array(self.classes))
-            os.replace(partial, path)
+            with writing(path):
+                np.savez(partial, probabilities=self.probabilities, labels=self.labels, index=self.index, classes=np.array(self.classes))
+                os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
 
+    def _of_class(self) -> dict[str, float | None]:
+        return {name: None if np.isnan(value) else value for name, value in zip(self.classes, self.per_class.tolist())}
+
 
 def evaluate(logits_of: LogitsOf, images: Images, index: Tensor, batch: int = 1000) -> Evaluation:
-    """Asks the classifier, images [n, c, h, w] in [0, 1] -> logits [n, k], for the images at an index [n] with known labels."""
-    rows = [logits_of(images.gather(part)).double().softmax(1).cpu() for part in index.split(batch)]
-    probabilities = torch.cat(rows).numpy()
+    """Asks the classifier, images [n, c, h, w] in [0, 1] -> logits [n, k], for the images at an index [n] with known labels.
+
+    Every number is that of the float32 probabilities, so it can be found again from the saved ones. Raises Mistake for answers
+    that are not finite.
+    """
+    with torch.no_grad():
+        logits = torch.cat([logits_of(images.gather(part)).double().cpu() for part in index.split(batch)])  # [n, k]
+    if not logits.isfinite().all():
+        raise Mistake("the classifier's answers are not finite: its training has diverged.\n"
+                      "Train it anew with a smaller train.learning_rate, or with --set train.precision=fp32.")
+    probabilities = logits.softmax(1).float().numpy()
     labels = images.labels[index.to(images.labels.device)].cpu().numpy()
     counts = metrics.confusion(labels, probabilities.argmax(1), len(images.classes))
     wrong, total = int(counts.sum() - np.trace(counts)), int(counts.sum())
     return Evaluation(
-        images.classes, index.cpu().numpy(), labels, probabilities.astype(np.float32), counts, wrong, total, *metrics.error_interval(wrong, total),
+        images.classes, index.cpu().numpy(), labels, probabilities, counts, wrong, total, *metrics.error_interval(wrong, total),
         metrics.expected_calibration_error(probabilities, labels), metrics.negative_log_likelihood(probabilities, labels))
 
 

@@ -11,7 +11,7 @@ from ssgan.config import fingerprint, flatten
 from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
 from ssgan.progress import Progress
-from ssgan.resolve import Resolved, resolve
+from ssgan.resolve import Resolved, find_device, resolve
 from ssgan.stages import Group, Member, evaluate, lost, make_split, score, split, train
 from ssgan.stopping import Stop
 from ssgan.trainer import pair_size
@@ -43,6 +43,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
     """
     for member in members:
         make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
+    find_device(setting.device)
     if setting.store is not None:
         setting.store.check()
     asked = [_folder(member, dataset, setting.work, again) for member in members]

@@ -82,15 +82,16 @@ def test_nothing_is_written_where_it_runs(digits, tmp_path, monkeypatch):
 
 
 def test_unlabelled_samples_teach():
-    X, y = make_moons(400, noise=0.1, random_state=0)
-    few = np.concatenate([np.flatnonzero(y == label)[:4] for label in (0, 1)])
+    bunch = load_digits()
+    X, y = bunch.images[:600], bunch.target[:600]
+    few = np.concatenate([np.flatnonzero(y == label)[:5] for label in range(10)])
     hidden = np.full(len(y), -1)
     hidden[few] = y[few]
-    wide = ("model.widths=[100, 50]", "model.generator_widths=[30, 30]")
-    alone = SSGANClassifier(epochs=800, overrides=wide, random_state=0).fit(X[few], y[few])  # as many steps, of one an epoch
-    with_others = SSGANClassifier(epochs=100, overrides=wide, random_state=0).fit(X, hidden)
-    assert with_others.score(X, y) > max(0.95, alone.score(X, y) + 0.03)
-    assert with_others.classes_.tolist() == [0, 1]
+    wide = ("model.widths=[80, 50]", "model.generator_widths=[20, 20]")
+    alone = SSGANClassifier(epochs=396, overrides=wide, random_state=0).fit(X[few], y[few])  # as many steps, of one an epoch
+    with_others = SSGANClassifier(epochs=33, overrides=wide, random_state=0).fit(X, hidden)
+    assert with_others.score(bunch.images[600:], bunch.target[600:]) > max(0.82, alone.score(bunch.images[600:], bunch.target[600:]) + 0.01)
+    assert with_others.classes_.tolist() == list(range(10))
 
 
 def test_labels_keep_their_type(digits):

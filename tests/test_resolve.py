@@ -1,6 +1,8 @@
 """What is decided at a run's start: devices, precision, threads."""
 
 import os
+import sys
+import subprocess
 
 import pytest
 import torch
@@ -61,9 +63,10 @@ def test_products_are_really_timed():
 
 
 @pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
-def test_threads_are_those_of_the_environment_or_the_cores(monkeypatch, said, threads):
+def test_threads_are_those_of_the_environment_or_the_cores_and_one_for_a_small_pair(monkeypatch, said, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert resolve.resolve("cpu", "fp32", 0).threads == (threads or len(os.sched_getaffinity(0)))
+    assert resolve.resolve("cpu", "fp32", resolve.SMALL).threads == (threads or len(os.sched_getaffinity(0)))
+    assert resolve.resolve("cpu", "fp32", resolve.SMALL - 1).threads == (threads or 1)
 
 
 def test_pinning_holds_the_threads_and_lets_them_go_again():
@@ -74,12 +77,13 @@ def test_pinning_holds_the_threads_and_lets_them_go_again():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush denormal numbers")
-def test_pinning_flushes_denormal_numbers_while_it_lasts():
-    def tiny() -> float:
-        return (torch.full((8,), 1e-30) * 1e-10).sum().item()
-
-    assert tiny() > 0
-    with resolve.pinned(resolve.Resolved("cpu", "fp32", 1, "")):
-        assert tiny() == 0
-    assert tiny() > 0
+@pytest.mark.skipif(not torch.set_flush_denormal(True), reason="this processor cannot flush denormal numbers")
+def test_a_prepared_process_flushes_denormal_numbers_in_every_worker():
+    probe = """
+import torch
+from ssgan.resolve import prepare_process
+prepare_process()
+torch.set_num_threads(2)
+print(int((torch.full((4_000_000,), 1e-30) * 1e-10).count_nonzero()))
+"""
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == "0"
