@@ -114,7 +114,7 @@ def domain_classifier(train: Images, test: Images, device: str, progress: Callab
 
 
 class _Net(nn.Module):
-    """Three 3x3 convolutions with batch norm, each halving the image until it is at most 4x4 in size, then a linear layer."""
+    """Three 3x3 convolutions with batch norm, the image halved after the first and the second, pooled to 4x4 at most; then a linear layer."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int):
         super().__init__()
@@ -190,6 +190,7 @@ def _error(module: _Net, test: Images) -> float:
     return wrong / len(test)
 
 
+@torch.no_grad()
 def _probabilities(network: Network, images_of: Callable[[int, int], Tensor], count: int) -> np.ndarray:
     rows = [network.probabilities(images_of(start, min(BATCH, count - start))).double().cpu() for start in range(0, count, BATCH)]
     probabilities = torch.cat(rows)
@@ -220,5 +221,5 @@ def _keep(module: _Net, error: float, key: str) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.save(path, {"state": module.state_dict(), "error": error})
     except (OSError, RuntimeError) as problem:  # RuntimeError: no home, and torch's for a full disk
-        return f" (not kept: {problem})"
+        return f" (not kept in the cache: {getattr(problem, 'strerror', None) or problem})"
     return ""

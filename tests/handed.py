@@ -10,11 +10,13 @@ import numpy as np
 from PIL import Image
 
 import small
+from ssgan import export
 from ssgan.config import override
 from ssgan.progress import Progress
 from ssgan.recipes import read
 from ssgan.runs import Setting, run_group
 from ssgan.stages import Member
+from ssgan.trained import of_run
 from ssgan.workfolder import WorkFolder
 
 RECIPE = override(read("digits").recipe, [
@@ -57,6 +59,14 @@ def evaluated() -> np.ndarray:
     with np.load(folder().path / "evaluate" / "test.npz", allow_pickle=False) as saved:
         assert (saved["index"] == np.arange(len(saved["index"]))).all()
         return saved["probabilities"].argmax(1)
+
+
+@functools.cache
+def exported(kind: str) -> Path:
+    """The run's classifier in a format, for tests that only read it."""
+    path, trained = Path(KEPT.name) / {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}[kind], of_run(folder())
+    export.export_classifier(trained.discriminator(), trained.card(), kind, path, images_of_test())
+    return path
 
 
 def images_of_test() -> np.ndarray:

@@ -20,7 +20,7 @@ from ssgan.export.classifier import Classifier, Stacked, fold
 from ssgan.layers import Context, WeightNorm
 from ssgan.models import build_discriminator
 from ssgan.predict.card import Card
-from ssgan.predict.models import open_model
+from ssgan.predict.exported import open_model
 from ssgan.progress import Progress
 from ssgan.recipes import read
 from ssgan.runs import Setting, run_group
@@ -60,15 +60,6 @@ ALONE = {"onnx": ONNX, "pt2": PT2, "mlflow": MLFLOW}
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory) -> Path:
-    """A folder with the small run's classifier in every format."""
-    into, trained = tmp_path_factory.mktemp("exports"), of_run(handed.folder())
-    for kind, name in NAMES.items():
-        export.export_classifier(trained.discriminator(), trained.card(), kind, into / name, handed.images_of_test())
-    return into
-
-
-@pytest.fixture(scope="module")
 def original() -> tuple[np.ndarray, np.ndarray]:
     """The small run's logits and probabilities on its test images, as the training's own module gives them."""
     with torch.no_grad():
@@ -85,8 +76,8 @@ def answer(kind: str, model: Path, work: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["onnx", "pt2", pytest.param("mlflow", marks=pytest.mark.slow)])
-def test_a_process_without_ssgan_gives_the_evaluated_answers(kind, exports, original, tmp_path):
-    logits, probabilities = answer(kind, exports / NAMES[kind], tmp_path)
+def test_a_process_without_ssgan_gives_the_evaluated_answers(kind, original, tmp_path):
+    logits, probabilities = answer(kind, handed.exported(kind), tmp_path)
     assert (logits.argmax(1) == handed.evaluated()).all()
     np.testing.assert_allclose(logits, original[0], atol=1e-4)
     np.testing.assert_allclose(probabilities, original[1], atol=1e-5)
@@ -94,16 +85,16 @@ def test_a_process_without_ssgan_gives_the_evaluated_answers(kind, exports, orig
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_an_export_carries_its_card(kind, exports):
-    run, card = handed.folder(), open_model(exports / NAMES[kind]).card
+def test_an_export_carries_its_card(kind):
+    run, card = handed.folder(), open_model(handed.exported(kind)).card
     assert (card.classes, card.shape, card.colour) == (tuple("0123456789"), (1, 8, 8), "grey")
     assert (card.dataset, card.labels, card.run_id) == ("digits", 100, run.fingerprint)
     assert card.test_error == run.facts["result"]["evaluation"]["error"]
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_an_export_names_no_file_of_this_machine_and_no_class_of_ssgan(kind, exports):
-    files = [path for path in [exports / NAMES[kind], *(exports / NAMES[kind]).rglob("*")] if path.is_file()]
+def test_an_export_names_no_file_of_this_machine_and_no_class_of_ssgan(kind):
+    files = [path for path in [handed.exported(kind), *(handed.exported(kind)).rglob("*")] if path.is_file()]
     texts = [path.read_bytes() for path in files]
     for path in files:
         if zipfile.is_zipfile(path):
@@ -113,10 +104,10 @@ def test_an_export_names_no_file_of_this_machine_and_no_class_of_ssgan(kind, exp
         assert not any(word in text for text in texts), word
 
 
-def test_onnx_takes_any_number_of_plain_images(exports):
+def test_onnx_takes_any_number_of_plain_images():
     import onnx
 
-    model = onnx.load(exports / NAMES["onnx"])
+    model = onnx.load(handed.exported("onnx"))
     onnx.checker.check_model(model)
     sizes = {value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
              for value in (*model.graph.input, *model.graph.output)}
@@ -127,10 +118,10 @@ def test_onnx_takes_any_number_of_plain_images(exports):
     assert json.loads(metadata["ssgan.classes"]) == list("0123456789") and metadata["ssgan.dataset"] == "digits"
 
 
-def test_the_mlflow_model_has_signature_example_and_pinned_requirements_and_no_pickle(exports):
+def test_the_mlflow_model_has_signature_example_and_pinned_requirements_and_no_pickle():
     import mlflow
 
-    folder = exports / NAMES["mlflow"]
+    folder = handed.exported("mlflow")
     model = mlflow.models.Model.load(str(folder))
     assert [(spec.type.name, spec.shape) for spec in model.signature.inputs] == [("uint8", (-1, 1, 8, 8))]
     assert [spec.shape for spec in model.signature.outputs] == [(-1, 2, 10)]

@@ -24,6 +24,7 @@ ROWS = (
     {"predict"},
     {"export"},
     {"tracking", "reports", "progress"},
+    {"efficiency"},
     {"stages"},
     {"runs", "trained"},
     {"sweep"},

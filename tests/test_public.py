@@ -13,7 +13,7 @@ import handed
 import small
 import ssgan
 from ssgan import trained
-from ssgan.predict.models import open_model
+from ssgan.predict.exported import open_model
 
 ROOT = Path(ssgan.__file__).parent.parent
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -126,7 +126,7 @@ def test_kinds_of_images_that_no_loss_needs_are_left_out(linear):
 def test_the_generator_is_taught_by_the_generated_images_alone(linear):
     generated = some(5, 3).requires_grad_()
     real = some(4, 2).requires_grad_()
-    loss = generator_loss(linear, real, generated, Context((torch.zeros(1),)), Context((torch.ones(1),)))
+    loss = generator_loss(lambda x, context: linear(x, context)[1], real, generated, Context((torch.zeros(1),)), Context((torch.ones(1),)))
     assert [(n, context.noise[0].item()) for n, context in linear.calls] == [(4, 0), (5, 1)]
     mean_difference = (real.flatten(1).mean(0) - generated.flatten(1).mean(0)) @ linear.weight
     torch.testing.assert_close(loss, (mean_difference ** 2).mean())
@@ -146,4 +146,4 @@ def test_losses_of_half_precision_products_are_taken_in_fp32():
 
     loss, parts = discriminator_loss(half, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), some(4, 2), some(5, 3), None, None), Context(), Weights(1, 0))
     assert loss.dtype == parts["unlabelled_loss"].dtype == torch.float32
-    assert generator_loss(half, some(4, 2), some(5, 3), Context(), Context()).dtype == torch.float32
+    assert generator_loss(lambda x, context: half(x, context)[1], some(4, 2), some(5, 3), Context(), Context()).dtype == torch.float32

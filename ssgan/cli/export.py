@@ -14,9 +14,9 @@ KINDS = ("onnx", "pt2", "mlflow")
 
 @click.command("export")
 @click.argument("run")
-@click.option("--format", "kinds", multiple=True, metavar="|".join(KINDS), help="onnx, pt2 (torch.export) or mlflow; several with commas.  [default: onnx]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file or folder to write; a folder that holds them all where there are several formats. "
-              "Default: <data set>-<labels>-<run> here.")
+@click.option("--format", "kinds", multiple=True, metavar="|".join(KINDS), help="pt2 is torch.export's; several with commas.  [default: onnx]")
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="The file or folder to write; of several formats the folder that holds them all. Default: <data set>-<labels>-<run> here.")
 @click.option("--force", is_flag=True, help="Replaces what is there.")
 @click.option("--register", metavar="NAME", help="Also puts the MLflow model into the store and registers it under this name.")
 @click.option("--data-dir", help="Folder of the data files, for the check on the test images. Default: SSGAN_DATA_DIR, else the user's cache folder.")
@@ -60,7 +60,8 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
                        f"largest difference {agreement.logits:.1e} of a logit, {agreement.probabilities:.1e} of a probability")
     version = _register(store, run_id, paths["mlflow"], register, card) if register else None
     if as_json:
-        show.as_json_line({"run_id": card.run_id, "checked_on": checked_on, "exports": rows, "registered": version and {"name": register, "version": version}})
+        registered = {"name": register, "version": version} if version else None
+        show.as_json_line({"run_id": card.run_id, "checked_on": checked_on, "exports": rows, "registered": registered})
     elif version:
         click.echo(f"registered as {register}, version {version}: models:/{register}/{version}")
 
@@ -130,7 +131,7 @@ def _register(store, run_id: str, path: Path, name: str, card) -> str:
                 client.create_registered_model(name, description="made by ssgan export")
             client.log_artifacts(run_id, str(path), "classifier")
             source = f"{client.get_run(run_id).info.artifact_uri}/classifier"
-            tags = {f"ssgan.{key}": str(value) for key, value in (("dataset", card.dataset), ("labels", card.labels), ("test_error", card.test_error))}
+            tags = {f"ssgan.{key}": str(getattr(card, key)) for key in ("dataset", "labels", "test_error")}
             return str(client.create_model_version(name, source, run_id, tags=tags).version)
     except Undelivered as undelivered:
         raise Mistake(f"{path} is written, but --register {name} failed: {undelivered}.") from undelivered

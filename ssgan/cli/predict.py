@@ -15,7 +15,7 @@ from ssgan.errors import Mistake
 @click.command("predict")
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), default=1, show_default=True, help="The most probable classes of each image.")
+@click.option("--top-k", "top", type=click.IntRange(1), default=1, show_default=True, help="The most probable classes of each image.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, help="Below this probability the answer is `unsure`.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=256, show_default=True, help="Images at a time; all that is held in memory.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a line of names.")
@@ -32,7 +32,7 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
         raise Mistake("--csv and --json: choose one.")
     from ssgan.predict import Unreadable, predict
     from ssgan.predict.files import find
-    from ssgan.predict.models import is_export, open_model
+    from ssgan.predict.exported import is_export, open_model
     from ssgan.predict.pictures import Reader
 
     opened = open_model(Path(model)) if is_export(model) else _of_run(model, tracking_uri, experiment)
@@ -64,7 +64,7 @@ def _of_run(run: str, tracking_uri: str | None, experiment: str):
     import torch
 
     from ssgan.export.classifier import Classifier
-    from ssgan.predict.models import Model
+    from ssgan.predict.exported import Model
     from ssgan.tracking import find_run
     from ssgan.trained import of_run
 

@@ -15,7 +15,7 @@ from ssgan.export.classifier import Classifier
 from ssgan.export.formats import FORMATS
 from ssgan.layers import Context
 from ssgan.predict.card import Card
-from ssgan.predict.models import Model, open_model
+from ssgan.predict.exported import Model, open_model
 from ssgan.workfolder import writing
 
 TOLERANCE = 1e-3  # of a probability; a sound export differs by some 1e-6

@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from ssgan.errors import Mistake
 from ssgan.export.classifier import Classifier, Stacked
 from ssgan.predict.card import Card
-from ssgan.predict.models import CARD_FILE
+from ssgan.predict.exported import CARD_FILE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ssgan.predict.files import Unreadable
-from ssgan.predict.models import Model
+from ssgan.predict.exported import Model
 from ssgan.predict.pictures import Reader
 
 UNSURE = "unsure"

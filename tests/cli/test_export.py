@@ -20,7 +20,7 @@ import handed
 from ssgan.cli import main
 from ssgan.errors import Mistake
 from ssgan.models import mlp
-from ssgan.predict.models import open_model
+from ssgan.predict.exported import open_model
 from ssgan.workfolder import WorkFolder
 
 

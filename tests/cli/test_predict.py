@@ -14,18 +14,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 import handed
-from ssgan import export
 from ssgan.cli import main
-from ssgan.predict.models import open_model
-from ssgan.trained import of_run
+from ssgan.predict.exported import open_model
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def model() -> Path:
     """The small run's classifier as an ONNX file."""
-    path, trained = tmp_path_factory.mktemp("model") / "model.onnx", of_run(handed.folder())
-    export.export_classifier(trained.discriminator(), trained.card(), "onnx", path, handed.images_of_test())
-    return path
+    return handed.exported("onnx")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +53,7 @@ def test_a_table_has_label_probability_and_path(model, pictures, probabilities):
 
 
 def test_csv_has_a_line_of_names_and_the_best_classes(model, pictures, probabilities):
-    rows = list(csv.DictReader(io.StringIO(run(model, pictures, "--csv", "--top", 2).stdout)))
+    rows = list(csv.DictReader(io.StringIO(run(model, pictures, "--csv", "--top-k", 2).stdout)))
     assert list(rows[0]) == ["path", "label", "class_1", "probability_1", "class_2", "probability_2"]
     assert [int(row["label"]) for row in rows] == [int(row["class_1"]) for row in rows] == handed.evaluated()[:30].tolist()
     assert [float(row["probability_2"]) for row in rows] == pytest.approx(np.sort(probabilities)[:, -2], abs=1e-6)
@@ -65,7 +61,7 @@ def test_csv_has_a_line_of_names_and_the_best_classes(model, pictures, probabili
 
 
 def test_json_is_one_object_on_the_last_line(model, pictures, probabilities):
-    output = run(model, pictures, pictures / "gone.png", "--json", "--top", 99, code=1).stdout
+    output = run(model, pictures, pictures / "gone.png", "--json", "--top-k", 99, code=1).stdout
     assert output.count("\n") == 1
     found = json.loads(output)
     assert found["model"] == str(model) and found["unreadable"] == [{"path": str(pictures / "gone.png"), "reason": "there is no such file"}]
@@ -139,7 +135,8 @@ finally:
     seconds = []
     for _ in range(2):  # the second time without a cold disk
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", program, "predict", str(model), str(pictures / "00000.png")], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", program, "predict", str(model), str(pictures / "00000.png")], capture_output=True, text=True,
+                              timeout=60)
         seconds.append(time.monotonic() - began)
         assert done.returncode == 0 and done.stdout.startswith(f"{handed.evaluated()[0]} "), done.stderr
     assert min(seconds) < 2

@@ -88,7 +88,7 @@ def test_digits_are_scikit_learns_scaled_to_bytes_and_split_once_and_for_all():
 
 
 def test_an_unknown_data_set_is_told_the_nearest(tmp_path):
-    with pytest.raises(Mistake, match="no data set is called 'mnits': did you mean mnist.*digits"):
+    with pytest.raises(Mistake, match=r"no data set is called 'mnits'\. did you mean mnist.*digits"):
         sources.load("mnits", tmp_path)
 
 
