@@ -98,10 +98,10 @@ def domain_classifier(train: Images, test: Images, device: str, progress: Callab
     once each write a whole file. Where the cache cannot be written the network's name says so, and nothing else changes.
     """
     key = fingerprint({"data": train.sha256, "test": test.sha256, **SETTINGS})
-    module, name = _Net(train.shape, len(train.classes)), f"a convolutional network trained on all {len(train):,} training labels"
+    module, name = _new(train), f"a convolutional network trained on all {len(train):,} training labels"
     error = _read(module, key)
     if error is None:
-        module = _fit(module, train.to(device), progress).to("cpu")
+        module = _fit(module, train.to(device), progress).to("cpu", memory_format=torch.contiguous_format)  # as it will be read, to the last bit
         error = _error(module, test)
         name += _keep(module, error, key)
     module = module.eval().to(device)
@@ -132,11 +132,17 @@ class _Net(nn.Module):
         return self.output(self.features(x).flatten(1))
 
 
+def _new(train: Images) -> _Net:
+    """A network before training, with the first weights of the seed, whatever torch's own generator has drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SETTINGS["seed"])
+        return _Net(train.shape, len(train.classes))
+
+
 def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _Net:
     """AdamW on a one-cycle schedule, with random shifts; the same weights every time on the CPU, for the same number of threads."""
     batch, device = SETTINGS["batch"], train.pixels.device
     steps = min(SETTINGS["most_steps"], max(SETTINGS["least_steps"], SETTINGS["epochs"] * len(train) // batch))
-    _initialise(module)
     module = module.to(device, memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(module.parameters(), lr=SETTINGS["learning_rate"], weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, SETTINGS["learning_rate"], total_steps=steps, pct_start=0.25)
@@ -154,14 +160,6 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
             schedule.step()
             progress(step, steps)
     return module.eval()
-
-
-def _initialise(module: nn.Module) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SETTINGS["seed"])
-        for layer in module.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
 
 
 @contextmanager

@@ -102,6 +102,7 @@ class Outcome:
 
     folder: WorkFolder  # the summary run's
     members: list[WorkFolder]
+    grid: dict[str, dict[str, Any]]  # the grid's values of each member, by fingerprint
     comparison: efficiency.Comparison
 
 
@@ -137,7 +138,9 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
             setting.progress.prefix = ""
         folder.update(status="FINISHED")
         deliver_finished([folder], setting)
-    return Outcome(folder, folders, comparison)
+    variants = plan.variants()
+    grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0] for number, found in enumerate(folders)}
+    return Outcome(folder, folders, grid, comparison)
 
 
 def _identity(plan: Plan, groups: list[list[Member]], dataset: Dataset, identity: str) -> dict[str, Any]:

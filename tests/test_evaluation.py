@@ -14,13 +14,13 @@ from ssgan.errors import Mistake
 from ssgan.evaluation import evaluate, worst_mistakes
 
 TEST = small.images(57, (1, 5, 4), 4, seed=3)
-INDEX = torch.arange(0, 57, 2)
+INDEX = torch.arange(0, 57, 3)
 
 
 def logits_of(x: torch.Tensor) -> torch.Tensor:
     """A classifier that has learnt nothing, and is sure of it."""
-    weights = torch.randn(20, 4, generator=torch.Generator().manual_seed(1), dtype=x.dtype)
-    return 8 * x.flatten(1) @ weights
+    weights = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
+    return 8 * x.flatten(1) @ weights.to(x)
 
 
 def found(**changes):
@@ -37,20 +37,20 @@ def test_the_numbers_are_those_of_a_slow_count():
     truths = TEST.labels[INDEX].tolist()
     wrong = sum(answer != truth for answer, truth in zip(answers, truths))
     assert 0 < wrong < len(INDEX)
-    assert (result.wrong, result.total, result.error) == (wrong, 29, wrong / 29)
-    assert (result.low, result.high) == metrics.error_interval(wrong, 29)
+    assert (result.wrong, result.total, result.error) == (wrong, 19, wrong / 19)
+    assert (result.low, result.high) == metrics.error_interval(wrong, 19)
     assert result.nll == pytest.approx(likelihood, rel=1e-4)
     assert result.ece == metrics.expected_calibration_error(result.probabilities, truths)
     for true in range(4):
         of_class = [answer for answer, truth in zip(answers, truths) if truth == true]
         assert result.confusion[true].tolist() == [of_class.count(answer) for answer in range(4)]
         assert result.per_class[true] == sum(answer != true for answer in of_class) / len(of_class)
-    assert result.probabilities.dtype == np.float32 and result.probabilities.shape == (29, 4)
+    assert result.probabilities.dtype == np.float32 and result.probabilities.shape == (19, 4)
     np.testing.assert_array_equal(result.index, INDEX)
     np.testing.assert_array_equal(result.labels, truths)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 29])
+@pytest.mark.parametrize("batch", [1, 7, 19])
 def test_batches_change_nothing(batch):
     np.testing.assert_allclose(found(batch=batch).probabilities, found().probabilities, atol=1e-6)
 

@@ -62,8 +62,9 @@ ALONE = {"onnx": ONNX, "pt2": PT2, "mlflow": MLFLOW}
 @pytest.fixture(scope="module")
 def original() -> tuple[np.ndarray, np.ndarray]:
     """The small run's logits and probabilities on its test images, as the training's own module gives them."""
+    discriminator = of_run(handed.folder()).discriminator()
     with torch.no_grad():
-        logits = of_run(handed.folder()).discriminator()(torch.from_numpy(handed.images_of_test()).float() / 255, Context())[0]
+        logits = discriminator(torch.from_numpy(handed.images_of_test()).float() / 255, Context())[0]
     return logits.numpy(), logits.double().softmax(1).numpy()
 
 

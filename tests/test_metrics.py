@@ -56,6 +56,11 @@ def test_calibration_error_of_certain_answers_is_the_error():
     assert metrics.expected_calibration_error(probabilities, np.array([0, 1, 2, 0, 1])) == pytest.approx(0.4)
 
 
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    probabilities, labels = np.array([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 0])
+    assert metrics.expected_calibration_error(probabilities, labels, bins=2) == pytest.approx((0.5 + 0.9) / 2)
+
+
 def test_likelihood_by_hand_and_finite_for_a_certain_mistake():
     probabilities = np.array([[0.5, 0.5], [0.1, 0.9]])
     expected = -(math.log(0.5) + math.log(0.1)) / 2

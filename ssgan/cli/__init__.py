@@ -6,12 +6,14 @@ import sys
 import click
 
 from ssgan.cli.bench import bench_command
+from ssgan.cli.compare import compare_command
 from ssgan.cli.deliver import deliver_command
 from ssgan.cli.export import export_command
 from ssgan.cli.predict import predict_command
 from ssgan.cli.recipes import recipes_command
 from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
 from ssgan.cli.sample import sample_command
+from ssgan.cli.sweep import sweep_command
 from ssgan.cli.ui import ui_command
 from ssgan.errors import Failed, Mistake
 
@@ -46,12 +48,13 @@ def main() -> None:
     \b
     ssgan run --dataset digits --labels 100       needs no network
     ssgan run --dataset mnist --labels 100        from labels to a scored classifier, tracked in MLflow
+    ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3     what more labels would bring
     """
     # Threads that wait spin for microseconds, then sleep: for ever, they cost up to ten times the time beside other work.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, split_command, train_command, evaluate_command, score_command, sample_command, export_command,
+for command in (run_command, sweep_command, compare_command, split_command, train_command, evaluate_command, score_command, sample_command, export_command,
                 predict_command, bench_command, recipes_command, ui_command, deliver_command):
     main.add_command(command)
 

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they mean together."""
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,3 +120,50 @@ def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting"
     prepare_process()
 
     return Setting(work_root(), store, device, str(data_folder(data_dir)), Progress(quiet=quiet))
+
+
+def parse_budgets(text: str | None) -> tuple[int, ...]:
+    """Label budgets of `20,50,100`, in rising order. Raises Mistake."""
+    if text is None or not text.strip(" ,"):
+        raise Mistake("no label budget is named: type --labels with numbers and commas, for example --labels 20,50,100,200.")
+    parts = [part.strip() for part in text.split(",")]
+    bad = [part for part in parts if not part.isdecimal() or len(part) > 9 or int(part) == 0]
+    if bad:
+        raise Mistake(f"--labels {text}: {bad[0]!r} is no label budget; write positive numbers with commas, for example --labels 20,50,100,200.")
+    return tuple(sorted(_once("--labels", text, [int(part) for part in parts])))
+
+
+def parse_seeds(option: str, text: str) -> tuple[int, ...]:
+    """Seeds of `10` (0 to 9), `1000-1009`, `3,7` or several of the last two. Raises Mistake."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and parts[0].isdecimal() and 1 <= int(parts[0]) <= 10_000:
+        return tuple(range(int(parts[0])))
+    found: list[int] = []
+    for part in parts:
+        first, _, last = part.partition("-")
+        ends = first.strip(), (last if "-" in part else first).strip()
+        if not all(end.isdecimal() and int(end) < 2**31 for end in ends) or len(parts) == 1 and "-" not in part or not 0 <= int(ends[1]) - int(ends[0]) < 10_000:
+            raise Mistake(f"{option} {text}: write a number of seeds (10 means 0 to 9), a range such as 1000-1009, or a list such as 3,7; one seed alone is 7-7.")
+        found += range(int(ends[0]), int(ends[1]) + 1)
+    return _once(option, text, found)
+
+
+def parse_targets(texts: tuple[str, ...]) -> tuple[float, ...]:
+    """Test errors in per cent as fractions. Raises Mistake."""
+    found = []
+    for text in texts:
+        try:
+            value = float(text.strip().removesuffix("%"))
+        except ValueError:
+            value = 0.0
+        if not 0 < value < 100:
+            raise Mistake(f"--target {text}: write a test error in %, between 0 and 100, for example --target 1.0.")
+        found.append(value / 100)
+    return tuple(found)
+
+
+def _once(option: str, text: str, numbers: list[int]) -> tuple[int, ...]:
+    repeated = [number for number, count in Counter(numbers).items() if count > 1]
+    if repeated:
+        raise Mistake(f"{option} {text}: {repeated[0]} comes twice; name every one once.")
+    return tuple(numbers)

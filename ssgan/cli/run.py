@@ -51,7 +51,7 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
 
     dataset = _load(chosen.recipe.dataset, setting)
     member = Member(chosen.recipe, chosen.seed, chosen.split_seed, chosen.recipe_name)
-    with _stoppable(setting):
+    with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
     show.run(folder, summary(folder), as_json)
 
@@ -70,7 +70,7 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
         raise Mistake(f"{run} is trained already: of its recipe only keys of {stage}.* can change now, not {', '.join(changed)}.")
     load_model(folder)
     dataset = _load(chosen.recipe.dataset, setting)
-    with _stoppable(setting):
+    with stoppable(setting):
         stage_again(folder, Member(chosen.recipe, chosen.seed, chosen.split_seed, chosen.recipe_name), dataset, setting, stage)
     show.run(folder, summary(folder), as_json)
 
@@ -133,7 +133,7 @@ def _nested(flat: dict) -> dict:
 
 
 @contextmanager
-def _stoppable(setting):
+def stoppable(setting):
     """Ctrl-C saves a checkpoint and says how to go on."""
     import sys
 

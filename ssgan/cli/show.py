@@ -91,3 +91,36 @@ def bench(recipe: str, found: dict[str, Any]) -> None:
         shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(row["parts"].items(), key=lambda part: -part[1]))
         click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): {shares}")
     click.echo()
+
+
+def sweep(outcome, as_json: bool) -> None:
+    """The answers of a sweep, and where its report is."""
+    from ssgan.efficiency import as_plain, markdown
+    from ssgan.runs import summary
+    from ssgan.tracking import run_ids
+
+    folder = outcome.folder
+    paths = {name: str(folder.path / "report" / file) for name, file in (("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
+    ids = run_ids(folder)
+    if as_json:
+        members = [{**summary(member), "grid": outcome.grid[member.fingerprint]} for member in outcome.members]
+        as_json_line({"sweep": folder.fingerprint, "summary_run_id": ids[-1] if ids else None, "name": folder.facts["name"],
+                      "members": members, **as_plain(outcome.comparison), "report": paths})
+        return
+    click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
+    inside = folder.path.is_relative_to(Path.cwd())
+    click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
+    click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+
+
+def comparison(found, text: str, as_json: bool, paths: dict[str, Path | None]) -> None:
+    """A comparison as text, and where its files are."""
+    from ssgan.efficiency import as_plain
+
+    written = {name: str(path) for name, path in paths.items() if path}
+    if as_json:
+        as_json_line({**as_plain(found), "report": written})
+        return
+    click.echo(text)
+    for path in written.values():
+        click.echo(f"written: {path}")

@@ -1,30 +1,94 @@
 """`ssgan ui`: MLflow's own UI on the store, on 127.0.0.1."""
 
 import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from ssgan.cli.options import open_store, store_options
 from ssgan.errors import Mistake
 
+if TYPE_CHECKING:
+    from ssgan.tracking import Store, View
+
+# Waits until somebody answers at the port, then opens the address.
+OPEN = """
+import socket, sys, time, webbrowser
+for _ in range(120):
+    time.sleep(0.5)
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[2])), 1).close()
+    except OSError:
+        continue
+    webbrowser.open(sys.argv[1])
+    break
+"""
+
 
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--compare", is_flag=True, help="The latest sweep: its runs grouped by label budget. Opens a browser on a desktop.")
 @store_options
-def ui_command(port, tracking_uri, experiment) -> None:
+def ui_command(port, compare, tracking_uri, experiment) -> None:
     """Starts the MLflow UI on this store; Ctrl-C ends it."""
-    import socket
-
     from ssgan import tracking
 
     store = open_store(tracking_uri, experiment)
+    if compare and store is not None and store.database is None:  # an MLflow server: its own UI shows the view
+        _show_view(store, store.uri, _view(store))
+        return
     argv, environment = tracking.ui_command(store and store.uri, port)
+    _check_free(port)
+    view = _view(store) if compare else None
+    store.client()
+    base = f"http://127.0.0.1:{port}"
+    if view is None:
+        click.echo(f"{base}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
+    else:
+        address = _show_view(store, base, view)
+        if _on_a_desktop():
+            subprocess.Popen([sys.executable, "-c", OPEN, address, str(port)])
+    sys.stdout.flush()
+    os.execve(argv[0], argv, environment)
+
+
+def _view(store: "Store") -> "View":
+    """The view of the latest sweep, saved anew. Raises Mistake where there is no sweep."""
+    from ssgan import tracking
+
+    try:
+        store.reader()
+        found = tracking.latest_sweep(store)
+        if found is not None:
+            return tracking.save_view(store, *found)
+    except tracking.Undelivered as reason:
+        raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
+    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
+                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: ssgan ui")
+
+
+def _show_view(store: "Store", base: str, view: "View") -> str:
+    """Prints the addresses of a view, and returns the first."""
+    click.echo(f"{view.name}\n  by label budget  {base}{view.saved}\n  as a table       {base}{view.plain}")
+    if store.database is not None:
+        click.echo("(Ctrl-C ends it)")
+    return f"{base}{view.saved}"
+
+
+def _on_a_desktop() -> bool:
+    display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) and sys.stdout.isatty()
+
+
+def _check_free(port: int) -> None:
+    """Raises Mistake where somebody listens at the port."""
+    import socket
+
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise Mistake(f"--port {port} is in use: try --port {port + 1 if port < 65535 else port - 1}.") from None
-    store.client()
-    click.echo(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
-    os.execve(argv[0], argv, environment)

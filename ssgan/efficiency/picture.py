@@ -93,7 +93,9 @@ def _dress(axes, shown: list[Series]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
     axes.tick_params(colors=INK, length=0)
-    axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    handles, names = axes.get_legend_handles_labels()
+    order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
+    axes.legend([handles[i] for i in order], [names[i] for i in order], frameon=False, fontsize=9, loc="upper right")
 
 
 def _apart(ticks: list[int]) -> list[int]:

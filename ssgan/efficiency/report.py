@@ -12,18 +12,18 @@ from ssgan.workfolder import writing
 
 def write_report(comparison: Comparison, folder: Path, title: str) -> dict[str, Path]:
     """report.html, report.md and efficiency.png (one for each data set) in a folder; their paths. Raises Mistake."""
-    pictures = {dataset: picture(comparison, dataset) for dataset in datasets(comparison)}
+    made = pictures(comparison)
     paths = {"html": folder / "report.html", "markdown": folder / "report.md", "png": folder / "efficiency.png"}
-    write(paths["html"], page(comparison, title, pictures).encode())
+    write(paths["html"], page(comparison, title, made).encode())
     write(paths["markdown"], markdown(comparison, title).encode())
-    for number, content in enumerate(pictures.values(), 1):
+    for number, content in enumerate(made.values(), 1):
         write(paths["png"] if number == 1 else folder / f"efficiency-{number}.png", content)
     return paths
 
 
-def datasets(comparison: Comparison) -> list[str]:
-    """The data sets, in the order of the series."""
-    return list(dict.fromkeys(series.dataset for series in comparison.series))
+def pictures(comparison: Comparison) -> dict[str, bytes]:
+    """A PNG for each data set, in the order of the series."""
+    return {dataset: picture(comparison, dataset) for dataset in dict.fromkeys(series.dataset for series in comparison.series)}
 
 
 def write(path: Path, content: bytes) -> None:

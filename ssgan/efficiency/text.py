@@ -65,9 +65,9 @@ def what_more(series: Series, row: Row) -> tuple[str, list[str]]:
     measured = next((other for other in after if other.labels == double), None)
     lines = []
     if after and measured is None:
-        lines.append(f"measured: {after[0].labels:,} labels have {percent(after[0].stat.mean)}, {_change(series.gain(row, after[0]))}")
+        lines.append(f"measured: {after[0].labels:,} labels have {percent(after[0].stat.mean)}; {_change(series.gain(row, after[0]))}")
     if measured is not None:
-        return _signed(series.gain(row, measured).mean), [f"measured with {double:,} labels: {percent(measured.stat.mean)}, {_change(series.gain(row, measured))}"]
+        return _signed(series.gain(row, measured).mean), [f"measured with {double:,} labels: {percent(measured.stat.mean)}; {_change(series.gain(row, measured))}"]
     if series.forecast is None:
         return "not known", [*lines, f"a forecast needs {BUDGETS} budgets with {SEEDS} seeds each" if after else f"measure {double:,} labels too"]
     gain = series.forecast.gain(row.labels, double)
@@ -78,17 +78,17 @@ def what_more(series: Series, row: Row) -> tuple[str, list[str]]:
 
 def reach(series: Series, error: float, needed: Interval) -> str:
     """How many labels an error needs."""
-    most = series.images or math.inf
+    most, asked = series.images or math.inf, f"{100 * error:g} %"
     limits = f"90 %: {_limit(needed.low, most)} to {_limit(needed.high, most)}"
     if needed.estimate > most or math.isinf(needed.estimate):
         why = f"the curve flattens at about {percent(series.forecast.floor.estimate)}" if math.isinf(needed.estimate) else \
             f"it would take about {about(needed.estimate)} labels, and there are {most:,} training images"
         sure = f", though the luckiest of the possible curves come there with {about(needed.low)} labels" if needed.low <= most else ""
-        return f"{percent(error)} is not reachable with this recipe: {why}{sure}"
+        return f"{asked} is not reachable with this recipe: {why}{sure}"
     if needed.high <= series.rows[0].labels:
-        return f"{percent(error)} is reached with fewer than {series.rows[0].labels:,} labels already"
+        return f"{asked} is reached with fewer than {series.rows[0].labels:,} labels already"
     far = "; far beyond what was measured" if needed.estimate > FAR * series.rows[-1].labels else ""
-    return f"to reach {percent(error)} you need about {about(needed.estimate)} labels ({limits}){far}"
+    return f"to reach {asked} you need about {about(needed.estimate)} labels ({limits}){far}"
 
 
 def forecasts(series: Series) -> list[str]:
@@ -178,11 +178,12 @@ def as_markdown(cells: list[list[str]]) -> list[str]:
 
 
 def _change(gain: Stat) -> str:
+    """The change from one budget to another, of runs with the same seeds."""
     interval = gain.interval()
     if interval is None:
-        return _signed(gain.mean)
-    half = 100 * (interval.high - interval.estimate)
-    return f"{_signed(gain.mean)} (95 %: {100 * gain.mean - half:+.2f} to {100 * gain.mean + half:+.2f} lower, over {gain.n} pairs)"
+        return f"{-100 * gain.mean:+.2f} points"
+    half = interval.high - interval.estimate
+    return f"{-100 * gain.mean:+.2f} points (95 %: {100 * (-gain.mean - half):+.2f} to {100 * (half - gain.mean):+.2f}, {gain.n} pairs of runs)"
 
 
 def _signed(gain: float) -> str:

@@ -11,6 +11,7 @@ from ssgan.tracking.results import StoredRun, stored_runs
 from ssgan.tracking.runs import find_run
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.ui import ui_command
+from ssgan.tracking.views import View, latest_sweep, plain_path, save_view
 from ssgan.tracking.waiting import deliver_waiting, mark_dead
 
 __all__ = [
@@ -19,16 +20,20 @@ __all__ = [
     "Store",
     "StoredRun",
     "Undelivered",
+    "View",
     "deliver",
     "deliver_waiting",
     "delivered",
     "environment_tags",
     "find_run",
+    "latest_sweep",
     "mark_dead",
+    "plain_path",
     "public",
     "resolve_uri",
     "run_id",
     "run_ids",
+    "save_view",
     "stored_runs",
     "ui_command",
 ]

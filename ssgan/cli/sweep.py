@@ -1,0 +1,76 @@
+"""`ssgan sweep`: what every label budget brings, over several choices of the labelled images."""
+
+import sys
+
+import click
+
+from ssgan.cli import show
+from ssgan.cli.options import choose, make_setting, parse_budgets, parse_seeds, parse_targets, place_options
+from ssgan.cli.run import stoppable
+from ssgan.errors import Mistake
+
+
+@click.command("sweep")
+@click.option("--dataset", help="Name of the data set: digits, mnist, fashion-mnist.")
+@click.option("--labels", help="Label budgets with commas, for example 20,50,100,200.")
+@click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
+@click.option("--split-seeds", help="Label seeds, every training seed with each of them. Default: each seed is both.")
+@click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
+@click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; may be given several times.")
+@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
+@click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May be given several times.")
+@place_options
+def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, target, as_json, device, data_dir, tracking_uri, experiment,
+                  quiet) -> None:
+    """Label budgets x seeds, each a run as `ssgan run` makes it, and a report of what more labels bring.
+
+    The same command again goes on where it was stopped.
+    """
+    budgets = parse_budgets(labels)
+    pairs = _pairs(seeds, split_seeds)
+    targets = parse_targets(target)
+    chosen = choose(dataset, None, recipe, overrides, None, None)
+    setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
+    from pathlib import Path
+
+    from ssgan.data.sources import load
+    from ssgan.sweep import Plan, run_sweep
+
+    plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, _lanes(lanes))
+    plan.variants()  # a grid that makes no sense is told before the data are read
+    data = load(chosen.recipe.dataset, Path(setting.data_source))
+    with stoppable(setting):
+        outcome = run_sweep(plan, data, setting, targets)
+    _save_view(outcome, setting, grid)
+    show.sweep(outcome, as_json)
+    if outcome.comparison.failed:
+        sys.exit(1)
+
+
+def _pairs(seeds: str, split_seeds: str | None) -> tuple[tuple[int, int], ...]:
+    """(training seed, split seed) of every run of a budget."""
+    training = parse_seeds("--seeds", seeds)
+    if split_seeds is None:
+        return tuple((seed, seed) for seed in training)
+    return tuple((seed, split) for split in parse_seeds("--split-seeds", split_seeds) for seed in training)
+
+
+def _lanes(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise Mistake(f"--lanes {text}: write auto, or a number from 1 to 1024.")
+    return int(text)
+
+
+def _save_view(outcome, setting, grid) -> None:
+    """Puts the view into the MLflow experiment; where that cannot be, the report is there all the same."""
+    from ssgan import tracking
+
+    if setting.store is None:
+        return
+    try:
+        tracking.save_view(setting.store, outcome.folder.fingerprint, outcome.folder.facts["name"], [part.partition("=")[0].strip() for part in grid])
+    except tracking.Undelivered as reason:
+        setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare` tries again")
