@@ -142,7 +142,10 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
         step = _step(folder, again)
         folder.measure(step, found.measurements())
         folder.measure(step, {baselines.metric(baseline.name): baseline.error for baseline in compared})
-        folder.measure(step, {f"test/{name}": alone[lane][other].error - found.error for name, other in GAINS.items() if other in alone[lane]})
+        gains = {name: alone[lane][other].error - found.error for name, other in GAINS.items() if other in alone[lane]}
+        folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
+        # In per cent too, for charts whose numbers have two decimals.
+        folder.measure(step, {"test/error_percent": 100 * found.error} | {f"test/{name}_points": 100 * gain for name, gain in gains.items()})
         folder.update(result=folder.facts.get("result", {}) | {"evaluation": found.summary(), "baselines": rows})
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
     for path in group.folders[0].path.glob("checkpoint-*.pt"):

@@ -1,6 +1,7 @@
 """A page in Debian's chromium, headless, spoken to through its debugging pipe."""
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -21,7 +22,7 @@ class Browser:
         (down, self.out), (self.into, up) = os.pipe(), os.pipe()
 
         def pipes() -> None:  # chromium reads from descriptor 3 and writes to 4
-            for target, source in ((3, os.dup(down)), (4, os.dup(up))):
+            for target, source in ((3, fcntl.fcntl(down, fcntl.F_DUPFD, 10)), (4, fcntl.fcntl(up, fcntl.F_DUPFD, 10))):
                 os.dup2(source, target)
 
         self.process = subprocess.Popen(
@@ -31,8 +32,9 @@ class Browser:
         os.close(down)
         os.close(up)
         self.number, self.pending, self.session = 0, b"", None
-        page = self.ask("Target.createTarget", url="about:blank", width=width, height=height)["targetId"]
+        page = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def __enter__(self) -> "Browser":
         return self

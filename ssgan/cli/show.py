@@ -67,9 +67,11 @@ def _rest(found: dict[str, Any], duration):
     yield "run", found["run_id"]
     if "score" in found["seconds"]:
         short = found["run_id"][:8]
-        yield "next", "ssgan ui                    all runs, in MLflow"
-        yield "", f"ssgan sample {short} -n 100  a picture of generated images"
-        yield "", "ssgan run ... --labels N    what another budget brings"
+        budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
+        yield "next", "ssgan ui                      all runs, in MLflow"
+        yield "", f"ssgan sample {short} -n 100    a picture of generated images"
+        yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
+        yield "", f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3    what more labels would bring"
 
 
 def percent(error: float) -> str:

@@ -11,17 +11,18 @@ from urllib.parse import quote, urlencode
 
 from ssgan.tracking.store import Store, faults
 
-ERROR, GAIN, GENERATOR, SCORE = "test/error", "test/gain", "test/gain_from_generator", "score/inception_score"
-SUPERVISED, NO_GENERATOR = "test/supervised_only_error", "test/no_generator_error"
-COLUMNS = ("params.`labels`", "params.`seed`", f"metrics.`{ERROR}`", f"metrics.`{SUPERVISED}`", f"metrics.`{NO_GENERATOR}`", f"metrics.`{SCORE}`", "attributes.`Duration`")
+ERROR = "test/error"
+PERCENT, GAIN, GENERATOR, SCORE = "test/error_percent", "test/gain_points", "test/gain_from_generator_points", "score/inception_score"
+BASELINES = ("test/supervised_only_error", "test/no_generator_error")
+COLUMNS = ("params.`labels`", "params.`seed`", *(f"metrics.`{name}`" for name in (PERCENT, *BASELINES, GAIN, SCORE)), "attributes.`Duration`")
 CHARTS = (  # section, type, metric, title
-    ("Test error by label budget", "BAR", ERROR, "Test error, mean of each label budget"),
-    ("Test error by label budget", "SCATTER", ERROR, "Test error over labels"),
-    ("What helps", "BAR", GAIN, "Gain over the same network on the labels alone"),
-    ("What helps", "BAR", GENERATOR, "Gain from the generator"),
-    ("Generated images", "BAR", SCORE, "Inception Score"),
-    ("Over steps", "LINE", "val/error", "Validation error: mean and range of each budget"),
-    ("Over steps", "LINE", "train/labelled_error", "Error on the labelled images, noise on: mean and range of each budget"))
+    ("Test error by label budget", "BAR", PERCENT, "Test error in %, mean of each label budget"),
+    ("Test error by label budget", "SCATTER", PERCENT, "Test error in % over labels"),
+    ("Test error by label budget", "BAR", SCORE, "Inception Score"),
+    ("What helps", "BAR", GAIN, "Gain in points over the same network on the labels alone"),
+    ("What helps", "BAR", GENERATOR, "Gain in points from the generator"),
+    ("Over steps: mean and range of each budget", "LINE", "val/error", "Validation error"),
+    ("Over steps: mean and range of each budget", "LINE", "train/labelled_error", "Error on the labelled images, noise on"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
 
 def plain_path(experiment_id: str, sweep: str) -> str:
     """The runs of a sweep in MLflow's table, the lowest error first."""
-    query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{ERROR}`", "orderByAsc": "true",
+    query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{PERCENT}`", "orderByAsc": "true",
              "startTime": "ALL", "lifecycleFilter": "Active", "modelVersionFilter": "All Runs", "datasetsFilter": base64.b64encode(b"[]").decode()}
     return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
@@ -81,7 +82,8 @@ def _state(sweep: str, grid: Sequence[str]) -> dict[str, Any]:
         "modelVersionFilter": "All Runs", "datasetsFilter": [], "selectedColumns": [*COLUMNS, *(f"params.`{key}`" for key in grid)],
         "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average", "groupByKeys": groups}, "useGroupedValuesInCharts": True,
         "groupsExpanded": {}, "runListHidden": False, "hideEmptyCharts": True, "isAccordionReordered": True, "autoRefreshEnabled": True,
-        "compareRunSections": [{"uuid": _key(name), "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False} for name in sections],
+        "compareRunSections": [{"uuid": _key(name), "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False,
+                                "columns": 3, "cardHeight": 300} for name in sections],
         "compareRunCharts": [_chart(*chart) for chart in CHARTS]}
 
 
