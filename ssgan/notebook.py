@@ -49,19 +49,16 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work", trackin
 
 def evaluate(model: Trained, dataset: Dataset) -> evaluation.Evaluation:
     """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
-    network = model.discriminator()
-
-    @torch.no_grad()
-    def logits_of(x: torch.Tensor) -> torch.Tensor:
-        return network(x, Context())[0]
-
-    return evaluation.evaluate(logits_of, dataset.test, (dataset.test.labels >= 0).nonzero()[:, 0])
+    return evaluation.evaluate(_logits_of(model), dataset.test, (dataset.test.labels >= 0).nonzero()[:, 0])
 
 
 def score(model: Trained, dataset: Dataset, *, device: str = "auto") -> scoring.Score:
     """The Inception Score of the generator, beside that of real images, by a network that is trained once and cached. Raises Mistake."""
     recipe = model.recipe
-    network = scoring.domain_classifier(dataset.train, dataset.test, find_device(device))
+    if (dataset.train.labels >= 0).all():
+        network = scoring.domain_classifier(dataset.train, dataset.test, find_device(device))
+    else:
+        network = scoring.itself(_logits_of(model))
     generator = model.generator(average=recipe.score.generator == "average")
     return scoring.score(lambda start, count: sample_images(generator, recipe, model.seed, start, count), dataset.test, network,
                          samples=recipe.score.samples, splits=recipe.score.splits, generator=recipe.score.generator)
@@ -78,3 +75,13 @@ def export_model(model: Trained, path: str | Path, dataset: Dataset | None = Non
     card = dataclasses.replace(model.card(), test_error=error)
     images = dataset.test.pixels.numpy() if dataset else export.random_images(card)
     return export.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images, force=force)
+
+
+def _logits_of(model: Trained) -> Callable[[torch.Tensor], torch.Tensor]:
+    network = model.discriminator()
+
+    @torch.no_grad()
+    def logits_of(x: torch.Tensor) -> torch.Tensor:
+        return network(x, Context())[0]
+
+    return logits_of
