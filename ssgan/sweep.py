@@ -238,7 +238,7 @@ def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> efficiency.
 
 def _report(folder: WorkFolder, plan: Plan, comparison: efficiency.Comparison) -> None:
     paths = efficiency.write_report(comparison, folder.stage_folder("report"), title=folder.facts["name"])
-    note = re.sub(r"\n<!--.*?-->", "", paths["markdown"].read_text(encoding="utf-8"))
+    note = paths["markdown"].read_text(encoding="utf-8").partition("\n")[2].strip()  # MLflow shows the title itself
     folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": note})
     for series in comparison.series[:1]:
         for row in series.rows:

@@ -13,7 +13,7 @@ STYLE = """
 :root { --ink: #22262b; --muted: #676e77; --line: #dfe3e8; --blue: #2f6db3; --pale: #f5f7fa }
 * { box-sizing: border-box }
 body { margin: 0; background: #fff; color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
-main { max-width: 1060px; margin: 0 auto; padding: 28px 24px 64px }
+main { max-width: 1140px; margin: 0 auto; padding: 28px 24px 64px }
 h1 { font-size: 25px; line-height: 1.25; margin: 0 0 4px } h2 { font-size: 19px; margin: 40px 0 10px } h3 { font-size: 15px; margin: 0; color: var(--muted); font-weight: 600 }
 p { margin: 6px 0 } .muted { color: var(--muted) } ul { margin: 8px 0; padding-left: 20px } li { margin: 3px 0 }
 .answer { margin: 22px 0 8px } .answer > input { position: absolute; opacity: 0 }
@@ -24,10 +24,10 @@ p { margin: 6px 0 } .muted { color: var(--muted) } ul { margin: 8px 0; padding-l
 .panel { display: none; grid-template-columns: repeat(3, 1fr); gap: 14px; margin-top: 16px }
 .card { background: var(--pale); border-radius: 10px; padding: 16px 18px } .card ul { padding-left: 16px; font-size: 14px; color: var(--muted) }
 .big { font-size: 29px; line-height: 1.2; font-weight: 650; margin: 6px 0 4px; letter-spacing: -.01em }
-.scroll { overflow-x: auto } table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }
+.scroll { overflow-x: auto } table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums }
 th, td { padding: 6px 12px 6px 0; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; vertical-align: top }
-td.many { white-space: normal; min-width: 130px } th { font-weight: 600; color: var(--muted); white-space: normal; vertical-align: bottom }
-td:first-child, td:nth-child(2) { font-weight: 650 }
+td.many { white-space: normal; min-width: 150px } th { font-weight: 600; color: var(--muted); white-space: normal; vertical-align: bottom }
+td:first-child, td:nth-child(2):not(.many) { font-weight: 650 }
 img { max-width: 100%; height: auto } .sheets { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 16px }
 figure { margin: 0 } figcaption { font-size: 14px; margin-bottom: 4px } .sheets img { border-radius: 6px; image-rendering: pixelated }
 @media (max-width: 760px) { .panel { grid-template-columns: 1fr !important } }
@@ -85,7 +85,9 @@ def _panel(series: Series, row: Row) -> str:
 
 
 def _series(series: Series, named: bool) -> list[str]:
-    parts = [f"<h2>{escape(series.title) if named else 'The table'}</h2>", _table(table(series), many=3), f"<h2>What more labels would bring</h2>{_list(forecasts(series))}"]
+    cells = table(series)
+    parts = [f"<h2>{escape(series.title) if named else 'The table'}</h2>", _table([line[:-1] for line in cells]),
+             "<h2>Every run</h2>" * (not named), _table([[line[0], line[-1]] for line in cells], many=True), f"<h2>What more labels would bring</h2>{_list(forecasts(series))}"]
     for heading, text, cells in (("Ensembles on the same labels", SAME_SPLIT, same_split_table(series)),
                                  ("Ensembles over different labels", ACROSS, across_table(series))):
         if cells:
@@ -102,10 +104,10 @@ def _sheet(row: Row) -> Path | None:
     return min(row.results, key=lambda result: abs(result.error - row.median)).sheet()
 
 
-def _table(cells: list[list[str]], many: int = -1) -> str:
-    """A table; the column `many` may break its lines."""
+def _table(cells: list[list[str]], many: bool = False) -> str:
+    """A table; where `many`, the last column may break its lines."""
     heading = "".join(f"<th>{escape(cell)}</th>" for cell in cells[0])
-    lines = "".join("<tr>" + "".join(f"<td{' class=many' * (i == many)}>{escape(cell)}</td>" for i, cell in enumerate(line)) + "</tr>" for line in cells[1:])
+    lines = "".join("<tr>" + "".join(f"<td{' class=many' * (many and i == len(line) - 1)}>{escape(cell)}</td>" for i, cell in enumerate(line)) + "</tr>" for line in cells[1:])
     return f"<div class='scroll'><table><thead><tr>{heading}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 
@@ -119,11 +121,11 @@ def _uri(png: bytes) -> str:
 
 def _extent(comparison: Comparison) -> str:
     """What the comparison is made of, in one line."""
-    parts = []
-    for series in comparison.series:
-        runs, splits = sum(row.stat.n for row in series.rows), len({result.split_seed for row in series.rows for result in row.results})
-        parts.append(f"{series.title}: {runs} runs, {len(series.rows)} label budgets, {splits} choices of the labelled images")
-    return "; ".join(parts[:4])
+    if len(comparison.series) > 1:
+        return f"{len(comparison.series)} settings, {sum(row.stat.n for series in comparison.series for row in series.rows)} runs"
+    series, = comparison.series
+    runs, splits = sum(row.stat.n for row in series.rows), len({result.split_seed for row in series.rows for result in row.results})
+    return f"{series.title}: {runs} runs, {len(series.rows)} label budgets, {splits} choices of the labelled images"
 
 
 def _described(shown: list[tuple[int, Series]]) -> str:

@@ -25,7 +25,9 @@ def picture(comparison: Comparison, dataset: str) -> bytes:
     if len(shown) == 1:
         _baselines(axes, shown[0])
     for number, series in enumerate(shown):
-        _curve(axes, series, COLOURS[number % len(COLOURS)], "ssgan: mean, 95 % interval, every run" if len(shown) == 1 else series.title)
+        aside = 1.03 ** (number - (len(shown) - 1) / 2)  # of its neighbours' points
+        _curve(axes, series, COLOURS[number % len(COLOURS)], "ssgan: mean, 95 % interval, every run" if len(shown) == 1 else series.title, aside,
+               beside=1.045 if len(shown) == 1 else 1.0)
         _forecast(axes, series, COLOURS[number % len(COLOURS)], labelled=len(shown) == 1)
     _paper(axes, dataset, {row.labels for series in shown for row in series.rows})
     _dress(axes, shown)
@@ -34,8 +36,8 @@ def picture(comparison: Comparison, dataset: str) -> bytes:
     return file.getvalue()
 
 
-def _curve(axes, series: Series, colour: str, label: str) -> None:
-    labels = [row.labels for row in series.rows]
+def _curve(axes, series: Series, colour: str, label: str, aside: float, beside: float) -> None:
+    labels = [aside * row.labels for row in series.rows]
     means = [max(LEAST, row.stat.mean) for row in series.rows]
     intervals = [row.stat.interval() for row in series.rows]
     low = [mean - max(LEAST, min(mean, limits.low)) if limits else 0 for mean, limits in zip(means, intervals)]
@@ -43,7 +45,7 @@ def _curve(axes, series: Series, colour: str, label: str) -> None:
     axes.errorbar(labels, _percent(means), yerr=[_percent(low), _percent(high)], color=colour, marker="o", markersize=6, linewidth=2, capsize=4, label=label, zorder=4)
     for row in series.rows:
         errors = np.maximum(row.errors, LEAST)
-        axes.scatter([row.labels * 1.045] * len(errors), _percent(errors), s=14, color=colour, alpha=0.55, linewidths=0, zorder=5)
+        axes.scatter([row.labels * aside * beside] * len(errors), _percent(errors), s=14, color=colour, alpha=0.55, linewidths=0, zorder=5)
 
 
 def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
@@ -83,7 +85,8 @@ def _dress(axes, shown: list[Series]) -> None:
     beyond = [budgets[-1] * factor for factor in (2, 4) if budgets[-1] * factor <= last]
     axes.xaxis.set_major_locator(FixedLocator(_apart([*budgets, *beyond])))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    low, high = axes.get_ylim()
+    low, high = _limits(shown, axes.get_ylim())
+    axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(FixedLocator([step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5) if low <= step * 10.0**power <= high]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for axis in (axes.xaxis, axes.yaxis):
@@ -96,6 +99,12 @@ def _dress(axes, shown: list[Series]) -> None:
     handles, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
     axes.legend([handles[i] for i in order], [names[i] for i in order], frameon=False, fontsize=9, loc="upper right")
+
+
+def _limits(shown: list[Series], found: tuple[float, float]) -> tuple[float, float]:
+    """From below the least point to above the largest: an interval that reaches down to 0 is cut off."""
+    points = np.concatenate([[*row.errors, *(stat.mean for stat in row.baselines.values())] for series in shown for row in series.rows])
+    return max(found[0], _percent(max(LEAST, points.min()) / 2)), min(found[1], _percent(max(LEAST, points.max()) * 2))
 
 
 def _apart(ticks: list[int]) -> list[int]:

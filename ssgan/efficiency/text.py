@@ -108,14 +108,14 @@ def columns(series: Sequence[Series]) -> list[str]:
 def table(series: Series) -> list[list[str]]:
     """The table of a series: a heading and a line for each budget, as texts; errors in per cent."""
     names, paper = columns([series]), paper_row(series.dataset)
-    extra = [("ensemble, same labels", lambda row: _ensemble(row.same_split)), *((name, lambda row, name=name: _baseline(row, name)) for name in names)]
+    extra = [("ensemble, same labels", lambda row: _ensemble(row.same_split))]
     if paper:
         extra += [(paper["source"], lambda row: _paper(paper, "errors", row)), ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
-    extra.append(("Inception Score", _score))
+    extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score)]
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
-    heading = ["labels", "test error, %", "median", "every run", "n", *(name for name, _ in kept)]
-    lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", " ".join(f"{100 * error:.2f}" for error in row.errors), str(row.stat.n),
-              *(cell(row) for _, cell in kept)] for row in series.rows]
+    heading = ["labels", "test error, %", "median", "n", *(name for name, _ in kept), "every run"]
+    lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n), *(cell(row) for _, cell in kept),
+              " ".join(f"{100 * error:.2f}" for error in row.errors)] for row in series.rows]
     return [heading, *lines]
 
 
@@ -181,14 +181,19 @@ def _change(gain: Stat) -> str:
     """The change from one budget to another, of runs with the same seeds."""
     interval = gain.interval()
     if interval is None:
-        return f"{-100 * gain.mean:+.2f} points"
+        return f"{_plus(-gain.mean)} points"
     half = interval.high - interval.estimate
-    return f"{-100 * gain.mean:+.2f} points (95 %: {100 * (-gain.mean - half):+.2f} to {100 * (half - gain.mean):+.2f}, {gain.n} pairs of runs)"
+    return f"{_plus(-gain.mean)} points (95 %: {_plus(-gain.mean - half)} to {_plus(half - gain.mean)}, {gain.n} pairs of runs)"
 
 
 def _signed(gain: float) -> str:
     """A fall of the error in words."""
     return f"{points(abs(gain))} {'lower' if gain >= 0 else 'higher'}"
+
+
+def _plus(change: float) -> str:
+    """A change in points with its sign."""
+    return f"{100 * change:+.2f}".replace("-", "−")
 
 
 def _range(interval: Interval) -> str:
@@ -214,7 +219,7 @@ def _baseline(row: Row, name: str) -> str:
 
 def _paper(paper: dict, kind: str, row: Row) -> str:
     found = paper.get(kind, {}).get(str(row.labels))
-    return f"{found[0]:g} ± {found[1]:g}" if found else "–"
+    return f"{found[0]:.2f} ± {found[1]:g}" if found else "–"
 
 
 def _score(row: Row) -> str:

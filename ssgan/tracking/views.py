@@ -14,7 +14,7 @@ from ssgan.tracking.store import Store, faults
 ERROR = "test/error"
 PERCENT, GAIN, GENERATOR, SCORE = "test/error_percent", "test/gain_points", "test/gain_from_generator_points", "score/inception_score"
 BASELINES = ("test/supervised_only_error", "test/no_generator_error")
-COLUMNS = ("params.`labels`", "params.`seed`", *(f"metrics.`{name}`" for name in (PERCENT, *BASELINES, GAIN, SCORE)), "attributes.`Duration`")
+COLUMNS = ("params.`labels`", "params.`seed`", *(f"metrics.`{name}`" for name in (ERROR, *BASELINES, SCORE)), "attributes.`Duration`")
 CHARTS = (  # section, type, metric, title
     ("Test error by label budget", "BAR", PERCENT, "Test error in %, mean of each label budget"),
     ("Test error by label budget", "SCATTER", PERCENT, "Test error in % over labels"),
@@ -80,7 +80,7 @@ def _state(sweep: str, grid: Sequence[str]) -> dict[str, Any]:
     return {
         "searchFilter": _filter(sweep), "orderByKey": "attributes.start_time", "orderByAsc": True, "startTime": "ALL", "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs", "datasetsFilter": [], "selectedColumns": [*COLUMNS, *(f"params.`{key}`" for key in grid)],
-        "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average", "groupByKeys": groups}, "useGroupedValuesInCharts": True,
+        "columnWidths": {column: 180 for column in COLUMNS if column.startswith("metrics")}, "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average", "groupByKeys": groups}, "useGroupedValuesInCharts": True,
         "groupsExpanded": {}, "runListHidden": False, "hideEmptyCharts": True, "isAccordionReordered": True, "autoRefreshEnabled": True,
         "compareRunSections": [{"uuid": _key(name), "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False,
                                 "columns": 3, "cardHeight": 300} for name in sections],

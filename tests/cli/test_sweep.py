@@ -1,0 +1,125 @@
+"""The command line of `ssgan sweep`, from outside."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.test_run import TINY, ssgan
+from ssgan.cli import main
+from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
+from ssgan.errors import Mistake
+
+SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false", "--set", "train.epochs=1", "--json"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A finished sweep in a folder of its own: (folder, what --json printed)."""
+    folder = tmp_path_factory.mktemp("swept")
+    done = ssgan(folder, *SWEEP)
+    assert done.returncode == 0, done.stderr
+    assert "sweep: 4 of 4 runs" in done.stderr
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_sweep_gives_one_json_object_with_every_member(swept):
+    _, found = swept
+    assert [(run["labels"], run["seed"], run["split_seed"], run["status"]) for run in found["members"]] == \
+        [(20, 0, 0, "FINISHED"), (50, 0, 0, "FINISHED"), (20, 1, 1, "FINISHED"), (50, 1, 1, "FINISHED")]
+    for run in found["members"]:
+        assert 0 < run["test_error"] < 1 and run["inception_score"] >= 1 and run["run_id"] and "supervised only" in run["baselines"]
+    series, = found["series"]
+    assert [row["labels"] for row in series["table"]] == [20, 50] and series["forecast"] is None
+    assert [row["errors"] for row in series["table"]] == [[run["test_error"] for run in found["members"] if run["labels"] == labels] for labels in (20, 50)]
+    across = series["table"][0]["ensembles"]["across_splits"]
+    assert across["uses_labels"] == 40 and across["errors"]["1"]["mean"] == pytest.approx(series["table"][0]["mean"])
+    assert all(Path(path).stat().st_size > 500 for path in found["report"].values()) and not found["failed"]
+
+
+def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_view(swept):
+    folder, found = swept
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("ssgan")
+    runs = client.search_runs([experiment.experiment_id], f"tags.`ssgan.sweep` LIKE '%{found['sweep']}%'")
+    summaries = [run for run in runs if run.data.tags.get("ssgan.kind") == "summary"]
+    assert {run.info.run_id for run in runs} == {found["summary_run_id"], *(run["run_id"] for run in found["members"])} and len(runs) == 5
+    summary, = summaries
+    assert summary.info.status == "FINISHED" and "mlflow.parentRunId" not in summary.data.tags and summary.data.params["budgets"] == "20, 50"
+    assert {item.path for item in client.list_artifacts(summary.info.run_id, "report")} == {"report/report.html", "report/report.md", "report/efficiency.png"}
+    history = client.get_metric_history(summary.info.run_id, "sweep/error_mean")
+    assert [(value.step, value.value) for value in history] == [(row["labels"], pytest.approx(row["mean"])) for row in found["series"][0]["table"]]
+    assert f"mlflow.sharedViewState.ssgan-{found['sweep']}" in experiment.tags
+
+
+def test_again_it_prints_the_same_and_compare_finds_the_same_in_the_store(swept):
+    folder, found = swept
+    again = ssgan(folder, *SWEEP)
+    assert json.loads(again.stdout.splitlines()[-1]) == found
+    compared = ssgan(folder, "compare", "--html", "page.html", "--json")
+    assert compared.returncode == 0, compared.stderr
+    other = json.loads(compared.stdout.splitlines()[-1])
+    assert [{**row, "seconds": 0} for row in other["series"][0]["table"]] == [{**row, "seconds": 0} for row in found["series"][0]["table"]]
+    assert "data:image/png" in (folder / "page.html").read_text()
+
+
+def test_latest_is_a_run_and_not_the_summary(swept):
+    folder, found = swept
+    sampled = ssgan(folder, "sample", "latest", "-n", "4", "-o", "x.png")
+    assert sampled.returncode == 0, sampled.stderr
+    refused = ssgan(folder, "sample", found["summary_run_id"], "-n", "4")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--labels", ""], "no label budget is named"),
+    ([], "no label budget is named"),
+    (["--labels", " , "], "no label budget is named"),
+    (["--labels", "20,x"], "'x' is no label budget"),
+    (["--labels", "20,-5"], "'-5' is no label budget"),
+    (["--labels", "20,0"], "'0' is no label budget"),
+    (["--labels", "20,50,20"], "20 comes twice"),
+    (["--labels", "20,105"], "a balanced budget is a multiple of 10"),
+    (["--labels", "20,90000"], "the largest budget is --labels"),
+    (["--labels", "20", "--seeds", "3,3"], "3 comes twice"),
+    (["--labels", "20", "--seeds", "1-5,4"], "4 comes twice"),
+    (["--labels", "20", "--seeds", "0"], "one seed alone is 7-7"),
+    (["--labels", "20", "--seeds", "9-3"], "a range such as 1000-1009"),
+    (["--labels", "20", "--seeds", ""], "write a number of seeds"),
+    (["--labels", "20", "--split-seeds", "a"], "--split-seeds a: write a number of seeds"),
+    (["--labels", "20", "--grid", "train.epoch=1,2"], "did you mean train.epochs"),
+    (["--labels", "20", "--grid", "=1"], "no recipe key|write it as"),
+    (["--labels", "20", "--lanes", "0"], "--lanes 0: write auto"),
+    (["--labels", "20", "--lanes", "some"], "--lanes some: write auto"),
+    (["--labels", "20", "--target", "120"], "--target 120"),
+    (["--labels", "20", "--dataset", "digit"], "did you mean digits"),
+    (["--labels", "20", "--tracking-uri", "ftp://x"], "no store that ssgan can use"),
+    (["--labels", "20", "--device", "cuda:99"], "--device cuda:99"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_mistake_is_told_in_a_line_or_three_and_nothing_is_written(tmp_path, monkeypatch, options, words):
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    done = CliRunner().invoke(main, ["sweep", *(["--dataset", "digits"] if "--dataset" not in options else []), *options])
+    assert done.exit_code == 2 and re.search(words, done.stderr), done.stderr
+    assert len(done.stderr.splitlines()) <= 3 and not list(tmp_path.iterdir())
+
+
+def test_seeds_budgets_and_targets_are_read_as_people_write_them():
+    assert parse_seeds("--seeds", "10") == tuple(range(10)) and parse_seeds("--seeds", "1000-1003") == (1000, 1001, 1002, 1003)
+    assert parse_seeds("--seeds", "3,7") == (3, 7) and parse_seeds("--seeds", "7-7") == (7,) and parse_seeds("--seeds", "9, 1-3") == (9, 1, 2, 3)
+    assert parse_budgets("200, 20,100") == (20, 100, 200) and parse_targets(("1", "0.5 %")) == (0.01, 0.005)
+    for bad in ("1-2-3", "-3", "3-", "1,,2", "99999999999,3", "1-99999999"):
+        with pytest.raises(Mistake, match="--seeds"):
+            parse_seeds("--seeds", bad)
+
+
+def test_training_and_label_seeds_apart_are_every_pair():
+    from ssgan.cli.sweep import _pairs
+
+    assert _pairs("2", None) == ((0, 0), (1, 1))
+    assert _pairs("2", "5-6") == ((0, 5), (1, 5), (0, 6), (1, 6))
