@@ -1,12 +1,14 @@
-"""The command line of `ssgan sweep`, from outside."""
+"""The command line of `ssgan sweep`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from cli.test_run import TINY, ssgan
+from cli.test_run import TINY
+from ssgan import reports, scoring
 from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
@@ -15,17 +17,29 @@ SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *T
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """A finished sweep in a folder of its own: (folder, what --json printed)."""
+def ssgan(tmp_path_factory):
+    """The command in this process, in a folder and with a cache of its own; the runs' pictures, which take longer than the rest, are not drawn."""
     folder = tmp_path_factory.mktemp("swept")
-    done = ssgan(folder, *SWEEP)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setitem(scoring.SETTINGS, "steps", 20)
+        for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
+            patch.setattr(reports, name, lambda *arguments, **options: None)
+        yield lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(scope="module")
+def found(ssgan):
+    """What --json printed of a finished sweep."""
+    done = ssgan(*SWEEP)
+    assert done.exit_code == 0, done.output
     assert "sweep: 4 of 4 runs" in done.stderr
-    return folder, json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_sweep_gives_one_json_object_with_every_member(swept):
-    _, found = swept
+def test_a_sweep_gives_one_json_object_with_every_member(found):
     assert [(run["labels"], run["seed"], run["split_seed"], run["status"]) for run in found["members"]] == \
         [(20, 0, 0, "FINISHED"), (50, 0, 0, "FINISHED"), (20, 1, 1, "FINISHED"), (50, 1, 1, "FINISHED")]
     for run in found["members"]:
@@ -38,11 +52,10 @@ def test_a_sweep_gives_one_json_object_with_every_member(swept):
     assert all(Path(path).stat().st_size > 500 for path in found["report"].values()) and not found["failed"]
 
 
-def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_view(swept):
-    folder, found = swept
+def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_view(found):
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlruns/mlflow.db")
     experiment = client.get_experiment_by_name("ssgan")
     runs = client.search_runs([experiment.experiment_id], f"tags.`ssgan.sweep` LIKE '%{found['sweep']}%'")
     summaries = [run for run in runs if run.data.tags.get("ssgan.kind") == "summary"]
@@ -55,23 +68,21 @@ def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_v
     assert f"mlflow.sharedViewState.ssgan-{found['sweep']}" in experiment.tags
 
 
-def test_again_it_prints_the_same_and_compare_finds_the_same_in_the_store(swept):
-    folder, found = swept
-    again = ssgan(folder, *SWEEP)
+def test_again_it_prints_the_same_and_compare_finds_the_same_in_the_store(ssgan, found):
+    again = ssgan(*SWEEP)
     assert json.loads(again.stdout.splitlines()[-1]) == found
-    compared = ssgan(folder, "compare", "--html", "page.html", "--json")
-    assert compared.returncode == 0, compared.stderr
+    compared = ssgan("compare", "--html", "page.html", "--json")
+    assert compared.exit_code == 0, compared.output
     other = json.loads(compared.stdout.splitlines()[-1])
     assert [{**row, "seconds": 0} for row in other["series"][0]["table"]] == [{**row, "seconds": 0} for row in found["series"][0]["table"]]
-    assert "data:image/png" in (folder / "page.html").read_text()
+    assert "data:image/png" in Path("page.html").read_text()
 
 
-def test_latest_is_a_run_and_not_the_summary(swept):
-    folder, found = swept
-    sampled = ssgan(folder, "sample", "latest", "-n", "4", "-o", "x.png")
-    assert sampled.returncode == 0, sampled.stderr
-    refused = ssgan(folder, "sample", found["summary_run_id"], "-n", "4")
-    assert refused.returncode == 2 and len(refused.stderr.splitlines()) <= 3
+def test_latest_is_a_run_and_not_the_summary(ssgan, found):
+    sampled = ssgan("sample", "latest", "-n", "4", "-o", "x.png")
+    assert sampled.exit_code == 0, sampled.output
+    refused = ssgan("sample", found["summary_run_id"], "-n", "4")
+    assert refused.exit_code == 2 and len(refused.stderr.splitlines()) <= 3
 
 
 @pytest.mark.parametrize(("options", "words"), [
@@ -100,8 +111,6 @@ def test_latest_is_a_run_and_not_the_summary(swept):
     (["--labels", "20", "--device", "cuda:99"], "--device cuda:99"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_a_mistake_is_told_in_a_line_or_three_and_nothing_is_written(tmp_path, monkeypatch, options, words):
-    import re
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     done = CliRunner().invoke(main, ["sweep", *(["--dataset", "digits"] if "--dataset" not in options else []), *options])

@@ -1,0 +1,137 @@
+"""A sweep's view in MLflow: what is saved, which runs it finds, and what a browser shows of it."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import zlib
+from urllib.parse import parse_qs
+
+import pytest
+
+import browser
+from ssgan.tracking import Store, Undelivered, deliver, latest_sweep, plain_path, save_view, stored_runs, ui_command
+from ssgan.tracking.views import CHARTS
+
+ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
+SWEEP = "0123456789abcdef"
+
+
+def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
+    """Delivers the runs of a sweep and its summary; the ids of the runs."""
+    ids = []
+    for labels, found in errors.items():
+        for seed, error in enumerate(found):
+            folder = make(f"{sweep[:4]}-{labels}-{seed}", name=f"digits · {labels} labels · seed {seed}", status="FINISHED", tags={"ssgan.sweep": f"fedc {sweep}"},
+                          created=1_700_000_000.0 + labels + seed / 10, params={"dataset": "digits", "labels": labels, "seed": seed, "split_seed": seed})
+            folder.measure(300, {"test/error": error, "test/error_percent": 100 * error, "test/gain_points": 3.0, "test/gain_from_generator_points": 0.5,
+                                 "score/inception_score": 4.0, "test/wrong": round(error * 10_000)}, at=1_700_000_100)
+            folder.flush()
+            ids.append(deliver(folder, store))
+    summary = make(f"{sweep}", name="digits · sweep", kind="summary", status="FINISHED", tags={"ssgan.sweep": sweep, "ssgan.kind": "summary"},
+                   params={"dataset": "digits", "grid": "gan.weight=0,1; train.batch=20,50"}, lines=0, created=at)
+    deliver(summary, store)
+    return ids
+
+
+@pytest.fixture
+def fresh(template, tmp_path) -> Store:
+    """An empty store of the test's own."""
+    shutil.copy(template, tmp_path / "mlflow.db")
+    return Store(f"sqlite:///{tmp_path}/mlflow.db", experiment="views")
+
+
+def test_the_saved_view_groups_the_runs_by_budget_and_finds_them_all(fresh, make):
+    ids = swept(make, fresh)
+    deliver(make("other", status="FINISHED", params={"dataset": "digits", "labels": 20}), fresh)
+    view = save_view(fresh, SWEEP, "digits · sweep", ["gan.weight"])
+    tags = fresh.client().get_experiment(fresh.experiment_id).tags
+    envelope = json.loads(tags[f"mlflow.sharedViewState.ssgan-{SWEEP}"])
+    assert envelope["name"] == view.name == "digits · sweep" and envelope["createdAt"] == envelope["updatedAt"] > 1.7e12
+    kind, _, packed = envelope["state"].partition(";")
+    state = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert kind == "deflate" and state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": key} for key in ("labels", "gan.weight")]
+    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {(kind, metric) for _, kind, metric, _ in CHARTS}
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {section["uuid"] for section in state["compareRunSections"]}
+    assert {"params.`labels`", "params.`seed`", "metrics.`test/error`", "params.`gan.weight`", "attributes.`Duration`"} <= set(state["selectedColumns"])
+    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"])
+    assert {run.info.run_id for run in found} == set(ids)
+    assert len(tags[f"mlflow.sharedViewState.ssgan-{SWEEP}"]) < 5000  # MLflow's limit
+
+
+def test_the_addresses_name_the_view_and_the_plain_search(fresh, make):
+    ids = swept(make, fresh, {20: (0.2, 0.1)})
+    view = save_view(fresh, SWEEP, "x")
+    path, _, query = view.saved.partition("?")
+    assert path == f"/#/experiments/{fresh.experiment_id}/runs" and parse_qs(query)["viewStateShareKey"] == [f"ssgan-{SWEEP}"]
+    query = parse_qs(plain_path(fresh.experiment_id, SWEEP).partition("?")[2])
+    order = f"{query['orderByKey'][0]} {'ASC' if query['orderByAsc'] == ['true'] else 'DESC'}"
+    found = fresh.client().search_runs([fresh.experiment_id], query["searchFilter"][0], order_by=[order])
+    assert [run.info.run_id for run in found] == ids[::-1] and view.plain == plain_path(fresh.experiment_id, SWEEP)
+
+
+def test_the_latest_sweep_is_found_and_there_may_be_none(fresh, make):
+    fresh.client()
+    assert latest_sweep(fresh) is None
+    swept(make, fresh, {20: (0.2,)})
+    swept(make, fresh, {50: (0.1,)}, sweep="abcdef0123456789", at=1_700_000_500.0)
+    assert latest_sweep(fresh) == (SWEEP, "digits · sweep", ["gan.weight", "train.batch"])
+
+
+def test_a_store_that_fails_is_undelivered(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Undelivered):
+        save_view(Store("http://127.0.0.1:9"), SWEEP, "x")
+
+
+def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, tmp_path):
+    ids = swept(make, fresh, {20: (0.2, 0.1)})
+    unfinished = deliver(make("running"), fresh)
+    (tmp_path / "downloads").mkdir()
+    runs = {run.run_id: run for run in stored_runs(fresh, tmp_path / "downloads")}
+    assert set(ids) < set(runs) and unfinished not in runs
+    run = runs[ids[0]]
+    assert (run.name, run.status, run.params["labels"], run.metrics["test/error"]) == ("digits · 20 labels · seed 0", "FINISHED", "20", 0.2)
+    here = run.fetch("train/samples*.png")
+    assert here.read_bytes() == b"picture" and run.fetch("train/none*.png") is None
+    shutil.rmtree(here.parent.parent)  # the work folder is elsewhere
+    fetched = run.fetch("train/samples*.png")
+    assert fetched.read_bytes() == b"picture" and fetched.is_relative_to(tmp_path / "downloads" / ids[0])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.PROGRAM is None, reason="no chromium here: apt-get install chromium, then this test opens the view in it")
+def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
+    swept(make, fresh)
+    view = save_view(fresh, SWEEP, "digits · sweep")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command, environment = ui_command(fresh.uri, port)
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        _wait(port, server)
+        with browser.Browser() as page:
+            page.open(f"http://127.0.0.1:{port}{view.saved}")
+            means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
+            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), *(section for section, *_ in CHARTS[:4]), "test/error_percent", *means)
+            assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
+            page.open(f"http://127.0.0.1:{port}{view.plain}")
+            page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+def _wait(port: int, server: subprocess.Popen) -> None:
+    until = time.monotonic() + 60
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert server.poll() is None and time.monotonic() < until, "the server did not start"
+        time.sleep(0.2)
