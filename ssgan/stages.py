@@ -131,8 +131,9 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
         found.save(into / "test.npz")
         compared = list(alone[lane].values())
         if group.recipe.evaluate.classical:
-            group.progress.say("evaluate: scikit-learn's baselines on the same split")
+            group.progress.begin("scikit-learn", 0)
             compared += baselines.classical(group.dataset, table, group.members[lane].split_seed)
+            group.progress.end()
         rows = [dataclasses.asdict(baseline) for baseline in compared]
         write_atomically(into / "evaluation.json", json.dumps(found.summary() | {"baselines": rows}, indent=1))
         reports.confusion_picture(found.confusion, group.dataset.classes, into / "confusion.png")

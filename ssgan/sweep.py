@@ -1,99 +1,23 @@
 """A sweep: budgets x seeds, and a grid over recipe keys where wanted, trained in lane groups on this machine."""
 
-import itertools
-import re
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ssgan import efficiency, tracking
-from ssgan.config import Recipe, fingerprint, flatten, override
+from ssgan import efficiency, scoring, tracking
+from ssgan.config import fingerprint
 from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
+from ssgan.plan import Plan, default_workers
 from ssgan.progress import duration
 from ssgan.resolve import find_device
-from ssgan.runs import SWEEP_TAG, Setting, begun_group, deliver_finished, run_group, sweep_tag
-from ssgan.stages import Member, lost, make_split
-from ssgan.trainer import pair_size
+from ssgan.runs import SWEEP_TAG, Setting, begun_group, deliver_finished, sweep_tag
+from ssgan.stages import Member, lost
 from ssgan.training import Interrupted
+from ssgan.workers import run_unit, side_by_side
 from ssgan.workfolder import WorkFolder
-
-MOST_MEMBERS = 10_000
-MOST_LANES = 40
-LANE_BYTES = 64  # for each parameter of a pair: weights, gradients, Adam's moments, averages and copies, with room to spare
-LANE_ROOM = 2**28  # bytes for a lane's images, noise and activations
-FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one group, which the others need not share; torch's are RuntimeErrors
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep is to do, fixed when it is made."""
-
-    recipe: Recipe
-    recipe_name: str
-    budgets: tuple[int, ...]
-    seeds: tuple[tuple[int, int], ...]  # training seed, split seed
-    grid: tuple[str, ...] = ()  # "key=value,value"
-    lanes: int | None = None  # None: by the device
-
-    def variants(self) -> list[tuple[dict[str, Any], Recipe]]:
-        """Every combination of the grid's values, with its recipe. Raises Mistake."""
-        keys = [assignment.partition("=")[0].strip() for assignment in self.grid]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise Mistake(f"--grid {key} is there twice: write its values in one, --grid {key}=a,b.")
-            if key in ("labels", "dataset") or key.startswith("evaluate."):
-                raise Mistake(f"--grid {key}: {REFUSED.get(key, 'it changes no training; set it for the whole sweep with --set')}.")
-        axes = [[f"{key}={value}" for value in _values(assignment)] for key, assignment in zip(keys, self.grid)]
-        found: list[tuple[dict[str, Any], Recipe]] = []
-        for choice in itertools.product(*axes):
-            recipe = override(self.recipe, list(choice), option="--grid")
-            if any(recipe == other for _, other in found):
-                raise Mistake(f"--grid {' --grid '.join(self.grid)}: {', '.join(choice)} comes twice; write every value once.")
-            found.append(({key: flatten(recipe)[key] for key in keys}, recipe))
-        return found
-
-    def members(self) -> list[Member]:
-        """Every run, seed by seed, so that the whole curve is there soon and then grows surer."""
-        return [Member(replace(recipe, labels=budget), seed, split_seed, self.recipe_name)
-                for _, recipe in self.variants() for seed, split_seed in self.seeds for budget in self.budgets]
-
-    def check(self, dataset: Dataset) -> None:
-        """Raises Mistake for what cannot be done, before anything is written."""
-        count = len(self.variants()) * len(self.seeds) * len(self.budgets)
-        if count > MOST_MEMBERS:
-            raise Mistake(f"a sweep of {count:,} runs: the most is {MOST_MEMBERS:,}; take fewer budgets, seeds or values of the grid.")
-        for _, recipe in self.variants():
-            for budget in self.budgets:
-                make_split(Member(replace(recipe, labels=budget), *self.seeds[0]), dataset)
-
-    def groups(self, dataset: Dataset, device: str) -> list[list[Member]]:
-        """The members in lane groups of about the same size; lanes of a group differ in seeds and budget alone."""
-        each = len(self.seeds) * len(self.budgets)
-        members, found = self.members(), []
-        for start in range(0, len(members), each):
-            part = members[start: start + each]
-            most = self.lanes or default_lanes(pair_size(part[0].recipe, dataset.train), device)
-            number = -(-each // most)
-            found += [part[i * each // number: (i + 1) * each // number] for i in range(number)]
-        return found
-
-
-REFUSED = {"labels": "label budgets are named with --labels 20,50,100", "dataset": "a sweep is over one data set; make one for each"}
-
-
-def default_lanes(parameters: int, device: str) -> int:
-    """How many models of that size train at once. On a CPU one: its cores are busy with it, and lanes cost a batched program's overhead.
-
-    Measured with digits on two cores: 2 lanes took 1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
-    """
-    if not device.startswith("cuda"):
-        return 1
-    import torch
-
-    memory = torch.cuda.get_device_properties(device).total_memory
-    return max(1, min(MOST_LANES, memory // 2 // (LANE_BYTES * parameters + LANE_ROOM)))
 
 
 @dataclass(frozen=True)
@@ -106,11 +30,11 @@ class Outcome:
     comparison: efficiency.Comparison
 
 
-def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[float] = ()) -> Outcome:
+def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[float] = (), workers: int | None = 1) -> Outcome:
     """Runs every member that is not finished yet, and writes the report into the summary run's folder.
 
-    `targets` are errors for which the report says how many labels they need. Raises Mistake before anything is written, Failed
-    where no member came through, Interrupted.
+    `targets` are errors for which the report says how many labels they need. `workers` processes run members side by side, on data
+    that they load by name; None chooses. Raises Mistake before anything is written, Failed where no member came through, Interrupted.
     """
     plan.check(dataset)
     device = find_device(setting.device)
@@ -126,7 +50,10 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
         folder.update(status="RUNNING", error=None, tracking_uri=tracking.public(uri), experiment=setting.store and setting.store.experiment)
         groups = [[members[number] for number in numbers] for numbers in folder.facts["sweep"]["groups"]]
         try:
-            _run_groups(groups, dataset, replace(setting, tags=setting.tags | {SWEEP_TAG: identity}))
+            count = min(len(groups), default_workers(plan, dataset, device) if workers is None else workers)
+            if count > 1 and plan.recipe.gan.weight > 0 and (dataset.train.labels >= 0).all():
+                scoring.domain_classifier(dataset.train, dataset.test, device)  # once, into the cache, and not in every worker
+            _run_groups(groups, dataset, replace(setting, tags=setting.tags | {SWEEP_TAG: identity}), count)
             folders = [_folder(member, dataset, setting) for member in members]
             comparison = _compare(folders, targets)
             _report(folder, plan, comparison)
@@ -160,34 +87,65 @@ def _identity(plan: Plan, groups: list[list[Member]], dataset: Dataset, identity
         "sweep": {"groups": numbers, "members": [fingerprint(member.settings(dataset.sha256)) for member in plan.members()]}}
 
 
-def _run_groups(groups: list[list[Member]], dataset: Dataset, setting: Setting) -> None:
-    """One group after the other; a faulty one is told, and does not stop the rest."""
-    ours, began, fresh = {member for group in groups for member in group}, time.monotonic(), 0
-    seen: set[Member] = set()
-    for group in groups:
-        for unit in _units(group, dataset, setting):
-            setting.progress.prefix = f"{len(seen) + 1}/{len(ours)} "
+def _run_groups(groups: list[list[Member]], dataset: Dataset, setting: Setting, workers: int) -> None:
+    """Runs what is not done yet; a unit that cannot be brought to its end is told, and does not stop the rest."""
+    ours, seen, fresh, began = {member for group in groups for member in group}, set(), 0, time.monotonic()
+    unsettled: dict[str, int] = {}
+    progress = setting.progress
+
+    def coming() -> Iterator[list[Member]]:
+        given: set[Member] = set()
+        for unit in (unit for group in groups for unit in _units(group, dataset, setting)):
+            if given & set(unit):
+                continue  # begun together with members of an earlier group, and given out with them
+            given |= set(unit)
             folders = [_folder(member, dataset, setting) for member in unit]
-            before = sum(map(_settled, folders))
-            reason = _run_unit(unit, folders, dataset, setting)
-            seen |= ours & set(unit)
-            fresh += len(unit) - before
-            if (before < len(unit) or reason) and not setting.progress.quiet:
-                left = (time.monotonic() - began) / max(1, fresh) * (len(ours) - len(seen))
-                ahead = f"; about {duration(left)} left" if left and fresh else ""
-                setting.progress.say(f"sweep: {len(seen)} of {len(ours)} runs; {_told(folders, reason)}{ahead}")
+            unsettled[folders[0].fingerprint] = sum(not _settled(folder) for folder in folders)
+            progress.prefix = f"{len(seen) + 1}/{len(ours)} " if workers == 1 else ""
+            yield unit
+
+    for unit, reason in _ended(coming(), dataset, setting, workers, lambda values: progress.update(len(seen), values=values), len(ours)):
+        seen |= ours & set(unit)
+        folders = [_folder(member, dataset, setting) for member in unit]
+        new = unsettled[folders[0].fingerprint]
+        fresh += new
+        if (new or reason) and not progress.quiet:
+            left = (time.monotonic() - began) / max(1, fresh) * (len(ours) - len(seen))
+            ahead = f"; about {duration(left)} left" if left and fresh else ""
+            progress.say(f"sweep: {len(seen)} of {len(ours)} runs; {_told(folders, reason)}{ahead}")
 
 
-def _run_unit(unit: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting) -> str:
-    """Brings a unit to its end; returns why it could not be brought there, or nothing."""
+def _ended(units: Iterator[list[Member]], dataset: Dataset, setting: Setting, workers: int, shown, total: int) -> Iterator[tuple[list[Member], str]]:
+    """Every unit with why it could not be brought to its end, or nothing."""
+    idle: list[list[Member]] = []  # what costs no training is done here, without a worker
+
+    def busy() -> Iterator[list[Member]]:
+        for unit in units:
+            folders = [_folder(member, dataset, setting) for member in unit]
+            if workers > 1 and all(map(_settled, folders)):
+                idle.append(unit)
+            else:
+                yield unit
+
+    if workers == 1:
+        yield from ((unit, _run_unit(unit, dataset, setting)) for unit in busy())
+        return
+    setting.progress.begin("sweep", total)
+    with contextlib.closing(side_by_side(busy(), workers, dataset.name, setting, shown)) as ends:
+        yield from ends
+    setting.progress.end()
+    yield from ((unit, _run_unit(unit, dataset, setting)) for unit in idle)
+
+
+def _run_unit(unit: list[Member], dataset: Dataset, setting: Setting) -> str:
     try:
-        for folder in folders:
-            _tie(folder, setting.tags[SWEEP_TAG])
-        if not all(lost(folder) for folder in folders):  # it would be lost at the same step again
-            run_group(unit, dataset, setting)
-    except FAULTS as error:
-        return (str(error) or type(error).__name__).splitlines()[0]
-    return ""
+        for member in unit:
+            _tie(_folder(member, dataset, setting), setting.tags[SWEEP_TAG])
+    except Mistake as mistake:
+        return str(mistake).splitlines()[0]
+    if all(lost(_folder(member, dataset, setting)) for member in unit):
+        return ""  # it would be lost at the same step again
+    return run_unit(unit, dataset, setting)
 
 
 def _units(group: list[Member], dataset: Dataset, setting: Setting) -> Iterator[list[Member]]:
@@ -247,14 +205,6 @@ def _report(folder: WorkFolder, plan: Plan, comparison: efficiency.Comparison) -
 
 def _folder(member: Member, dataset: Dataset, setting: Setting) -> WorkFolder:
     return WorkFolder(setting.work / fingerprint(member.settings(dataset.sha256)))
-
-
-def _values(assignment: str) -> list[str]:
-    """The values of `key=a,b`: parted at commas outside brackets. Raises Mistake."""
-    values = re.split(r",(?![^\[]*\])", assignment.partition("=")[2])
-    if not all(value.strip() for value in values):
-        raise Mistake(f"--grid {assignment}: write it as key=value,value, for example --grid train.epochs=50,100.")
-    return [value.strip() for value in values]
 
 
 def _texts(numbers) -> str:

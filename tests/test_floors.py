@@ -27,6 +27,7 @@ ROWS = (
     {"efficiency"},
     {"stages"},
     {"runs", "trained"},
+    {"workers", "plan"},
     {"sweep"},
     {"cli", "estimator", "notebook"},
     {"__init__", "__main__"},

@@ -13,15 +13,17 @@ from types import SimpleNamespace
 import pytest
 
 import small
-from ssgan import reports, scoring, stages, sweep
+from ssgan import reports, scoring, stages, workers
 from ssgan.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.config import fingerprint, override
 from ssgan.errors import Failed, Mistake
+import ssgan.plan as plan_module
+from ssgan.plan import Plan, default_lanes, default_workers
 from ssgan.progress import Progress
 from ssgan.recipes import read
 from ssgan.runs import SWEEP_TAG, Setting, run_group
 from ssgan.stages import Member
-from ssgan.sweep import Plan, default_lanes, run_sweep
+from ssgan.sweep import run_sweep
 from ssgan.trainer import Failure, Trainer
 from ssgan.training import Interrupted
 from ssgan.workfolder import WorkFolder
@@ -155,7 +157,7 @@ def test_a_failed_group_is_reported_and_the_rest_go_on(whole, tmp_path, monkeypa
             raise RuntimeError("the device is on fire\nbacktrace")
         return run_group(members, *arguments, **options)
 
-    monkeypatch.setattr(sweep, "run_group", failing)
+    monkeypatch.setattr(workers, "run_group", failing)
     outcome = done(tmp_path)
     assert [folder.facts.get("status") for folder in outcome.members] == ["FINISHED", None, "FINISHED", "FINISHED"]
     assert len(outcome.comparison.failed) == 1 and [row.stat.n for row in outcome.comparison.series[0].rows] == [2, 1]
@@ -167,7 +169,7 @@ def test_where_nothing_comes_through_there_is_no_report(tmp_path, monkeypatch):
     def failing(*arguments, **options):
         raise Failed("labelled_loss was not finite at step 3")
 
-    monkeypatch.setattr(sweep, "run_group", failing)
+    monkeypatch.setattr(workers, "run_group", failing)
     with pytest.raises(Failed, match="none of the 4 runs came through"):
         done(tmp_path)
     folder, = (WorkFolder(path.parent) for path in (tmp_path / "work").glob("*/run.json"))
@@ -222,6 +224,20 @@ def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, c
     assert len(str(caught.value).splitlines()) <= 3 and not list(tmp_path.iterdir())
 
 
+def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress := Progress(quiet=True), "update", lambda done, total=None, values=None: shown.append(values))
+    shown = []
+    plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
+    alone = done(tmp_path / "alone", plan)
+    first = run_sweep(plan, small.digits(), replace(setting(tmp_path / "two"), progress=progress), workers=2)
+    assert errors(first) == errors(alone) and all(folder.facts["tags"][SWEEP_TAG] == first.folder.fingerprint for folder in first.members)
+    assert len({folder.holder["pid"] for folder in first.members} | {os.getpid()}) == 3
+    assert {name.partition(",")[0] for values in shown for name in values} == {"20 labels", "50 labels"}
+    before = stamps(first)
+    again = run_sweep(plan, small.digits(), setting(tmp_path / "two"), workers=2)
+    assert stamps(again) == before and errors(again) == errors(alone)
+
+
 def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
     with whole.folder.lock(), pytest.raises(Mistake, match="in use by process"):
         run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu", progress=Progress(quiet=True)))
@@ -241,6 +257,14 @@ def test_lanes_are_what_a_gpus_memory_holds(monkeypatch, gigabytes, parameters, 
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=gigabytes * 2**30))
     assert default_lanes(parameters, "cuda:0") == lanes and default_lanes(parameters, "cpu") == 1
+
+
+def test_processes_are_as_many_as_the_idle_cores_allow(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(plan_module.os, "sched_getaffinity", lambda process: set(range(4)))
+    large = replace(PLAN, recipe=override(RECIPE, ["model.widths=[4000, 4000]"]))
+    assert [default_workers(plan, small.digits(), "cpu") for plan in (PLAN, large, replace(PLAN, grid=("model.widths=[16],[4000, 4000]",)))] == [4, 1, 1]
+    assert default_workers(PLAN, small.digits(), "cuda:0") == 1
 
 
 def baselines(tmp_path, monkeypatch, *changes):

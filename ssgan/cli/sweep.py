@@ -19,9 +19,10 @@ from ssgan.errors import Mistake
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; may be given several times.")
 @click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
+@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is as many as the cores that one run leaves idle allow.")
 @click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May be given several times.")
 @place_options
-def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, target, as_json, device, data_dir, tracking_uri, experiment,
+def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, workers, target, as_json, device, data_dir, tracking_uri, experiment,
                   quiet) -> None:
     """Label budgets x seeds, each a run as `ssgan run` makes it, and a report of what more labels bring.
 
@@ -29,19 +30,20 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     """
     budgets = parse_budgets(labels)
     pairs = _pairs(seeds, split_seeds)
-    targets = parse_targets(target)
+    targets, count = parse_targets(target), _number("--workers", workers, 64)
     chosen = choose(dataset, None, recipe, overrides, None, None)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
     from pathlib import Path
 
     from ssgan.data.sources import load
-    from ssgan.sweep import Plan, run_sweep
+    from ssgan.plan import Plan
+    from ssgan.sweep import run_sweep
 
-    plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, _lanes(lanes))
+    plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, _number("--lanes", lanes, 1024))
     plan.variants()  # a grid that makes no sense is told before the data are read
     data = load(chosen.recipe.dataset, Path(setting.data_source))
     with stoppable(setting):
-        outcome = run_sweep(plan, data, setting, targets)
+        outcome = run_sweep(plan, data, setting, targets, count)
     _save_view(outcome, setting, grid)
     show.sweep(outcome, as_json)
     if outcome.comparison.failed:
@@ -56,11 +58,12 @@ def _pairs(seeds: str, split_seeds: str | None) -> tuple[tuple[int, int], ...]:
     return tuple((seed, split) for split in parse_seeds("--split-seeds", split_seeds) for seed in training)
 
 
-def _lanes(text: str) -> int | None:
+def _number(option: str, text: str, most: int) -> int | None:
+    """A number, or None for auto. Raises Mistake."""
     if text == "auto":
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise Mistake(f"--lanes {text}: write auto, or a number from 1 to 1024.")
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise Mistake(f"{option} {text}: write auto, or a number from 1 to {most}.")
     return int(text)
 
 

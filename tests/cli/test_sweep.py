@@ -1,7 +1,12 @@
 """The command line of `ssgan sweep`."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
 
-SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false", "--set", "train.epochs=1", "--json"]
+SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false", "--set", "train.epochs=1", "--workers", "1", "--json"]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,7 @@ def test_latest_is_a_run_and_not_the_summary(ssgan, found):
     (["--labels", "20", "--grid", "train.epoch=1,2"], "did you mean train.epochs"),
     (["--labels", "20", "--grid", "=1"], "no recipe key|write it as"),
     (["--labels", "20", "--lanes", "0"], "--lanes 0: write auto"),
+    (["--labels", "20", "--workers", "0"], "--workers 0: write auto, or a number from 1 to 64"),
     (["--labels", "20", "--lanes", "some"], "--lanes some: write auto"),
     (["--labels", "20", "--target", "120"], "--target 120"),
     (["--labels", "20", "--dataset", "digit"], "did you mean digits"),
@@ -132,3 +138,61 @@ def test_training_and_label_seeds_apart_are_every_pair():
 
     assert _pairs("2", None) == ((0, 0), (1, 1))
     assert _pairs("2", "5-6") == ((0, 5), (1, 5), (0, 6), (1, 6))
+
+
+SLOW = ["sweep", "--dataset", "digits", "--labels", "20,50", "--seeds", "3-3", *TINY, "--set", "train.epochs=150", "--set", "evaluate.supervised=false",
+        "--set", "evaluate.gan_off=false", "--tracking-uri", "none", "--quiet", "--json"]
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen:
+    """The sweep as a process of its own."""
+    folder.mkdir(exist_ok=True)
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder.parent / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan", *SLOW, *options], cwd=folder, env=environment, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def measured(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("mlruns/work/*/measurements.jsonl"))
+
+
+def wait_for_more(folder: Path, process: subprocess.Popen) -> None:
+    """Until the sweep has measured more than there was."""
+    before, until = measured(folder), time.monotonic() + 120
+    while measured(folder) == before:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_side_by_side_interrupted_and_killed_it_ends_with_the_same_errors(tmp_path):
+    whole, _ = start(tmp_path / "whole", "--workers", "1").communicate()
+    disturbed = tmp_path / "disturbed"
+    process = start(disturbed, "--workers", "2")
+    wait_for_more(disturbed, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "The same command goes on from there." in said
+    assert len(list(disturbed.glob("mlruns/work/*/checkpoint.pt"))) >= 1
+    process = start(disturbed, "--workers", "2")
+    wait_for_more(disturbed, process)
+    process.kill()
+    process.communicate()
+    last = start(disturbed, "--workers", "2")
+    found, said = last.communicate(timeout=120)
+    assert last.returncode == 0, said
+    expected, found = (json.loads(text.splitlines()[-1]) for text in (whole, found))
+    assert [run["test_error"] for run in found["members"]] == [run["test_error"] for run in expected["members"]]
+    assert {run["status"] for run in found["members"]} == {"FINISHED"} and found["sweep"] == expected["sweep"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_told_and_the_others_go_on(tmp_path):
+    process = start(tmp_path / "one", "--workers", "2")
+    wait_for_more(tmp_path / "one", process)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    found, said = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    found = json.loads(found.splitlines()[-1])
+    assert sorted(run["status"] for run in found["members"]) == ["FINISHED", "RUNNING"] and len(found["failed"]) == 1

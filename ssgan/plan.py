@@ -1,0 +1,104 @@
+"""`Plan`: what a sweep is to do, and how much of it at once."""
+
+import itertools
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ssgan.config import Recipe, flatten, override
+from ssgan.data.sources import Dataset
+from ssgan.errors import Mistake
+from ssgan.resolve import resolve
+from ssgan.stages import Member, make_split
+from ssgan.trainer import pair_size
+
+MOST_MEMBERS = 10_000
+MOST_LANES = 40
+MOST_WORKERS = 8
+LANE_BYTES = 64  # for each parameter of a pair: weights, gradients, Adam's moments, averages and copies, with room to spare
+LANE_ROOM = 2**28  # bytes for a lane's images, noise and activations
+REFUSED = {"labels": "label budgets are named with --labels 20,50,100", "dataset": "a sweep is over one data set; make one for each"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to do, fixed when it is made."""
+
+    recipe: Recipe
+    recipe_name: str
+    budgets: tuple[int, ...]
+    seeds: tuple[tuple[int, int], ...]  # training seed, split seed
+    grid: tuple[str, ...] = ()  # "key=value,value"
+    lanes: int | None = None  # None: by the device
+
+    def variants(self) -> list[tuple[dict[str, Any], Recipe]]:
+        """Every combination of the grid's values, with its recipe. Raises Mistake."""
+        keys = [assignment.partition("=")[0].strip() for assignment in self.grid]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise Mistake(f"--grid {key} is there twice: write its values in one, --grid {key}=a,b.")
+            if key in ("labels", "dataset") or key.startswith("evaluate."):
+                raise Mistake(f"--grid {key}: {REFUSED.get(key, 'it changes no training; set it for the whole sweep with --set')}.")
+        axes = [[f"{key}={value}" for value in _values(assignment)] for key, assignment in zip(keys, self.grid)]
+        found: list[tuple[dict[str, Any], Recipe]] = []
+        for choice in itertools.product(*axes):
+            recipe = override(self.recipe, list(choice), option="--grid")
+            if any(recipe == other for _, other in found):
+                raise Mistake(f"--grid {' --grid '.join(self.grid)}: {', '.join(choice)} comes twice; write every value once.")
+            found.append(({key: flatten(recipe)[key] for key in keys}, recipe))
+        return found
+
+    def members(self) -> list[Member]:
+        """Every run, seed by seed, so that the whole curve is there soon and then grows surer."""
+        return [Member(replace(recipe, labels=budget), seed, split_seed, self.recipe_name)
+                for _, recipe in self.variants() for seed, split_seed in self.seeds for budget in self.budgets]
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises Mistake for what cannot be done, before anything is written."""
+        count = len(self.variants()) * len(self.seeds) * len(self.budgets)
+        if count > MOST_MEMBERS:
+            raise Mistake(f"a sweep of {count:,} runs: the most is {MOST_MEMBERS:,}; take fewer budgets, seeds or values of the grid.")
+        for _, recipe in self.variants():
+            for budget in self.budgets:
+                make_split(Member(replace(recipe, labels=budget), *self.seeds[0]), dataset)
+
+    def groups(self, dataset: Dataset, device: str) -> list[list[Member]]:
+        """The members in lane groups of about the same size; lanes of a group differ in seeds and budget alone."""
+        each = len(self.seeds) * len(self.budgets)
+        members, found = self.members(), []
+        for start in range(0, len(members), each):
+            part = members[start: start + each]
+            most = self.lanes or default_lanes(pair_size(part[0].recipe, dataset.train), device)
+            number = -(-each // most)
+            found += [part[i * each // number: (i + 1) * each // number] for i in range(number)]
+        return found
+
+
+def default_lanes(parameters: int, device: str) -> int:
+    """How many models of that size train at once. On a CPU one: its cores are busy with it, and lanes cost a batched program's overhead.
+
+    Measured with digits on two cores: 2 lanes took 1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
+    """
+    if not device.startswith("cuda"):
+        return 1
+    import torch
+
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return max(1, min(MOST_LANES, memory // 2 // (LANE_BYTES * parameters + LANE_ROOM)))
+
+
+def default_workers(plan: Plan, dataset: Dataset, device: str) -> int:
+    """How many processes run members side by side: as many as the cores that a run of this size leaves idle allow. Raises Mistake."""
+    if device != "cpu":
+        return 1
+    size = max(pair_size(recipe, dataset.train) for _, recipe in plan.variants())
+    return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)) // resolve(device, "fp32", size).threads))
+
+
+def _values(assignment: str) -> list[str]:
+    """The values of `key=a,b`: parted at commas outside brackets. Raises Mistake."""
+    values = re.split(r",(?![^\[]*\])", assignment.partition("=")[2])
+    if not all(value.strip() for value in values):
+        raise Mistake(f"--grid {assignment}: write it as key=value,value, for example --grid train.epochs=50,100.")
+    return [value.strip() for value in values]
