@@ -94,6 +94,7 @@ class ConsistencyConfig:
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
     threshold: float = number(0.95, 0, 1, "least probability of an answer that is taught")
     start: float = number(0.1, 0, 1, "share of the run before the loss begins")
+    balance: float = number(0.0, 0, 1000, "weight of the loss for answers that fall on all classes equally often; 0 is off")
 
 
 @dataclass(frozen=True)

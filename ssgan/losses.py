@@ -1,5 +1,7 @@
 """The losses of the K+1 classifier: K logits, and the generated class's logit fixed at 0."""
 
+import math
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,3 +25,9 @@ def feature_matching(real: Tensor, generated: Tensor) -> Tensor:
 def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
     """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et al. 2020, eq. 4)."""
     return (functional.cross_entropy(logits, targets, reduction="none") * confident).mean()
+
+
+def balance_loss(logits: Tensor) -> Tensor:
+    """log K - H(mean answer of the batch): [n, k] -> [], 0 where all classes are answered equally often (Springenberg 2016, eq. 4)."""
+    mean = logits.softmax(1).mean(0)
+    return math.log(logits.shape[1]) + (mean * mean.clamp_min(1e-12).log()).sum()

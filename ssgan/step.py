@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ssgan.layers import Context
-from ssgan.losses import consistency_loss, feature_matching, labelled_loss, unlabelled_loss
+from ssgan.losses import balance_loss, consistency_loss, feature_matching, labelled_loss, unlabelled_loss
 
 Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
 Features = Callable[[Tensor, Context], Tensor]
@@ -17,6 +17,7 @@ class Weights(NamedTuple):
 
     unlabelled: float
     consistency: float
+    balance: float = 0.0
 
 
 class DiscriminatorBatch(NamedTuple):
@@ -44,6 +45,9 @@ def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, 
         found["consistency_loss"] = consistency_loss(others[0], batch.targets, batch.confident)
         found["confident"] = batch.confident.mean()
         loss = loss + weights.consistency * found["consistency_loss"]
+    if weights.balance:
+        found["balance_loss"] = balance_loss(others[0])
+        loss = loss + weights.balance * found["balance_loss"]
     found["labelled_error"] = (labelled.argmax(1) != batch.labels).to(loss.dtype).mean()
     return loss, {name: value.detach() for name, value in found.items()}
 

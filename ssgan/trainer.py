@@ -1,26 +1,26 @@
 """`Trainer`: everything that changes in training a lane group, and the update that changes it."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.profiler import record_function
 
 from ssgan import augment, noise
 from ssgan.config import Recipe
-from ssgan.data.batches import epoch_tables, steps_per_epoch
+from ssgan.data.batches import DeviceOrders, epoch_tables, steps_per_epoch
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
-from ssgan.graphs import Replay
+from ssgan.graphs import CudaGraphs, Replay
 from ssgan.lanes import Stack, over_lanes
 from ssgan.layers import Context
 from ssgan.models import build_discriminator, build_generator
 from ssgan.optimisers import Adam, averaging_weight, learning_rate
 from ssgan.resolve import Resolved
 from ssgan.sampling import sample_images
-from ssgan.seeds import torch_generator
+from ssgan.seeds import stream, torch_generator
 from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss
 
 RECORD_STEPS = 100  # steps of which one record gives the means
@@ -59,10 +59,15 @@ class Trainer:
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
         self.steps = max(1, math.ceil(round(self.config.epochs * self.steps_per_epoch, 6)))
-        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight)
+        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance)
         self.with_generator, self.with_consistency = recipe.gan.weight > 0, recipe.consistency.weight > 0
+        self.with_pool = self.with_generator or self.with_consistency or recipe.consistency.balance > 0  # unlabelled images are in the pass
         self.done = self.first = 0  # steps made, in all and before this process
         self.seconds = 0.0  # spent in steps, over all processes
+        # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
+        self._generator = torch.Generator(self.device) if replayed(self.device) else None
+        self.record_steps = RECORD_STEPS if self._generator is None else -(-RECORD_STEPS // self.steps_per_epoch) * self.steps_per_epoch
+        self._orders = DeviceOrders(splits, self.seeds, self.steps_per_epoch, self.config.batch, self.device) if self._generator else None
         self._table_epoch, self._tables = -1, torch.empty(0)
 
         discriminators = [self._initialised(lane) for lane in range(len(seeds))]
@@ -70,17 +75,23 @@ class Trainer:
         self.noise_shapes = discriminators[0].noise_shapes
         self.discriminator, self.generator = self.stacks = [
             Stack(modules).to(self.device, self.master) for modules in (discriminators, generators)]
-        self.adams = [Adam(stack.flat, self.config) for stack in self.stacks]
+        self.adams = [Adam(stack.flat, self.config, self._generator is not None) for stack in self.stacks]
         corrected = self.config.averaging == "corrected"
         self.averages = [stack.flat.clone() if corrected else torch.zeros_like(stack.flat) for stack in self.stacks]
         # The weights in the type of the products, made anew after each update and used until the next.
-        self._copies = [stack.flat.to(self.compute) for stack in self.stacks]
-        self._averaging = torch.zeros((), device=self.device, dtype=self.master) if self.device.type == "cuda" else 0.0
+        self._copies = [stack.flat.to(self.compute, copy=True) for stack in self.stacks]
+        self._tensors = [stack.tensors(copy) for stack, copy in zip(self.stacks, self._copies)]
+        # The same memory as leaves of the graph, and where their gradients are put together.
+        self._leaves = [stack.views(copy.detach()) for stack, copy in zip(self.stacks, self._copies)]
+        for leaf in (leaf for leaves in self._leaves for leaf in leaves.values()):
+            leaf.requires_grad_()
+        self._gradients = [torch.empty_like(stack.flat) for stack in self.stacks]
+        self._averaging = torch.zeros((), device=self.device, dtype=self.master) if self._generator else 0.0
         self._number = torch.zeros((), device=self.device, dtype=torch.int64)  # of the step, for the device
         self.names = self._measured()
         self.sums = torch.zeros(len(seeds), len(self.names), dtype=self.master, device=self.device)
         self.first_bad = torch.full((len(seeds), len(self.names) + 1), -1, dtype=torch.int64, device=self.device)
-        self._replay = Replay(self._update) if self.device.type == "cuda" else self._update
+        self._program = Replay(self._draw_and_update, CudaGraphs(self.device, self._generator)) if self._generator else self._draw_and_update
 
     def step(self) -> None:
         """One update of everything."""
@@ -89,12 +100,15 @@ class Trainer:
             adam.set_rate(rate)
         self._set_averaging(averaging_weight(self.config, self.done + 1))
         self._number.fill_(self.done)
-        self._replay(self._draw())
+        self._open_epoch()
+        if self._generator:
+            self._generator.manual_seed(stream(self.seeds[0], *self.seeds, "step", self.done))
+        self._program()
         self.done += 1
 
     def read(self) -> dict[str, list[float]]:
         """The means since the last call; one read from the device."""
-        count = (self.done - 1) % RECORD_STEPS + 1
+        count = (self.done - 1) % self.record_steps + 1
         means = (self.sums / count).T.tolist()
         self.sums.zero_()
         return dict(zip(self.names, means))
@@ -154,25 +168,27 @@ class Trainer:
         for adam, saved in zip(self.adams, state["adam"]):
             for name, target in adam.state.items():
                 target.copy_(saved[name])
-        for i in range(len(self.stacks)):
+        for i, stack in enumerate(self.stacks):
             self._refresh(i)
+            self._tensors[i] = stack.tensors(self._copies[i])  # the fixed ones, which are saved too
+
+    def _draw_and_update(self) -> None:
+        self._update(self._draw())
 
     def _update(self, draws: Draws) -> None:
         """The update as a program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers."""
         # Update the discriminator.
         batch = self._discriminator_batch(draws)
-        leaf = self._leaf(0)
-        with record_function("discriminator pass"):
-            losses, parts = over_lanes(self._discriminator_loss, self.discriminator.tensors(leaf), batch, draws.context)
-        self._descend(0, losses, leaf)
+        with part("discriminator pass"):
+            losses, parts = over_lanes(self._discriminator_loss, self._tensors[0] | self._leaves[0], batch, draws.context)
+        self._descend(0, losses)
 
         # Update the generator against the new discriminator.
         if self.with_generator:
-            leaf = self._leaf(1)
-            with record_function("generator pass"):
-                losses = over_lanes(self._generator_loss, self.generator.tensors(leaf), self.discriminator.tensors(self._copies[0]),
+            with part("generator pass"):
+                losses = over_lanes(self._generator_loss, self._tensors[1] | self._leaves[1], self._tensors[0],
                                     draws.latents[1], draws.for_generator, draws.generator_contexts)
-            self._descend(1, losses, leaf)
+            self._descend(1, losses)
             parts["generator_loss"] = losses.detach()
 
         # Measure, and note the first value of each lane that is not finite.
@@ -181,13 +197,14 @@ class Trainer:
         seen = self.first_bad[:, :-1]
         seen.copy_(torch.where((seen < 0) & ~values.isfinite(), self._number, seen))
 
-    def _descend(self, which: int, losses: Tensor, leaf: Tensor) -> None:
+    def _descend(self, which: int, losses: Tensor) -> None:
         """One Adam step of the discriminators (0) or the generators (1), and of their average."""
-        with record_function("backward"):
-            gradient = torch.autograd.grad(losses.sum(), leaf)[0].to(self.master)
-        with record_function("adam"):
-            self.adams[which].step(gradient)
-        with record_function("averaging"):
+        with part("backward"):
+            gradients = torch.autograd.grad(losses.sum(), tuple(self._leaves[which].values()))
+        with part("adam"):
+            torch._foreach_copy_(list(self.stacks[which].views(self._gradients[which]).values()), gradients)
+            self.adams[which].step(self._gradients[which])
+        with part("averaging"):
             self.averages[which].lerp_(self.stacks[which].flat, self._averaging)
         self._refresh(which)
 
@@ -197,11 +214,8 @@ class Trainer:
         else:
             self._averaging = weight
 
-    def _leaf(self, which: int) -> Tensor:
-        return self._copies[which].detach().requires_grad_()
-
     def _refresh(self, which: int) -> None:
-        with record_function("cast"):
+        with part("cast"):
             self._copies[which].copy_(self.stacks[which].flat)
 
     def _discriminator_loss(self, tensors, batch: DiscriminatorBatch, context: Context):
@@ -214,62 +228,66 @@ class Trainer:
     def _discriminator_batch(self, draws: Draws) -> DiscriminatorBatch:
         generated = targets = confident = None
         if self.with_generator:
-            with torch.no_grad(), record_function("generated images"):
-                generated = over_lanes(self.generator.call, self.generator.tensors(self._copies[1]), draws.latents[0])
+            with torch.no_grad(), part("generated images"):
+                generated = over_lanes(self.generator.call, self._tensors[1], draws.latents[0])
         if self.with_consistency:
-            with record_function("teacher"):
+            with part("teacher"):
                 probability, targets = self.averaged_logits(draws.plain).to(self.master).softmax(-1).max(-1)
                 confident = (probability >= self.recipe.consistency.threshold) * draws.teach
         return DiscriminatorBatch(draws.labelled, draws.labels, draws.unlabelled, generated, targets, confident)
 
     def _draw(self) -> Draws:
-        labelled, unlabelled, for_generator = self._indices()
-        n, pool = self.config.batch, self.with_generator or self.with_consistency
-        with record_function("images"):
-            images = (
-                self._real(labelled, "labelled"), self.images.labels[labelled],
-                self._real(unlabelled, "unlabelled") if pool else None,
-                self.images.gather(unlabelled, dtype=self.compute) if self.with_consistency else None,
-                self._real(for_generator, "generator") if self.with_generator else None)
-        with record_function("noise"):
-            latents = contexts = None
-            if self.with_generator:
-                latents = self._latent("discriminator"), self._latent("generator")
-                contexts = self._context("real noise", n), self._context("generated noise", n)
-            context = self._context("discriminator noise", n * (1 + pool + self.with_generator))
-        teach = self.done >= self.recipe.consistency.start * self.steps
-        return Draws(*images, latents, context, contexts, torch.tensor(float(teach), dtype=self.master, device=self.device))
+        n, pool, gan = self.config.batch, self.with_pool, self.with_generator
+        index = self._indices()[: 1 + pool + gan].transpose(0, 1)  # [r, 1 to 3, n]
+        with part("images"):
+            exact = self.images.gather(index, dtype=self.master if augment.is_on(self.recipe.augment) else self.compute)
+            images = self._augmented(exact).unbind(1)
+            plain = exact[:, 1].to(self.compute) if self.with_consistency else None
+            labelled, unlabelled, for_generator = (*images, None, None)[:3]
+        with part("noise"):
+            # One draw for the whole step: the discriminator's pass, then the generator's real and generated one.
+            shapes = [self.noise_shapes(count) for count in (n * len(images), *(n, n) * gan)]
+            sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", self.done), self.compute, self._generator)
+            contexts = [Context(sites[i: i + len(shapes[0])]) for i in range(0, len(sites), len(shapes[0]))]
+            latents = None
+            if gan:
+                latents = noise.uniform((2, n, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
+        teach = self._number >= math.ceil(self.recipe.consistency.start * self.steps)
+        return Draws(labelled, self.images.labels[index[:, 0]], unlabelled, plain, for_generator, latents, contexts[0], tuple(contexts[1:]) or None,
+                     teach.to(self.master))
 
-    def _real(self, index: Tensor, name: str) -> Tensor:
+    def _augmented(self, x: Tensor) -> Tensor:
+        """Images [r, kinds, n, c, h, w], each changed by a draw of its own, in the type of the products."""
         if not augment.is_on(self.recipe.augment):
-            return self.images.gather(index, dtype=self.compute)
-        x = self.images.gather(index, dtype=self.master)  # [r, n, c, h, w]
-        draw = noise.uniform((x.shape[1], 6), self.seeds, ("augment", name, self.done), self.master, self.device) * 2 - 1
-        changed = augment.affine(x.flatten(0, 1), draw.flatten(0, 1), self.recipe.augment)
-        return changed.to(self.compute).unflatten(0, x.shape[:2])
+            return x
+        draw = noise.uniform((*x.shape[1:3], 6), self.seeds, ("augment", self.done), self.master, self._generator) * 2 - 1
+        changed = augment.affine(x.flatten(0, 2), draw.flatten(0, 2), self.recipe.augment)
+        return changed.to(self.compute).unflatten(0, x.shape[:3])
 
-    def _latent(self, name: str) -> Tensor:
-        return noise.uniform((self.config.batch, self.recipe.model.latent), self.seeds, ("latent", name, self.done), self.compute, self.device)
-
-    def _context(self, name: str, n: int) -> Context:
-        return Context(noise.normal_sites(self.noise_shapes(n), self.seeds, (name, self.done), self.compute, self.device))
+    def _open_epoch(self) -> None:
+        """Makes the epoch's index tables; a graph finds them where the last ones were."""
+        epoch = self.done // self.steps_per_epoch
+        if epoch != self._table_epoch:
+            tables = self._orders.epoch_tables(epoch) if self._orders else epoch_tables(self.splits, self.seeds, epoch, self.steps_per_epoch, self.config.batch)
+            self._tables = self._tables.copy_(tables) if self._orders and len(self._tables) else tables
+            self._table_epoch = epoch
 
     def _indices(self) -> Tensor:
-        epoch, within = divmod(self.done, self.steps_per_epoch)
-        if epoch != self._table_epoch:
-            self._tables = epoch_tables(self.splits, self.seeds, epoch, self.steps_per_epoch, self.config.batch, self.device)
-            self._table_epoch = epoch
-        return self._tables[:, within]  # [3, r, n]
+        self._open_epoch()
+        if self._generator:
+            return self._tables.index_select(1, self._number % self.steps_per_epoch)[:, 0]
+        return self._tables[:, self.done % self.steps_per_epoch]  # [3, r, n]
 
     def _measured(self) -> list[str]:
         names = ["labelled_loss"]
         names += ["unlabelled_loss"] * self.with_generator + ["consistency_loss", "confident"] * self.with_consistency
+        names += ["balance_loss"] * (self.weights.balance > 0)
         return names + ["labelled_error"] + ["generator_loss"] * self.with_generator
 
     def _initialised(self, lane: int):
         """A discriminator after the data-dependent initialisation on random images of all that this recipe may see, noise on."""
         seed, split = self.seeds[lane], self.splits[lane]
-        pool = torch.from_numpy(split.unlabelled if self.with_generator or self.with_consistency else split.labelled)
+        pool = torch.from_numpy(split.unlabelled if self.with_pool else split.labelled)
         module = build_discriminator(self.recipe.model, self.images.shape, len(self.images.classes), torch_generator(seed, "discriminator weights"))
         order = torch.randperm(len(pool), generator=torch_generator(seed, "initialisation images"))
         x = self.images.gather(pool[order[: self.config.initialise_images]]).cpu()
@@ -278,8 +296,18 @@ class Trainer:
         return module
 
 
+def replayed(device: torch.device) -> bool:
+    """Whether a step on that device is captured once as a graph and replayed."""
+    return device.type == "cuda"
+
+
 def pair_size(recipe: Recipe, images: Images) -> int:
     """The number of trained parameters of the pair, found without allocating them."""
     with torch.device("meta"):
         pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
     return sum(value.numel() for module in pair for value in module.parameters())
+
+
+def part(name: str) -> contextlib.AbstractContextManager:
+    """Names what happens inside for torch's profiler; where none is looking it costs nothing."""
+    return torch.profiler.record_function(name) if torch.autograd._profiler_enabled() else contextlib.nullcontext()

@@ -201,6 +201,16 @@ class Plain:
             loss = loss + self.recipe.gan.weight * part
         if self.recipe.consistency.weight > 0:
             loss = loss + self.recipe.consistency.weight * self._consistency_loss(weights, draws)
+        if self.recipe.consistency.balance > 0:
+            loss = loss + self.recipe.consistency.balance * self._balance_loss(weights, draws)
+        return loss
+
+    def _balance_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
+        mean = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).mean(0)
+        uniform = torch.full_like(mean, 1 / len(mean))
+        loss = (mean * torch.log(mean / uniform)).sum()
+        self.losses["balance_loss"] = loss.item()
         return loss
 
     def _consistency_loss(self, weights: Weights, draws: Draws) -> Tensor:

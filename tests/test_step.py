@@ -11,7 +11,7 @@ from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generato
 from ssgan.trainer import Trainer
 
 AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
-CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.5", "consistency.start=0.2", "augment.shift=1", "augment.rotation=20"]
+CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.44", "consistency.start=0.2", "augment.shift=1", "augment.rotation=20"]
 EARLY = [*AUTHORS, "train.averaging_rate=0.3", "consistency.threshold=0.3"]  # averages that are young are not confident
 CASES = {
     "mlp": (small.MLP, []),
@@ -19,9 +19,11 @@ CASES = {
     "mlp, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0.5"]),
     "mlp, consistency from the start with averages from zero": (small.MLP, [*CONSISTENCY, *EARLY, "consistency.start=0"]),
     "mlp, no generator": (small.MLP, ["gan.weight=0", "train.schedule=cosine"]),
-    "mlp, no generator, consistency from the start": (small.MLP, [*CONSISTENCY, "gan.weight=0", "consistency.start=0"]),
+    "mlp, no generator, consistency from the start": (small.MLP, [*CONSISTENCY, "gan.weight=0", "consistency.start=0", "consistency.balance=0.3"]),
     "conv": (small.CONV, ["train.schedule=linear", "train.decay_from=0.1"]),
-    "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.265"]),
+    "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.31"]),
+    "mlp, balance alone": (small.MLP, ["gan.weight=0", "consistency.balance=2"]),
+    "conv, balance": (small.CONV, ["consistency.balance=2"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
 }
 

@@ -205,10 +205,11 @@ def test_bf16_is_fp32_but_for_the_rounding():
     exact, rough = (run(small.trainer(recipe, resolved), 1) for resolved in (small.FP32, small.BF16))
     assert rough.discriminator.flat.dtype == rough.averages[0].dtype == rough.sums.dtype == torch.float32
     for name, a, b in zip(exact.names, exact.sums[0].tolist(), rough.sums[0].tolist()):
-        assert b == pytest.approx(a, rel=0.03, abs=0.11 if name == "labelled_error" else 0), name
+        relative = 0.1 if name == "generator_loss" else 0.03  # a small square of differences
+        assert b == pytest.approx(a, rel=relative, abs=0.11 if name == "labelled_error" else 0), name
     for a, b in zip(exact.adams, rough.adams):
         difference = (a.state["exp_avg"] - b.state["exp_avg"]).norm() / a.state["exp_avg"].norm()
-        assert 0 < difference < 0.1
+        assert 0 < difference < 0.2
     assert not torch.equal(exact.discriminator.flat, rough.discriminator.flat)
 
 
