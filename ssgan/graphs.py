@@ -1,40 +1,69 @@
-"""`Replay`: a program of tensors captured once as a CUDA graph and replayed on static buffers."""
+"""`Replay`: a program of tensors captured once as a CUDA graph, and replayed from then on."""
 
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import torch
 
-from ssgan.lanes import tree_leaves, tree_map
-
 WARM_UP = 3  # calls before the capture, which let libraries allocate and choose
+
+Program = Callable[[], None]
+
+
+class Capture(Protocol):
+    """What can run a program, and capture it without running it."""
+
+    def run(self, program: Program) -> None:
+        """Runs the program where it will be captured."""
+
+    def capture(self, program: Program) -> Program:
+        """What does again all that the program does with tensors, and nothing of its Python."""
 
 
 class Replay:
-    """Calls `program(draws)`; from the fourth call on by replaying the graph that was captured then.
+    """Calls `program`; from the fourth call on by replaying what was captured then.
 
-    The program reads nothing back and draws nothing; whatever else it reads and writes must keep its place in memory.
+    The program reads nothing back. What it reads and writes keeps its place in memory, and what changes from call to call lies in
+    tensors that are filled between the calls.
     """
 
-    def __init__(self, program: Callable[[Any], None]):
-        self.program, self.calls = program, 0
-        self._static: Any = None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._stream = torch.cuda.Stream()
+    def __init__(self, program: Program, machine: Capture):
+        self.program, self.machine, self.calls = program, machine, 0
+        self._again: Program | None = None
 
-    def __call__(self, draws: Any) -> None:
+    def __call__(self) -> None:
         self.calls += 1
         if self.calls <= WARM_UP:
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
-                self.program(draws)
-            torch.cuda.current_stream().wait_stream(self._stream)
+            self.machine.run(self.program)
             return
-        if self._graph is None:
-            self._static = tree_map(torch.clone, draws)
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=self._stream):
-                self.program(self._static)
-        for target, source in zip(tree_leaves(self._static), tree_leaves(draws), strict=True):
-            target.copy_(source)
-        self._graph.replay()
+        if self._again is None:
+            self._again = self.machine.capture(self.program)
+        self._again()
+
+
+class CudaGraphs:
+    """Captures on a stream of its own. Random numbers come from `generator`, whose seed at the time of a replay counts."""
+
+    def __init__(self, device: torch.device, generator: torch.Generator):
+        self.device, self.generator = device, generator
+        self.stream = torch.cuda.Stream(device)
+
+    def run(self, program: Program) -> None:
+        """Runs the program on the stream, in order with the work before and after it."""
+        with torch.cuda.device(self.device):
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                program()
+            torch.cuda.current_stream().wait_stream(self.stream)
+
+    def capture(self, program: Program) -> Program:
+        """The captured graph's replay, which works on the stream that is current then."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(self.device):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # newer torch finds the generator itself, and says so
+                graph.register_generator_state(self.generator)
+            with torch.cuda.graph(graph, stream=self.stream):
+                program()
+        return graph.replay

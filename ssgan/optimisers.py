@@ -14,13 +14,13 @@ class Adam:
 
     `adam = "authors"` divides by sqrt(v_hat + epsilon), with the epsilon inside the root. That is plain Adam with a zero
     epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both.
+    `replayed` where a graph repeats the step: the learning rate is then read from a tensor.
     """
 
-    def __init__(self, parameters: Tensor, config: TrainConfig):
+    def __init__(self, parameters: Tensor, config: TrainConfig, replayed: bool = False):
         self.parameters, self.config = parameters, config
         self.inside = config.epsilon if config.adam == "authors" else 0.0
-        # Read from the device where a graph replays the step.
-        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if parameters.is_cuda else config.learning_rate
+        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if replayed else config.learning_rate
         self.state = {"step": torch.zeros((), device=parameters.device),
                       "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
 
@@ -37,7 +37,7 @@ class Adam:
         if self.inside:
             self.state["exp_avg_sq"].add_(self.inside * (1 - self.config.beta2) / self.config.beta2)
         adam([self.parameters], [gradient], [self.state["exp_avg"]], [self.state["exp_avg_sq"]], [], [self.state["step"]],
-             fused=True, capturable=self.parameters.is_cuda, amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate,
+             fused=True, capturable=isinstance(self.rate, Tensor), amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate,
              beta1=self.config.beta1, beta2=self.config.beta2, eps=0.0 if self.inside else self.config.epsilon)
 
 
