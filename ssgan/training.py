@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssgan import checkpoints
-from ssgan.trainer import RECORD_STEPS, Failure, Trainer
+from ssgan.trainer import Failure, Trainer
 
 SHEETS = 8  # sample sheets in a run
 SHEET_IMAGES = 100
@@ -53,15 +53,17 @@ def train(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.
     if len(known) == len(trainer.seeds):
         return
     saved = time.monotonic()
-    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts) for parts in (MONITORS, SHEETS))
+    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps) for parts in (MONITORS, SHEETS))
     while trainer.done < trainer.steps:
         began = time.monotonic()
         trainer.step()
-        trainer.seconds += time.monotonic() - began
         last = trainer.done == trainer.steps
-        if trainer.done % RECORD_STEPS == 0 or last:
+        recorded = trainer.done % trainer.record_steps == 0 or last
+        values = trainer.read() if recorded else {}  # waits for a device
+        trainer.seconds += time.monotonic() - began
+        if recorded:
             failures = [failure for failure in trainer.failures() if failure.lane not in known]
-            yield Record(trainer.done, trainer.read())
+            yield Record(trainer.done, values)
             yield from failures
             known |= {failure.lane for failure in failures}
             if len(known) == len(trainer.seeds):
@@ -96,9 +98,9 @@ def _rows(new: Tensor, old: Tensor, lanes: list[int]) -> Tensor:
     return kept
 
 
-def _multiple(steps: float) -> int:
+def _multiple(steps: float, record_steps: int) -> int:
     """The steps as a multiple of the record's, so that looks fall together."""
-    return max(1, round(steps / RECORD_STEPS)) * RECORD_STEPS
+    return max(1, round(steps / record_steps)) * record_steps
 
 
 def _monitor(trainer: Trainer) -> Iterator[Record]:

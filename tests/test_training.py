@@ -30,8 +30,7 @@ STEPS = 18  # 52 images of the pool, 8 a step
 @pytest.fixture(autouse=True, scope="module")
 def short_windows():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (trainer_module, training):
-            patch.setattr(module, "RECORD_STEPS", WINDOW)
+        patch.setattr(trainer_module, "RECORD_STEPS", WINDOW)
         patch.setattr(training, "SHEETS", 2)
         patch.setattr(training, "SHEET_IMAGES", 5)
         yield

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssgan.data.batches import epoch_tables, steps_per_epoch
+from ssgan.data.batches import DeviceOrders, epoch_tables, steps_per_epoch
 from ssgan.data.splits import Split
 
 LABELLED, FOR_DISCRIMINATOR, FOR_GENERATOR = range(3)
@@ -66,3 +66,18 @@ def test_orders_show_no_pattern():
     """The mean rank of each image over many epochs is that of a fair shuffle."""
     orders = torch.stack([epoch_tables([a_split(8, 60)], (0,), epoch, 6, 10)[FOR_GENERATOR].flatten().argsort() for epoch in range(300)]).double()
     assert (orders.mean(0) - 29.5).abs().max() < 4.5 * (60**2 / 12 / 300) ** 0.5
+
+
+def test_a_devices_orders_are_fair_pure_and_those_of_each_lane_alone():
+    splits, seeds, device = [a_split(8, 60), a_split(20, 30, first=3), a_split(4, 69)], (5, 5, 7), torch.device("cpu")
+    orders = DeviceOrders(splits, seeds, 6, 10, device)
+    together = orders.epoch_tables(3)
+    assert together.shape == (3, 6, 3, 10) and together.dtype == torch.int64
+    for lane, (split, seed) in enumerate(zip(splits, seeds)):
+        assert torch.equal(together[:, :, lane], DeviceOrders([split], (seed,), 6, 10, device).epoch_tables(3)[:, :, 0])
+        for kind, pool in ((LABELLED, split.labelled), (FOR_DISCRIMINATOR, split.unlabelled), (FOR_GENERATOR, split.unlabelled)):
+            rounds = together[kind, :, lane].flatten().split(len(pool))
+            assert all(len(set(part.tolist())) == len(part) and set(part.tolist()) <= set(pool.tolist()) for part in rounds)
+            assert len({tuple(part.tolist()) for part in rounds}) > len(rounds) / 2, "each is shuffled anew"
+    assert torch.equal(together, orders.epoch_tables(3)) and not torch.equal(together, orders.epoch_tables(4))
+    assert not torch.equal(together[FOR_DISCRIMINATOR], together[FOR_GENERATOR])
