@@ -71,6 +71,7 @@ def prepare_process() -> None:
     import torch
 
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # fp32 is fp32: convolutions on a GPU would otherwise keep 10 bits
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         trim_threshold, mmap_threshold, keep = -1, -3, 2**25  # the largest that glibc takes
