@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import functools
 import os
+import warnings
 from dataclasses import dataclass
 
 from ssgan.errors import Mistake
@@ -71,7 +72,9 @@ def prepare_process() -> None:
     import torch
 
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # fp32 is fp32: convolutions on a GPU would otherwise keep 10 bits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of some torch versions, whose new name for it makes `torch.backends.cudnn.flags` fail
+        torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32: convolutions on a GPU would otherwise keep 10 bits
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         trim_threshold, mmap_threshold, keep = -1, -3, 2**25  # the largest that glibc takes

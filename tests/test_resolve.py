@@ -87,3 +87,8 @@ torch.set_num_threads(2)
 print(int((torch.full((4_000_000,), 1e-30) * 1e-10).count_nonzero()))
 """
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == "0"
+
+
+def test_fp32_is_fp32_in_convolutions_too():
+    resolve.prepare_process()
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
