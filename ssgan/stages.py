@@ -64,6 +64,7 @@ class Group:
 
 
 GAINS = {"gain": baselines.SUPERVISED, "gain_from_generator": baselines.NO_GENERATOR}  # measured, over which baseline
+BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 
 def lost(folder: WorkFolder) -> bool:
@@ -145,8 +146,7 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
         folder.measure(step, {baselines.metric(baseline.name): baseline.error for baseline in compared})
         gains = {name: alone[lane][other].error - found.error for name, other in GAINS.items() if other in alone[lane]}
         folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
-        # In per cent too, for charts whose numbers have two decimals.
-        folder.measure(step, {"test/error_percent": 100 * found.error} | {f"test/{name}_points": 100 * gain for name, gain in gains.items()})
+        folder.measure(table.labels, _by_labels(table.labels, found.error, alone[lane], gains))
         folder.update(result=folder.facts.get("result", {}) | {"evaluation": found.summary(), "baselines": rows})
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
     for path in group.folders[0].path.glob("checkpoint-*.pt"):
@@ -289,5 +289,13 @@ def _explain(failure: Failure, group: Group) -> str:
 
 def _step(folder: WorkFolder, again: bool) -> int:
     """The step at which results are noted: the newest one, or the next where a stage is done again, for steps must rise."""
-    newest = max((step for _, step, _, _ in folder.measurements()), default=0)
+    newest = max((step for _, step, _, values in folder.measurements() if not any(name.startswith(BY_LABELS) for name in values)), default=0)
     return newest + again
+
+
+def _by_labels(labels: int, error: float, alone: dict[str, "baselines.Baseline"], gains: dict[str, float]) -> dict[str, float]:
+    """In per cent, for charts over many runs: their step is the label budget, so that it is the axis, with a mean and a band of the seeds."""
+    found = {"labels": float(labels), "error_percent": 100 * error}
+    found |= {f"{name.replace(' ', '_')}_percent": 100 * baseline.error for name, baseline in alone.items()}
+    found |= {f"{name}_points": 100 * gain for name, gain in gains.items()}
+    return {BY_LABELS + name: value for name, value in found.items()}

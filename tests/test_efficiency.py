@@ -1,5 +1,6 @@
 """The label-efficiency comparison: its numbers by hand, its sentences, and its files."""
 
+import math
 import re
 import statistics
 from html.parser import HTMLParser
@@ -31,8 +32,39 @@ def test_a_row_has_the_statistics_of_its_runs():
     assert row.stat.mean == pytest.approx(0.03) and row.stat.std == pytest.approx(statistics.stdev(errors.values()))
     assert row.median == pytest.approx(0.025) and row.baselines[SUPERVISED].mean == pytest.approx(0.06) and row.score.mean == 2.5
     half = 3.182446 * row.stat.std / 2  # Student's t of 3 degrees of freedom
-    assert row.stat.interval() == (pytest.approx(0.03), pytest.approx(max(0, 0.03 - half)), pytest.approx(0.03 + half))
-    assert Stat.of([0.1]).interval() is None
+    assert row.stat.half_width() == pytest.approx(half)
+    factor = math.exp(half / 0.03)
+    assert row.stat.interval() == (pytest.approx(0.03), pytest.approx(0.03 / factor), pytest.approx(0.03 * factor))
+    assert Stat.of([0.1]).interval() is None and Stat.of([0.1]).half_width() is None
+
+
+@pytest.mark.parametrize("errors", [[0.0, 0.0], [0.0, 0.0, 1e-3], [0.002, 0.9], [1.0, 1.0]], ids=str)
+def test_the_interval_of_the_mean_holds_it_and_stays_an_error(errors):
+    middle, low, high = Stat.of(errors).interval()
+    assert 0 <= low <= middle <= high <= 1 and (low > 0) == (middle > 0)
+
+
+def test_the_interval_covers_the_mean_of_errors_that_vary_by_factors():
+    random = np.random.default_rng(0)
+    for spread, runs in ((0.3, 3), (0.6, 3), (0.6, 10)):
+        made = 0.02 * np.exp(spread * random.standard_normal((1000, runs)))
+        limits = [Stat.of(errors.tolist()).interval() for errors in made]
+        assert np.mean([found.low <= 0.02 * math.exp(spread**2 / 2) <= found.high for found in limits]) > 0.91
+
+
+def test_with_few_runs_it_says_what_more_of_them_would_tell():
+    few, = series_of([result(100, seed, error) for seed, error in enumerate((0.01, 0.02, 0.03))]).rows
+    many, = series_of([result(100, seed, 0.01 + 0.001 * seed) for seed in range(10)]).rows
+    said = [line for line in text.how_sure(few, 360) if "--seeds 10" in line]
+    low, high = map(float, re.search(r"about ([\d.]+) to ([\d.]+) %", said[0]).groups())
+    now = few.stat.interval()
+    assert 100 * now.low < low < 2 < high < 100 * now.high and not any("--seeds" in line for line in text.how_sure(many, 360))
+
+
+def test_a_gain_that_may_be_chance_is_called_so():
+    sure = series_of([*(result(50, seed, 0.05 + 0.001 * seed) for seed in range(3)), *(result(100, seed, 0.02 + 0.001 * seed) for seed in range(3))])
+    open_ = series_of([*(result(50, seed, 0.03) for seed in range(3)), *(result(100, seed, error) for seed, error in enumerate((0.01, 0.02, 0.04)))])
+    assert "chance" not in text.what_more(sure, sure.rows[0])[1][0] and "which may be chance" in text.what_more(open_, open_.rows[0])[1][0]
 
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
@@ -180,7 +212,7 @@ def test_the_page_needs_nothing_beside_it_and_holds_pictures_and_sheets(tmp_path
     assert len(sources.loads) == 5 and all(source.startswith("data:image/png;base64,") for source in sources.loads)
     assert not sources.names & {"script", "link", "iframe", "object"} and "url(" not in content and "@import" not in content
     assert "a &lt;b&gt;title&lt;/b&gt; &amp; more" in content
-    for words in ("I have", "How good is that?", "How sure are we?", "What would 100 more buy?", "to reach 2 % you need about"):
+    for words in ("I have", "How good is that?", "How sure are we?", "What would 100 more buy?", "to reach 2&nbsp;% you need about"):
         assert words in content
     for row in found.series[0].rows:
         assert f"{100 * row.stat.mean:.2f} % test error" in content

@@ -18,12 +18,13 @@ from ssgan.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.config import fingerprint, override
 from ssgan.errors import Failed, Mistake
 import ssgan.plan as plan_module
-from ssgan.plan import Plan, default_lanes, default_workers
+from ssgan.plan import Plan, default_workers
 from ssgan.progress import Progress
 from ssgan.recipes import read
 from ssgan.runs import SWEEP_TAG, Setting, run_group
 from ssgan.stages import Member
 from ssgan.sweep import run_sweep
+from ssgan.tracking import views
 from ssgan.trainer import Failure, Trainer
 from ssgan.training import Interrupted
 from ssgan.workfolder import WorkFolder
@@ -251,14 +252,6 @@ def test_groups_are_of_about_the_same_size_and_share_their_settings():
     assert [len(group) for group in replace(plan, lanes=None).groups(small.digits(), "cpu")] == [1] * 20
 
 
-@pytest.mark.parametrize(("gigabytes", "parameters", "lanes"), [(140, 1_500_000, 40), (8, 1_500_000, 11), (8, 50_000_000, 1), (2, 500_000_000, 1)])
-def test_lanes_are_what_a_gpus_memory_holds(monkeypatch, gigabytes, parameters, lanes):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=gigabytes * 2**30))
-    assert default_lanes(parameters, "cuda:0") == lanes and default_lanes(parameters, "cpu") == 1
-
-
 def test_processes_are_as_many_as_the_idle_cores_allow(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(plan_module.os, "sched_getaffinity", lambda process: set(range(4)))
@@ -285,7 +278,8 @@ def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
     assert set(found) == {SUPERVISED, NO_GENERATOR}
     assert measured["test/no_generator_error"] == found[NO_GENERATOR]
     assert measured["test/gain_from_generator"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
-    assert measured["test/error_percent"] == pytest.approx(100 * measured["test/error"])
+    assert measured["by_labels/error_percent"] == pytest.approx(100 * measured["test/error"])
+    assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {name for name in measured if "by_labels" in name}
     alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")
     assert other["test/error"] == found[NO_GENERATOR] and set(alone) == {SUPERVISED}
 

@@ -71,10 +71,12 @@ def _view(store: "Store") -> "View":
 
 def _show_view(store: "Store", base: str, view: "View") -> str:
     """Prints the addresses of a view, and returns the first."""
-    click.echo(f"{view.name}\n  by label budget  {base}{view.saved}\n  as a table       {base}{view.plain}")
+    click.echo(view.name)
+    for title, path in (("by label budget", view.budgets), ("the curve", view.curve), ("as a table", view.table), ("all by error", view.plain)):
+        click.echo(f"  {title:15}  {base}{path}")
     if store.database is not None:
         click.echo("(Ctrl-C ends it)")
-    return f"{base}{view.saved}"
+    return f"{base}{view.budgets}"
 
 
 def _on_a_desktop() -> bool:

@@ -30,7 +30,11 @@ td.many { white-space: normal; min-width: 150px } th { font-weight: 600; color: 
 td:first-child, td:nth-child(2):not(.many) { font-weight: 650 }
 img { max-width: 100%; height: auto } .sheets { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 16px }
 figure { margin: 0 } figcaption { font-size: 14px; margin-bottom: 4px } .sheets img { border-radius: 6px; image-rendering: pixelated }
-@media (max-width: 760px) { .panel { grid-template-columns: 1fr !important } }
+@media (max-width: 760px) {
+  main { padding: 18px 14px 40px } h1 { font-size: 21px } .panel { grid-template-columns: 1fr !important }
+  .answer > span { font-size: 17px; margin-right: 4px } .answer > label { padding: 4px 11px; margin: 0 2px 6px 0 }
+  .curve img { max-width: none; width: 680px } .sheets { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) }
+}
 """
 
 
@@ -43,7 +47,7 @@ def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
             body.append(f"<h2>{escape(dataset)}</h2>")
         number, main = shown[0]
         body.append(_answer(main, number, named=len(shown) > 1))
-        body.append(f"<h2>The curve</h2><img alt='{escape(_described(shown))}' src='{_uri(picture)}'>")
+        body.append(f"<h2>The curve</h2><div class='scroll curve'><img alt='{escape(_described(shown))}' src='{_uri(picture)}'></div>")
         for _, series in shown:
             body += _series(series, named=len(shown) > 1)
     notes = remarks(comparison)
@@ -58,7 +62,8 @@ def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
 
 READING = (
     "Test error is that of the averaged last weights, looked at once, at the end; mean ± std (ddof 1) over n runs.",
-    "The 95 % interval of the mean is Student's t over the runs: it is about the choice of labelled images and training seeds, not about the choice of test images.",
+    "The 95 % interval of the mean (the whiskers of the curve) is Student's t over the runs, of the mean's logarithm, so it never reaches 0: it is about the choice "
+    "of labelled images and training seeds, not about the choice of test images. A dot is one run. Three runs say little; ten say much more.",
     "“Supervised only” is the same network on the labelled images alone; “no generator” is the same recipe without generated images.",
     "The forecast is a power law with a floor, fitted to the medians; its 90 % intervals come from seeds drawn anew at every budget. It knows nothing of "
     "what lies beyond the largest budget.")
@@ -112,7 +117,7 @@ def _table(cells: list[list[str]], many: bool = False) -> str:
 
 
 def _list(lines) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape(line).replace(' %', '&nbsp;%')}</li>" for line in lines) + "</ul>"
 
 
 def _uri(png: bytes) -> str:

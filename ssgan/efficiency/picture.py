@@ -12,6 +12,7 @@ COLOURS = ("#2f6db3", "#c0562f", "#3f8f5b", "#8a5bb0", "#b08a1e", "#c2457c", "#4
 BASELINES = dict(zip(NAMES, ("#c0562f", "#b08a1e", "#3f8f5b", "#8a5bb0", "#8c8f94")))
 MARKS = dict(zip(NAMES, ("s", "D", "^", "v", "x")))
 LEAST = 2e-4  # of an error of 0, which has no logarithm
+ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
 AHEAD = 4  # times the largest budget, up to which the forecast is drawn
 
 
@@ -26,8 +27,8 @@ def picture(comparison: Comparison, dataset: str) -> bytes:
         _baselines(axes, shown[0])
     for number, series in enumerate(shown):
         aside = 1.03 ** (number - (len(shown) - 1) / 2)  # of its neighbours' points
-        _curve(axes, series, COLOURS[number % len(COLOURS)], "ssgan: mean, 95 % interval, every run" if len(shown) == 1 else series.title, aside,
-               beside=1.045 if len(shown) == 1 else 1.0)
+        alone = "ssgan: mean with its 95 % interval, and every run" if any(row.stat.n > 1 for row in series.rows) else "ssgan: one run of each budget"
+        _curve(axes, series, COLOURS[number % len(COLOURS)], alone if len(shown) == 1 else series.title, aside, beside=1.045 if len(shown) == 1 else 1.0)
         _forecast(axes, series, COLOURS[number % len(COLOURS)], labelled=len(shown) == 1)
     _paper(axes, dataset, {row.labels for series in shown for row in series.rows})
     _dress(axes, shown)
@@ -42,10 +43,14 @@ def _curve(axes, series: Series, colour: str, label: str, aside: float, beside: 
     intervals = [row.stat.interval() for row in series.rows]
     low = [mean - max(LEAST, min(mean, limits.low)) if limits else 0 for mean, limits in zip(means, intervals)]
     high = [limits.high - limits.estimate if limits else 0 for limits in intervals]
-    axes.errorbar(labels, _percent(means), yerr=[_percent(low), _percent(high)], color=colour, marker="o", markersize=6, linewidth=2, capsize=4, label=label, zorder=4)
-    for row in series.rows:
-        errors = np.maximum(row.errors, LEAST)
-        axes.scatter([row.labels * aside * beside] * len(errors), _percent(errors), s=14, color=colour, alpha=0.55, linewidths=0, zorder=5)
+    _, caps, bars = axes.errorbar(labels, _percent(means), yerr=[_percent(low), _percent(high)], color=colour, marker="o", markersize=6, linewidth=2,
+                                  elinewidth=1.2, capsize=3, label=label, zorder=4)
+    for whisker in (*caps, *bars):
+        whisker.set_alpha(0.6)  # so that the baselines behind it are seen
+    for place, row in ((place, row) for place, row in zip(labels, series.rows) if row.stat.n > 1):
+        errors = np.maximum(sorted(row.errors), LEAST)
+        again = [sum(errors[:i] == error) for i, error in enumerate(errors)]  # runs of the same error stand side by side
+        axes.scatter([place * beside * 1.022**times for times in again], _percent(errors), s=15, color=colour, alpha=0.6, linewidths=0, zorder=5)
 
 
 def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
@@ -55,8 +60,8 @@ def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
     labels = np.geomspace(series.rows[0].labels, max(last, series.rows[-1].labels), 60)
     found = np.array([series.forecast.error(count) for count in labels])  # [60, 3]
     axes.plot(labels, _percent(found[:, 0]), color=colour, linestyle=(0, (4, 3)), linewidth=1.2, zorder=2,
-              label="forecast of the typical run, 90 %" if labelled else None)
-    axes.fill_between(labels, _percent(np.maximum(found[:, 1], LEAST)), _percent(found[:, 2]), color=colour, alpha=0.12, linewidth=0, zorder=1)
+              label="forecast of the typical (median) run, 90 %" if labelled else None)
+    axes.fill_between(labels, _percent(np.maximum(found[:, 1], LEAST)), _percent(found[:, 2]), color=colour, alpha=0.1, linewidth=0, zorder=1)
 
 
 def _baselines(axes, series: Series) -> None:
@@ -98,13 +103,13 @@ def _dress(axes, shown: list[Series]) -> None:
     axes.tick_params(colors=INK, length=0)
     handles, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
-    axes.legend([handles[i] for i in order], [names[i] for i in order], frameon=False, fontsize=9, loc="upper right")
+    axes.legend([handles[i] for i in order], [names[i] for i in order], fontsize=9, loc="upper right", facecolor="white", edgecolor="none", framealpha=0.85)
 
 
 def _limits(shown: list[Series], found: tuple[float, float]) -> tuple[float, float]:
-    """From below the least point to above the largest: an interval that reaches down to 0 is cut off."""
+    """From below the least point to above the largest, and not much farther: an interval or a forecast that goes beyond is cut off."""
     points = np.concatenate([[*row.errors, *(stat.mean for stat in row.baselines.values())] for series in shown for row in series.rows])
-    return max(found[0], _percent(max(LEAST, points.min()) / 2)), min(found[1], _percent(max(LEAST, points.max()) * 2))
+    return max(found[0], _percent(max(LEAST, points.min()) / ROOM)), min(found[1], _percent(max(LEAST, points.max()) * ROOM))
 
 
 def _apart(ticks: list[int]) -> list[int]:

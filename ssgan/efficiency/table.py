@@ -1,5 +1,6 @@
 """The numbers of a comparison: a series for each setting, a row for each label budget."""
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -32,14 +33,24 @@ class Stat:
         found = list(values)
         return cls(statistics.mean(found), statistics.stdev(found) if len(found) > 1 else None, len(found))
 
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the mean by Student's t; None of one value."""
+    def half_width(self) -> float | None:
+        """Of the 95 % interval of the mean by Student's t; None of one value."""
         if self.std is None:
             return None
         from scipy import stats
 
-        half = float(stats.t.ppf(0.975, self.n - 1)) * self.std / self.n**0.5
-        return Interval(self.mean, max(0.0, self.mean - half), self.mean + half)
+        return float(stats.t.ppf(0.975, self.n - 1)) * self.std / self.n**0.5
+
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the mean of errors; None of one value.
+
+        Student's t of the mean's logarithm (delta method: its standard error is that of the mean, relative to the mean), so that it stays above 0.
+        """
+        half = self.half_width()
+        if half is None:
+            return None
+        factor = math.exp(min(half / self.mean, 700)) if self.mean else 1.0
+        return Interval(self.mean, self.mean / factor, min(1.0, self.mean * factor))
 
 
 @dataclass(frozen=True)

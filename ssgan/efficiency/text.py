@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ssgan.baselines import NAMES, NO_GENERATOR, SUPERVISED
 from ssgan.efficiency.table import Comparison, Row, Series, Stat, paper_row
 from ssgan.forecast import BUDGETS, SEEDS, Interval
 
+ENOUGH = 10  # runs of a budget, as in the paper
 FAR = 4  # times the largest budget: beyond it a forecast is a guess
 
 
@@ -53,6 +55,9 @@ def how_sure(row: Row, total: int | None) -> list[str]:
     else:
         over = f"{splits} choices of the labelled images" if splits > 1 else "one choice of the labelled images, other training seeds"
         found = [f"95 % interval of the mean, from {row.stat.n} runs over {over}", f"one such choice differs from the mean by {points(row.stat.std)} (std)"]
+        if row.stat.n < ENOUGH and row.stat.std:
+            ten = replace(row.stat, n=ENOUGH).interval()
+            found.append(f"{ENOUGH} runs that differ as much would narrow it to about {100 * ten.low:.2f} to {100 * ten.high:.2f} %: --seeds {ENOUGH}")
     if total and row.stat.mean:
         error = row.stat.mean
         found.append(f"and {total:,} test images tell each run's error to ± {points(1.96 * math.sqrt(error * (1 - error) / total))}")
@@ -179,11 +184,11 @@ def as_markdown(cells: list[list[str]]) -> list[str]:
 
 def _change(gain: Stat) -> str:
     """The change from one budget to another, of runs with the same seeds."""
-    interval = gain.interval()
-    if interval is None:
+    half = gain.half_width()
+    if half is None:
         return f"{_plus(-gain.mean)} points"
-    half = interval.high - interval.estimate
-    return f"{_plus(-gain.mean)} points (95 %: {_plus(-gain.mean - half)} to {_plus(half - gain.mean)}, {gain.n} pairs of runs)"
+    chance = ", which may be chance" if half >= abs(gain.mean) else ""
+    return f"{_plus(-gain.mean)} points (95 %: {_plus(-gain.mean - half)} to {_plus(half - gain.mean)}, {gain.n} pairs of runs){chance}"
 
 
 def _signed(gain: float) -> str:

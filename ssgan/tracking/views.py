@@ -12,17 +12,26 @@ from urllib.parse import quote, urlencode
 from ssgan.tracking.store import Store, faults
 
 ERROR = "test/error"
-PERCENT, GAIN, GENERATOR, SCORE = "test/error_percent", "test/gain_points", "test/gain_from_generator_points", "score/inception_score"
-BASELINES = ("test/supervised_only_error", "test/no_generator_error")
-COLUMNS = ("params.`labels`", "params.`seed`", *(f"metrics.`{name}`" for name in (ERROR, *BASELINES, SCORE)), "attributes.`Duration`")
-CHARTS = (  # section, type, metric, title
-    ("Test error by label budget", "BAR", PERCENT, "Test error in %, mean of each label budget"),
-    ("Test error by label budget", "SCATTER", PERCENT, "Test error in % over labels"),
-    ("Test error by label budget", "BAR", SCORE, "Inception Score"),
-    ("What helps", "BAR", GAIN, "Gain in points over the same network on the labels alone"),
-    ("What helps", "BAR", GENERATOR, "Gain in points from the generator"),
-    ("Over steps: mean and range of each budget", "LINE", "val/error", "Validation error"),
-    ("Over steps: mean and range of each budget", "LINE", "train/labelled_error", "Error on the labelled images, noise on"))
+PERCENT, ALONE, NO_GENERATOR = "by_labels/error_percent", "by_labels/supervised_only_percent", "by_labels/no_generator_percent"
+GAIN, GENERATOR, SCORE = "by_labels/gain_points", "by_labels/gain_from_generator_points", "score/inception_score"
+LABELS = "by_labels/labels"  # the budget as a metric, because params are sorted as texts
+COLUMNS = {  # and their width; MLflow has another name for the width of the last
+    "params.`labels`": 65, "params.`seed`": 60, f"metrics.`{PERCENT}`": 160, f"metrics.`{ALONE}`": 235, f"metrics.`{NO_GENERATOR}`": 220,
+    f"metrics.`{SCORE}`": 150, "attributes.`Duration`": 80}
+Chart = tuple[str, str, tuple[str, ...]]  # section, type, metrics
+# MLflow shows metrics' names as the titles of charts. Its logarithmic axes have illegible numbers and cut off a part of the band.
+BUDGETS: tuple[Chart, ...] = (
+    ("Each label budget: mean of its seeds", "BAR", (PERCENT,)),
+    ("Each label budget: mean of its seeds", "BAR", (GAIN,)),
+    ("Each label budget: mean of its seeds", "BAR", (GENERATOR,)),
+    ("Each label budget: mean of its seeds", "BAR", (SCORE,)),
+    ("Over training steps: mean and range", "LINE", ("val/error",)),
+    ("Over training steps: mean and range", "LINE", ("train/labelled_error",)))
+CURVE: tuple[Chart, ...] = (
+    ("Step = labels: mean and range of the seeds", "LINE", (PERCENT,)),
+    ("Step = labels: mean and range of the seeds", "LINE", (PERCENT, ALONE)),
+    ("Step = labels: mean and range of the seeds", "LINE", (GAIN,)),
+    ("Step = labels: mean and range of the seeds", "LINE", (GENERATOR,)))
 
 
 @dataclass(frozen=True)
@@ -30,24 +39,28 @@ class View:
     """Where a sweep is seen: paths behind the address of an MLflow UI."""
 
     name: str
-    saved: str
-    plain: str
+    budgets: str  # the runs grouped by label budget, in charts
+    curve: str  # the error over labels
+    table: str  # the runs grouped by label budget, in columns
+    plain: str  # what MLflow shows without a saved view
 
 
 def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> View:
-    """Saves the view with the experiment; `grid` are params by which runs are grouped beside their budget. Raises Undelivered.
+    """Saves the views with the experiment; `grid` are params by which runs are grouped beside their budget. Raises Undelivered.
 
     MLflow does not document the form of a saved view: one that it no longer knows is passed over by it, and the plain address remains.
     """
     with faults(store):
         client = store.client()
-        key = f"ssgan-{sweep}"
         now = int(time.time() * 1000)
-        state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(_state(sweep, grid)).encode(), 9)).decode()
-        envelope = {"name": name, "createdAt": now, "updatedAt": now, "state": state}
-        client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.{key}", json.dumps(envelope))
-    query = urlencode({"workflowType": "machine_learning", "compareRunsMode": "CHART", "viewStateShareKey": key})
-    return View(name, f"/#/experiments/{store.experiment_id}/runs?{query}", plain_path(store.experiment_id, sweep))
+        for key, title, by, charts in ((sweep, "by label budget", ("labels", *grid), BUDGETS), (f"{sweep}-curve", "the curve", grid or ("dataset",), CURVE)):
+            state = "deflate;" + base64.b64encode(zlib.compress(json.dumps(_state(sweep, by, charts, grid)).encode(), 9)).decode()
+            envelope = {"name": f"{name}, {title}", "createdAt": now, "updatedAt": now, "state": state}
+            client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.ssgan-{key}", json.dumps(envelope))
+    table, chart = ({"workflowType": "machine_learning"} | mode for mode in ({}, {"compareRunsMode": "CHART"}))
+    paths = [f"/#/experiments/{store.experiment_id}/runs?{urlencode(query | {'viewStateShareKey': f'ssgan-{key}'})}"
+             for query, key in ((chart, sweep), (chart, f"{sweep}-curve"), (table, sweep))]
+    return View(name, *paths, plain_path(store.experiment_id, sweep))
 
 
 def plain_path(experiment_id: str, sweep: str) -> str:
@@ -73,27 +86,26 @@ def _filter(sweep: str) -> str:
     return f"tags.`ssgan.sweep` LIKE '%{sweep}%' AND metrics.`{ERROR}` >= 0"
 
 
-def _state(sweep: str, grid: Sequence[str]) -> dict[str, Any]:
-    """The search and the page's state, as MLflow 3.17 keeps them."""
-    sections = list(dict.fromkeys(section for section, *_ in CHARTS))
-    groups = [{"mode": "param", "groupByData": key} for key in ("labels", *grid)]
+def _state(sweep: str, by: Sequence[str], charts: Sequence[Chart], grid: Sequence[str]) -> dict[str, Any]:
+    """The search and the page's state, as MLflow 3.17 keeps them; `by` are the params of the groups."""
+    columns = COLUMNS | {f"params.`{key}`": 120 for key in grid}
+    widths = {column.replace("attributes.`Duration`", "duration"): width for column, width in columns.items()}
     return {
-        "searchFilter": _filter(sweep), "orderByKey": "attributes.start_time", "orderByAsc": True, "startTime": "ALL", "lifecycleFilter": "Active",
-        "modelVersionFilter": "All Runs", "datasetsFilter": [], "selectedColumns": [*COLUMNS, *(f"params.`{key}`" for key in grid)],
-        "columnWidths": {column: 180 for column in COLUMNS if column.startswith("metrics")}, "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average", "groupByKeys": groups}, "useGroupedValuesInCharts": True,
-        "groupsExpanded": {}, "runListHidden": False, "hideEmptyCharts": True, "isAccordionReordered": True, "autoRefreshEnabled": True,
+        "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{LABELS}`", "orderByAsc": True, "startTime": "ALL", "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs", "datasetsFilter": [], "selectedColumns": list(columns), "columnOrder": list(widths), "columnWidths": widths,
+        "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": key} for key in by]},
+        "useGroupedValuesInCharts": True, "groupsExpanded": {}, "runListHidden": False, "hideEmptyCharts": True, "isAccordionReordered": True,
+        "autoRefreshEnabled": True,
         "compareRunSections": [{"uuid": _key(name), "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False,
-                                "columns": 3, "cardHeight": 300} for name in sections],
-        "compareRunCharts": [_chart(*chart) for chart in CHARTS]}
+                                "columns": 2, "cardHeight": 300} for name in dict.fromkeys(section for section, *_ in charts)],
+        "compareRunCharts": [_chart(*chart) for chart in charts]}
 
 
-def _chart(section: str, kind: str, metric: str, title: str) -> dict[str, Any]:
-    chart = {"uuid": _key(f"{kind}{metric}"), "type": kind, "metricKey": metric, "displayName": title, "metricSectionId": _key(section), "deleted": False,
-             "isGenerated": False, "runsCountToCompare": 100}
+def _chart(section: str, kind: str, metrics: tuple[str, ...]) -> dict[str, Any]:
+    chart = {"uuid": _key(f"{kind}{metrics}"), "type": kind, "metricKey": metrics[0], "metricSectionId": _key(section), "deleted": False, "isGenerated": False,
+             "runsCountToCompare": 100}
     if kind == "LINE":
-        chart |= {"selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear", "xAxisScaleType": "linear"}
-    if kind == "SCATTER":
-        chart |= {"xaxis": {"key": "labels", "type": "PARAM"}, "yaxis": {"key": metric, "type": "METRIC"}}
+        chart |= {"selectedMetricKeys": list(metrics), "xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear", "xAxisScaleType": "linear"}
     return chart
 
 

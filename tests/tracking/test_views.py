@@ -15,7 +15,7 @@ import pytest
 
 import browser
 from ssgan.tracking import Store, Undelivered, deliver, latest_sweep, plain_path, save_view, stored_runs, ui_command
-from ssgan.tracking.views import CHARTS
+from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT
 
 ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
 SWEEP = "0123456789abcdef"
@@ -28,8 +28,10 @@ def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
         for seed, error in enumerate(found):
             folder = make(f"{sweep[:4]}-{labels}-{seed}", name=f"digits · {labels} labels · seed {seed}", status="FINISHED", tags={"ssgan.sweep": f"fedc {sweep}"},
                           created=1_700_000_000.0 + labels + seed / 10, params={"dataset": "digits", "labels": labels, "seed": seed, "split_seed": seed})
-            folder.measure(300, {"test/error": error, "test/error_percent": 100 * error, "test/gain_points": 3.0, "test/gain_from_generator_points": 0.5,
-                                 "score/inception_score": 4.0, "test/wrong": round(error * 10_000)}, at=1_700_000_100)
+            folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "test/wrong": round(error * 10_000)}, at=1_700_000_100)
+            folder.measure(labels, {"by_labels/labels": labels, "by_labels/error_percent": 100 * error, "by_labels/supervised_only_percent": 300 * error,
+                                    "by_labels/no_generator_percent": 150 * error, "by_labels/gain_points": 3.0,
+                                    "by_labels/gain_from_generator_points": 0.5}, at=1_700_000_100)
             folder.flush()
             ids.append(deliver(folder, store))
     summary = make(f"{sweep}", name="digits · sweep", kind="summary", status="FINISHED", tags={"ssgan.sweep": sweep, "ssgan.kind": "summary"},
@@ -45,29 +47,50 @@ def fresh(template, tmp_path) -> Store:
     return Store(f"sqlite:///{tmp_path}/mlflow.db", experiment="views")
 
 
+def saved(store, key):
+    """A saved view's envelope, and the page's state in it."""
+    tag = store.client().get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{key}"]
+    assert len(tag) < 5000  # MLflow's limit
+    envelope = json.loads(tag)
+    kind, _, packed = envelope["state"].partition(";")
+    assert kind == "deflate"
+    return envelope, json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
 def test_the_saved_view_groups_the_runs_by_budget_and_finds_them_all(fresh, make):
     ids = swept(make, fresh)
     deliver(make("other", status="FINISHED", params={"dataset": "digits", "labels": 20}), fresh)
     view = save_view(fresh, SWEEP, "digits · sweep", ["gan.weight"])
-    tags = fresh.client().get_experiment(fresh.experiment_id).tags
-    envelope = json.loads(tags[f"mlflow.sharedViewState.ssgan-{SWEEP}"])
-    assert envelope["name"] == view.name == "digits · sweep" and envelope["createdAt"] == envelope["updatedAt"] > 1.7e12
-    kind, _, packed = envelope["state"].partition(";")
-    state = json.loads(zlib.decompress(base64.b64decode(packed)))
-    assert kind == "deflate" and state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": key} for key in ("labels", "gan.weight")]
-    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {(kind, metric) for _, kind, metric, _ in CHARTS}
+    envelope, state = saved(fresh, f"ssgan-{SWEEP}")
+    assert envelope["name"] == "digits · sweep, by label budget" and view.name == "digits · sweep" and envelope["createdAt"] == envelope["updatedAt"] > 1.7e12
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": key} for key in ("labels", "gan.weight")]
+    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {(kind, metrics[0]) for _, kind, metrics in BUDGETS}
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {section["uuid"] for section in state["compareRunSections"]}
-    assert {"params.`labels`", "params.`seed`", "metrics.`test/error`", "params.`gan.weight`", "attributes.`Duration`"} <= set(state["selectedColumns"])
-    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"])
+    assert {"params.`labels`", "params.`seed`", f"metrics.`{PERCENT}`", "params.`gan.weight`", "attributes.`Duration`"} <= set(state["selectedColumns"])
+    assert state["columnOrder"] == list(state["columnWidths"]) and len(state["columnOrder"]) == len(state["selectedColumns"])
+    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"], order_by=[f"{state['orderByKey']} ASC"])
     assert {run.info.run_id for run in found} == set(ids)
-    assert len(tags[f"mlflow.sharedViewState.ssgan-{SWEEP}"]) < 5000  # MLflow's limit
+    assert [int(run.data.params["labels"]) for run in found] == [20, 20, 50, 50, 100, 100, 200, 200]  # not as texts
 
 
-def test_the_addresses_name_the_view_and_the_plain_search(fresh, make):
+@pytest.mark.parametrize(("grid", "by"), [((), ["dataset"]), (("gan.weight", "train.batch"), ["gan.weight", "train.batch"])], ids=str)
+def test_the_curve_has_a_group_for_each_setting_and_labels_as_its_steps(fresh, make, grid, by):
+    run_id, *_ = swept(make, fresh, {20: (0.2, 0.1)})
+    save_view(fresh, SWEEP, "digits · sweep", grid)
+    _, state = saved(fresh, f"ssgan-{SWEEP}-curve")
+    assert [key["groupByData"] for key in state["groupBy"]["groupByKeys"]] == by
+    for chart in state["compareRunCharts"]:
+        for metric in chart["selectedMetricKeys"]:
+            assert [value.step for value in fresh.client().get_metric_history(run_id, metric)] == [20]
+
+
+def test_the_addresses_name_the_views_and_the_plain_search(fresh, make):
     ids = swept(make, fresh, {20: (0.2, 0.1)})
     view = save_view(fresh, SWEEP, "x")
-    path, _, query = view.saved.partition("?")
-    assert path == f"/#/experiments/{fresh.experiment_id}/runs" and parse_qs(query)["viewStateShareKey"] == [f"ssgan-{SWEEP}"]
+    for address, key, mode in ((view.budgets, f"ssgan-{SWEEP}", ["CHART"]), (view.curve, f"ssgan-{SWEEP}-curve", ["CHART"]), (view.table, f"ssgan-{SWEEP}", None)):
+        path, _, query = address.partition("?")
+        assert path == f"/#/experiments/{fresh.experiment_id}/runs" and parse_qs(query)["viewStateShareKey"] == [key]
+        assert parse_qs(query).get("compareRunsMode") == mode
     query = parse_qs(plain_path(fresh.experiment_id, SWEEP).partition("?")[2])
     order = f"{query['orderByKey'][0]} {'ASC' if query['orderByAsc'] == ['true'] else 'DESC'}"
     found = fresh.client().search_runs([fresh.experiment_id], query["searchFilter"][0], order_by=[order])
@@ -104,8 +127,9 @@ def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.PROGRAM is None, reason="no chromium here: apt-get install chromium, then this test opens the view in it")
 def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
+    if browser.PROGRAM is None:
+        (pytest.fail if os.environ.get("SSGAN_NEED_BROWSER") else pytest.skip)("no chromium here: apt-get install chromium, then this test opens the views in it")
     swept(make, fresh)
     view = save_view(fresh, SWEEP, "digits · sweep")
     with socket.socket() as probe:
@@ -116,10 +140,15 @@ def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
     try:
         _wait(port, server)
         with browser.Browser() as page:
-            page.open(f"http://127.0.0.1:{port}{view.saved}")
+            page.open(f"http://127.0.0.1:{port}{view.budgets}")
             means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
-            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), *(section for section, *_ in CHARTS[:4]), "test/error_percent", *means)
+            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0], *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
             assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
+            assert [line for line in text.splitlines() if line.startswith("Group: ")] == [f"Group: {labels}" for labels in ERRORS]
+            page.open(f"http://127.0.0.1:{port}{view.curve}")
+            page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})", f"digits ({ALONE})", "8 matching runs")
+            page.open(f"http://127.0.0.1:{port}{view.table}")
+            page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33", "8 matching runs")
             page.open(f"http://127.0.0.1:{port}{view.plain}")
             page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
     finally:
