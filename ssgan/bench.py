@@ -1,11 +1,14 @@
 """How fast the step is here: beside the plain loop of a textbook port, and beside what the machine could do."""
 
+import gc
 import multiprocessing
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,9 +31,10 @@ def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[in
     progress("the machine's limits")
     with pinned(resolved):
         limits = machine_limits(resolved)
-    progress("the plain loop")
-    before = _plain_seconds(recipe, dataset, resolved, seconds)
     rows = []
+    if lanes:
+        progress("the plain loop")
+        before = _plain_seconds(recipe, dataset, resolved, seconds)
     for count in lanes:
         progress(f"our step, {count} lane{'s' * (count > 1)}, then the plain loop again")
         with pinned(resolved):
@@ -40,16 +44,37 @@ def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[in
         after = _plain_seconds(recipe, dataset, resolved, seconds)  # on both sides of every row: machines have neighbours
         rows.append(_row(count, ours, statistics.mean((before["median"], after["median"])), limits, **found))
         before = after
-    return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **rows[0], "rows": rows}
+    return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **(rows[0] if rows else {}), "rows": rows}
 
 
 def _row(lanes: int, ours: dict[str, float], plain: float, limits: dict[str, float], work: dict[str, Any], parts: dict[str, float]) -> dict[str, Any]:
-    bound = work["flop"] / limits["flop_per_second"] + work["bytes"] / limits["bytes_per_second"]
+    products = work["flop"] / limits["flop_per_second"]
+    bound = products + work["bytes"] / limits["bytes_per_second"]
     step = ours["median"]
     return {
         "lanes": lanes, "seconds_per_step": step, "seconds_per_step_fastest": ours["fastest"], "steps": ours["calls"],
-        "seconds_per_lane_step": step / lanes, "plain_seconds_per_step": plain, "speedup": plain * lanes / step,
-        "bound_seconds": bound, "share_of_bound": bound / step, **work, "parts": parts}
+        "steps_per_second": 1 / step, "lane_steps_per_second": lanes / step, "seconds_per_lane_step": step / lanes, "plain_seconds_per_step": plain, "speedup": plain * lanes / step,
+        "bound_seconds": bound, "share_of_bound": bound / step, "share_of_peak": products / step, **work, "parts": parts}
+
+
+def lane_rate(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: int, seconds: float = 1.0) -> float:
+    """Lane-steps a second of a group of that size; 0 where the device's memory does not hold it."""
+    try:
+        with pinned(resolved):
+            step = _seconds_per_call(_trainer(recipe, dataset, resolved, lanes).step, seconds, resolved.device)
+    except torch.OutOfMemoryError:
+        return 0.0
+    finally:
+        gc.collect()  # a trainer and its graph know each other
+        if resolved.device != "cpu":
+            torch.cuda.empty_cache()
+    return lanes / step["median"]
+
+
+def step_flop(recipe: Recipe, dataset: Dataset, resolved: Resolved) -> float:
+    """Operations of the products in one step of one lane, by torch's own counter."""
+    with pinned(resolved):
+        return count_work(_trainer(recipe, dataset, resolved, 1))["flop"]
 
 
 def machine_limits(resolved: Resolved) -> dict[str, float]:
@@ -66,6 +91,15 @@ def machine_limits(resolved: Resolved) -> dict[str, float]:
     return {"flop_per_second": 2 * side**3 / product, "bytes_per_second": 2 * source.nbytes / copy}
 
 
+def machine_name(resolved: Resolved) -> str:
+    """The GPU, or the processor and how many of its cores this process may use."""
+    if resolved.device != "cpu":
+        return torch.cuda.get_device_name(resolved.device)
+    cores = len(os.sched_getaffinity(0))
+    known = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return f"{cores} core{'s' * (cores > 1)}{f' of {known[1]}' if known else ''}"
+
+
 def count_work(trainer: Trainer) -> dict[str, float]:
     """Operations of the products (torch's own counter) and bytes of the passes that no step can do without, for all lanes.
 
@@ -75,8 +109,9 @@ def count_work(trainer: Trainer) -> dict[str, float]:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
+    trainer.step()
     with FlopCounterMode(display=False) as counter:
-        trainer.step()
+        trainer._draw_and_update()  # not by a graph's replay, of which the counter sees nothing
     draws = trainer._draw()
     small, wide = trainer._copies[0].element_size(), trainer.discriminator.flat.element_size()
     weights = sum(stack.flat.numel() for stack in trainer.stacks)
@@ -89,20 +124,28 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 
 
 def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
-    """Seconds of a step by part, from torch's profiler; "rest" is what lies between the parts, Python's time above all."""
+    """Seconds of a step by part, from torch's profiler; "rest" is what lies between the parts, on a CPU Python's time above all.
+
+    On a GPU it is the kernels' own time, outside any graph; "rest" then holds what no part has launched.
+    """
+    from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (trainer.device.type == "cuda")
-    began = time.perf_counter()
-    with profile(activities=activities) as seen:
-        for _ in range(steps):
-            trainer.step()
-        _synchronise(trainer.device)
-    total = (time.perf_counter() - began) / steps
     cpu = trainer.device.type == "cpu"
-    times = {event.key: (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6 for event in seen.key_averages()}
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (not cpu)
+    began = time.perf_counter()
+    # Backward in this thread, or its kernels would belong to no part.
+    with profile(activities=activities) as seen, torch.autograd.set_multithreading_enabled(cpu):
+        for _ in range(steps):
+            trainer.step() if cpu else trainer._draw_and_update()
+        _synchronise(trainer.device)
+    elapsed, events = time.perf_counter() - began, seen.key_averages()
+    kernels = sum(event.device_time_total for event in events if event.device_type != DeviceType.CPU and event.key not in PARTS) / 1e6
+    total = elapsed if cpu else kernels
+    times = {event.key: (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6
+             for event in events if event.device_type == DeviceType.CPU}
     found = {name: times[name] for name in PARTS if name in times}
-    return found | {"rest": max(0.0, total - sum(found.values()))}
+    return found | {"rest": max(0.0, total / steps - sum(found.values()))}
 
 
 def _plain_seconds(recipe: Recipe, dataset: Dataset, resolved: Resolved, seconds: float) -> dict[str, float]:
@@ -216,7 +259,11 @@ def _trainer(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: int) -
 
 
 def _seconds_per_call(function: Callable[[], Any], seconds: float, device: str) -> dict[str, float]:
-    """Median and fastest time of a call, over as many as fit, after a warm-up."""
+    """Median and fastest time of a call, over as many as fit, after a warm-up.
+
+    A GPU is waited for after every 20 calls only: it works while Python prepares the next.
+    """
+    together = 1 if device == "cpu" else 20
     for _ in range(5):
         function()
     _synchronise(torch.device(device))
@@ -224,10 +271,11 @@ def _seconds_per_call(function: Callable[[], Any], seconds: float, device: str) 
     end = time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:
         began = time.perf_counter()
-        function()
+        for _ in range(together):
+            function()
         _synchronise(torch.device(device))
-        times.append(time.perf_counter() - began)
-    return {"median": statistics.median(times), "fastest": min(times), "calls": len(times)}
+        times.append((time.perf_counter() - began) / together)
+    return {"median": statistics.median(times), "fastest": min(times), "calls": len(times) * together}
 
 
 def _synchronise(device: torch.device) -> None:

@@ -3,9 +3,11 @@
 import itertools
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ssgan import bench
 from ssgan.config import Recipe, flatten, override
 from ssgan.data.sources import Dataset
 from ssgan.errors import Mistake
@@ -14,7 +16,8 @@ from ssgan.stages import Member, make_split
 from ssgan.trainer import pair_size
 
 MOST_MEMBERS = 10_000
-MOST_LANES = 40
+LADDER = (1, 4, 10, 20, 40, 80)  # group sizes that are tried on a GPU
+LEAST_GAIN = 1.1  # a larger group must do a tenth more lane-steps a second than the best before it
 MOST_WORKERS = 8
 LANE_BYTES = 64  # for each parameter of a pair: weights, gradients, Adam's moments, averages and copies, with room to spare
 LANE_ROOM = 2**28  # bytes for a lane's images, noise and activations
@@ -69,23 +72,42 @@ class Plan:
         members, found = self.members(), []
         for start in range(0, len(members), each):
             part = members[start: start + each]
-            most = self.lanes or default_lanes(pair_size(part[0].recipe, dataset.train), device)
+            most = self.lanes or default_lanes(part[0].recipe, dataset, device, each)
             number = -(-each // most)
             found += [part[i * each // number: (i + 1) * each // number] for i in range(number)]
         return found
 
 
-def default_lanes(parameters: int, device: str) -> int:
-    """How many models of that size train at once. On a CPU one: its cores are busy with it, and lanes cost a batched program's overhead.
+def default_lanes(recipe: Recipe, dataset: Dataset, device: str, most: int) -> int:
+    """How many of `most` runs train at once: on a GPU by its memory and the measured gain, on a CPU one.
 
-    Measured with digits on two cores: 2 lanes took 1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
+    A CPU's cores are busy with one, and lanes cost a batched program's overhead. Measured with digits on two cores: 2 lanes took
+    1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
     """
-    if not device.startswith("cuda"):
+    if not device.startswith("cuda") or most == 1:
         return 1
+    size = pair_size(recipe, dataset.train)
+    resolved = resolve(device, recipe.train.precision, size)
+    return largest_gain(lambda lanes: bench.lane_rate(recipe, dataset, resolved, lanes), min(most, lanes_in_memory(size, device)))
+
+
+def lanes_in_memory(parameters: int, device: str) -> int:
+    """How many models of that size half of the device's memory holds."""
     import torch
 
     memory = torch.cuda.get_device_properties(device).total_memory
-    return max(1, min(MOST_LANES, memory // 2 // (LANE_BYTES * parameters + LANE_ROOM)))
+    return max(1, memory // 2 // (LANE_BYTES * parameters + LANE_ROOM))
+
+
+def largest_gain(rate: Callable[[int], float], most: int) -> int:
+    """The largest group on the ladder, up to `most`, that still gains; `rate` measures lane-steps a second."""
+    best, fastest = 1, 0.0
+    for lanes in (*(size for size in LADDER if size < most), min(most, LADDER[-1])):
+        found = rate(lanes)
+        if found <= LEAST_GAIN * fastest:
+            break
+        best, fastest = lanes, found
+    return best
 
 
 def default_workers(plan: Plan, dataset: Dataset, device: str) -> int:

@@ -28,7 +28,7 @@ ROWS = (
     {"stages"},
     {"runs", "trained"},
     {"workers", "plan"},
-    {"sweep"},
+    {"sweep", "clocked"},
     {"cli", "estimator", "notebook"},
     {"__init__", "__main__"},
 )

@@ -79,20 +79,72 @@ def percent(error: float) -> str:
     return f"{100 * error:6.2f} %"
 
 
-def bench(recipe: str, found: dict[str, Any]) -> None:
-    """The step's speed as a table."""
+def bench(found: dict[str, Any]) -> None:
+    """The step's speed as a table, and a table against the clock."""
     resolved, limits = found["resolved"], found["limits"]
-    click.echo(f"\n{recipe} on {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, torch {resolved['torch']}")
+    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, torch {resolved['torch']}")
     click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies {limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
-    click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   share of bound   steps/s   lane-steps/s")
+    if found["rows"]:
+        click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   of bound   of peak   steps/s   lane-steps/s")
     for row in found["rows"]:
         step = row["seconds_per_step"]
         click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   {row['speedup']:7.2f}x   "
-                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:12.0f} %   {1 / step:7.1f}   {row['lanes'] / step:12.1f}")
+                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:6.0f} %   {100 * row['share_of_peak']:5.0f} %   "
+                   f"{row['steps_per_second']:7.1f}   {row['lane_steps_per_second']:12.1f}")
     for row in found["rows"]:
         shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(row["parts"].items(), key=lambda part: -part[1]))
         click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): {shares}")
+    if "table" in found:
+        click.echo(f"\n  {clocked(found['table'])}\n")
+        for row in found["table"]["rows"]:
+            click.echo(f"  {row['labels']:6} labels   {_spread(row)}, n = {row['n']}: {_seeds(row)}")
     click.echo()
+
+
+def bench_markdown(command: str, found: dict[str, Any]) -> str:
+    """The same as Markdown, with the command, the machine and the day."""
+    resolved = found["resolved"]
+    lines = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, torch {resolved['torch']}, {found['date']}.", ""]
+    if found["rows"]:
+        lines += ["| lanes | ms a step | steps/s | lane-steps/s | plain loop, ms | speed-up | bound, ms | share of bound | share of peak |", "| --- " * 9 + "|"]
+        lines += [f"| {row['lanes']} | {1e3 * row['seconds_per_step']:.2f} | {row['steps_per_second']:.1f} | {row['lane_steps_per_second']:.1f} | "
+                  f"{1e3 * row['plain_seconds_per_step']:.1f} | {row['speedup']:.1f} | {1e3 * row['bound_seconds']:.2f} | "
+                  f"{100 * row['share_of_bound']:.0f} % | {100 * row['share_of_peak']:.0f} % |" for row in found["rows"]]
+        lines.append("")
+    if "table" in found:
+        lines += [clocked(found["table"]), "", "| labels | test error, %, mean ± std | median | n | every split seed |", "| --- " * 5 + "|"]
+        lines += [f"| {row['labels']} | {_spread(row)} | {'' if row['median'] is None else format(row['median'], '.2f')} | {row['n']} | {_seeds(row)} |"
+                  for row in found["table"]["rows"]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def clocked(table: dict[str, Any]) -> str:
+    """One sentence on a table against the clock."""
+    from ssgan.progress import duration
+
+    groups = f"{table['runs']} runs, {table['lanes']} at once"
+    groups += f" in {len(table['groups'])} groups one behind the other, the time split evenly" if len(table["groups"]) > 1 else ""
+    if not table["steps"]:
+        return f"{groups}: stopped before the first group."
+    speed = f"{table['steps_per_second']:.1f} steps/s, {table['lane_steps_per_second']:.1f} lane-steps/s, {100 * table['share_of_peak']:.1f} % of the peak of products"
+    epochs = " to ".join(dict.fromkeys(f"{value:.3g}" for value in table["epochs"]))
+    took = f"{epochs} of {table['epochs_of_recipe']:g} epochs in {duration(60 * table['minutes'])}"
+    if len(table["steps"]) < len(table["groups"]):
+        took += f", stopped after {len(table['steps'])} of {len(table['groups'])} groups"
+    if table["complete"]:
+        return f"{groups}: {speed}; {took}, everything included."
+    return f"{groups}: {speed}; {took}, {duration(60 * table['minutes_projected'])} projected for all of them. The errors are those of unfinished training."
+
+
+def _spread(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "none"
+    return f"{row['mean']:.2f}" + (f" ± {row['std']:.2f}" if row["std"] is not None else "")
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    lost = f"; lost: split seeds {', '.join(map(str, row['lost']))}" if row["lost"] else ""
+    return ", ".join(f"{error:.2f}" for error in row["errors"]) + lost
 
 
 def sweep(outcome, as_json: bool) -> None:
