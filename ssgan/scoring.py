@@ -20,6 +20,7 @@ from ssgan.seeds import torch_generator
 
 SETTINGS = {"version": 3, "width": 24, "batch": 128, "learning_rate": 3e-3, "epochs": 3, "least_steps": 300, "most_steps": 1000, "seed": 0}
 BATCH = 1000
+PIECE = 200  # images in one pass of the network: with channels last four times as fast on a CPU, whose cache holds them, as 1000 without
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ def domain_classifier(train: Images, test: Images, device: str, progress: Callab
         module = _fit(module, train.to(device), progress).to("cpu", memory_format=torch.contiguous_format)  # as it will be read, to the last bit
         error = _error(module, test)
         name += _keep(module, error, key)
-    module = module.eval().to(device)
+    module = module.eval().to(device, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def probabilities(x: Tensor) -> Tensor:
-        return module(x.to(device)).softmax(1)
+        return torch.cat([module(part).softmax(1) for part in x.to(device).split(PIECE)])
 
     return Network(name, error, probabilities)
 
@@ -184,7 +185,7 @@ def _shifted(padded: Tensor, index: Tensor, reach: int, generator: torch.Generat
 
 @torch.no_grad()
 def _error(module: _Net, test: Images) -> float:
-    wrong = sum(int((module(test.gather(index)).argmax(1) != test.labels[index]).sum()) for index in torch.arange(len(test)).split(BATCH))
+    wrong = sum(int((module(test.gather(index)).argmax(1) != test.labels[index]).sum()) for index in torch.arange(len(test)).split(PIECE))
     return wrong / len(test)
 
 
