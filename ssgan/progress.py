@@ -2,8 +2,10 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 LINE_SECONDS = 15.0
+MOST_NAMED = 4  # of the runs side by side, in a line
 
 
 class Progress:
@@ -15,6 +17,7 @@ class Progress:
         self.terminal = sys.stderr.isatty() and not quiet
         self._bar = self._task = None
         self._stage, self._total, self._began, self._shown, self._first = "", 0, 0.0, 0.0, 0
+        self._rows: list = []
 
     def say(self, text: str) -> None:
         """A line for the person, above any bar."""
@@ -25,14 +28,9 @@ class Progress:
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts, of which `done` were made before."""
-        self.end()
-        stage = self.prefix + stage
-        self._stage, self._total, self._first = stage, total, done
-        self._began = self._shown = time.monotonic()
+        self._open(self.prefix + stage, total, done)
         if self.terminal:
-            self._bar, self._task = _bar(), None
-            self._task = self._bar.add_task(stage, total=total, completed=done, note="")
-            self._bar.start()
+            self._start(_bar(), self._stage, total, completed=done, note="")
 
     def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
         """The stage has come to step `done`; `values` are shown beside it, and `total` may be known only now."""
@@ -47,11 +45,42 @@ class Progress:
             rate = (done - self._first) / (now - self._began)
             self.say(f"{self._stage}: step {done} of {self._total}, {rate:.1f} a second, {duration((self._total - done) / rate)} left  {note}")
 
+    def begin_many(self, stage: str, total: int) -> None:
+        """A stage of `total` runs starts, some of them side by side; `tell` says how far it is."""
+        self._open(stage, total, 0)
+        if self.terminal:
+            self._start(_bars(), stage, total, count="", note="")
+
+    def tell(self, done: float, note: str, running: Sequence[tuple[str, str, float]]) -> None:
+        """How far all runs are together, in runs, and each that is under way: its name, its stage, and how much of the stage is done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, count=f"{int(done)}/{self._total}", note=note)
+            while len(self._rows) < len(running):
+                self._rows.append(self._bar.add_task("", total=1.0, visible=False, count="", note=""))
+            for number, row in enumerate(self._rows):
+                name, stage, part = running[number] if number < len(running) else ("", "", 0.0)
+                self._bar.update(row, description=f"  {name}", completed=part, count=f"{100 * part:.0f} %", note=stage, visible=number < len(running))
+        elif not self.quiet and time.monotonic() - self._shown >= LINE_SECONDS:
+            self._shown = time.monotonic()
+            now = [f"{name}: {stage} {100 * part:.0f} %" for name, stage, part in running[:MOST_NAMED]]
+            more = [f"{len(running) - MOST_NAMED} more"] if len(running) > MOST_NAMED else []
+            self.say(f"{self._stage}: {int(done)} of {self._total} runs; {', '.join(filter(None, [note, *now, *more]))}")
+
     def end(self) -> None:
         """The stage is over."""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._task = None
+
+    def _open(self, stage: str, total: int, done: int) -> None:
+        self.end()
+        self._stage, self._total, self._first, self._rows = stage, total, done, []
+        self._began = self._shown = time.monotonic()
+
+    def _start(self, bar, stage: str, total: int, **fields) -> None:
+        self._bar = bar
+        self._task = bar.add_task(stage, total=total, **fields)
+        bar.start()
 
 
 def duration(seconds: float) -> str:
@@ -63,12 +92,23 @@ def duration(seconds: float) -> str:
 
 
 def _bar():
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return _shown(TextColumn("{task.description:9}"), BarColumn(24), MofNCompleteColumn(), rate_column(), TimeRemainingColumn(),
+                  TextColumn("[dim]{task.fields[note]}"))
+
+
+def _bars():
+    from rich.progress import BarColumn, TextColumn
+
+    return _shown(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[count]:>6}"), TextColumn("[dim]{task.fields[note]}"))
+
+
+def _shown(*columns):
+    from rich.console import Console
     from rich.progress import Progress as Bars
 
-    return Bars(TextColumn("{task.description:9}"), BarColumn(24), MofNCompleteColumn(), rate_column(), TimeRemainingColumn(),
-                TextColumn("[dim]{task.fields[note]}"), console=Console(stderr=True), transient=True, refresh_per_second=4)
+    return Bars(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4)
 
 
 def rate_column():

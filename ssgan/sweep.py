@@ -1,7 +1,6 @@
 """A sweep: budgets x seeds, and a grid over recipe keys where wanted, trained in lane groups on this machine."""
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,15 +9,14 @@ from ssgan import efficiency, scoring, tracking
 from ssgan.config import fingerprint
 from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
+from ssgan.pace import Pace, roughly, share
 from ssgan.plan import Plan, default_workers
-from ssgan.progress import duration
 from ssgan.resolve import find_device
 from ssgan.runs import SWEEP_TAG, Setting, begun_group, deliver_finished, sweep_tag
 from ssgan.stages import Member, lost
 from ssgan.training import Interrupted
-from ssgan.workers import run_unit, side_by_side
+from ssgan.workers import Shown, run_unit, side_by_side
 from ssgan.workfolder import WorkFolder
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -52,7 +50,9 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
         try:
             count = min(len(groups), default_workers(plan, dataset, device) if workers is None else workers)
             if count > 1 and plan.recipe.gan.weight > 0 and (dataset.train.labels >= 0).all():
-                scoring.domain_classifier(dataset.train, dataset.test, device)  # once, into the cache, and not in every worker
+                setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
+                scoring.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)
+                setting.progress.end()
             _run_groups(groups, dataset, replace(setting, tags=setting.tags | {SWEEP_TAG: identity}), count)
             folders = [_folder(member, dataset, setting) for member in members]
             comparison = _compare(folders, targets)
@@ -89,9 +89,12 @@ def _identity(plan: Plan, groups: list[list[Member]], dataset: Dataset, identity
 
 def _run_groups(groups: list[list[Member]], dataset: Dataset, setting: Setting, workers: int) -> None:
     """Runs what is not done yet; a unit that cannot be brought to its end is told, and does not stop the rest."""
-    ours, seen, fresh, began = {member for group in groups for member in group}, set(), 0, time.monotonic()
-    unsettled: dict[str, int] = {}
-    progress = setting.progress
+    ours, progress = {member for group in groups for member in group}, setting.progress
+    seen = {member for member in ours if _settled(_folder(member, dataset, setting))}
+    pace, unsettled = Pace(len(ours) - len(seen), workers), {}
+    if not progress.quiet:
+        there = f", {len(seen)} of them done already" if seen else ""
+        progress.say(f"sweep: {len(ours)} runs{there}, {f'{workers} processes side by side' if workers > 1 else 'one after the other'}")
 
     def coming() -> Iterator[list[Member]]:
         given: set[Member] = set()
@@ -101,21 +104,32 @@ def _run_groups(groups: list[list[Member]], dataset: Dataset, setting: Setting, 
             given |= set(unit)
             folders = [_folder(member, dataset, setting) for member in unit]
             unsettled[folders[0].fingerprint] = sum(not _settled(folder) for folder in folders)
-            progress.prefix = f"{len(seen) + 1}/{len(ours)} " if workers == 1 else ""
+            progress.prefix = f"{min(len(seen) + 1, len(ours))}/{len(ours)} " if workers == 1 else ""
             yield unit
 
-    for unit, reason in _ended(coming(), dataset, setting, workers, lambda values: progress.update(len(seen), values=values), len(ours)):
+    def shown(running: list[tuple[list[Member], str, float]]) -> None:
+        counts = [unsettled[_folder(unit[0], dataset, setting).fingerprint] for unit, *_ in running]
+        shares = [(count, share(unit[0].recipe, stage, part)) for count, (unit, stage, part) in zip(counts, running)]
+        left = pace.left(shares)
+        progress.tell(len(seen) + sum(count * done for count, done in shares), f"about {roughly(left)} left" if left else "",
+                      [(_named(unit), stage, part) for unit, stage, part in running])
+
+    for unit, reason in _ended(coming(), dataset, setting, workers, shown, len(ours)):
         seen |= ours & set(unit)
         folders = [_folder(member, dataset, setting) for member in unit]
         new = unsettled[folders[0].fingerprint]
-        fresh += new
+        pace.done += new
         if (new or reason) and not progress.quiet:
-            left = (time.monotonic() - began) / max(1, fresh) * (len(ours) - len(seen))
-            ahead = f"; about {duration(left)} left" if left and fresh else ""
-            progress.say(f"sweep: {len(seen)} of {len(ours)} runs; {_told(folders, reason)}{ahead}")
+            left = pace.left() if len(seen) < len(ours) and workers == 1 else None  # side by side, the bar tells
+            progress.say(f"sweep: {len(seen)} of {len(ours)} runs; {_told(folders, reason)}" + (f"; about {roughly(left)} left" if left else ""))
 
 
-def _ended(units: Iterator[list[Member]], dataset: Dataset, setting: Setting, workers: int, shown, total: int) -> Iterator[tuple[list[Member], str]]:
+def _named(unit: list[Member]) -> str:
+    first = unit[0]
+    return f"{first.recipe.labels} labels, seed {first.seed}" + (f" and {len(unit) - 1} more" if len(unit) > 1 else "")
+
+
+def _ended(units: Iterator[list[Member]], dataset: Dataset, setting: Setting, workers: int, shown: Shown, total: int) -> Iterator[tuple[list[Member], str]]:
     """Every unit with why it could not be brought to its end, or nothing."""
     idle: list[list[Member]] = []  # what costs no training is done here, without a worker
 
@@ -130,7 +144,7 @@ def _ended(units: Iterator[list[Member]], dataset: Dataset, setting: Setting, wo
     if workers == 1:
         yield from ((unit, _run_unit(unit, dataset, setting)) for unit in busy())
         return
-    setting.progress.begin("sweep", total)
+    setting.progress.begin_many("sweep", total)
     with contextlib.closing(side_by_side(busy(), workers, dataset.name, setting, shown)) as ends:
         yield from ends
     setting.progress.end()

@@ -28,7 +28,7 @@ FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit, w
 TELL_SECONDS = 0.5
 
 Unit = list[Member]
-Shown = Callable[[dict[str, float]], None]
+Shown = Callable[[list[tuple[Unit, str, float]]], None]  # each running unit, its stage, and how much of the stage is done
 
 
 def run_unit(unit: Unit, dataset, setting: Setting) -> str:
@@ -41,7 +41,7 @@ def run_unit(unit: Unit, dataset, setting: Setting) -> str:
 
 
 def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: Setting, shown: Shown) -> Iterator[tuple[Unit, str]]:
-    """Every unit with how it ended, in the order of their ends; `shown` is told how far (in %) the running ones are.
+    """Every unit with how it ended, in the order of their ends; `shown` is told how far the running ones are.
 
     Raises Interrupted when `setting.stop` says so, as soon as the workers have saved their checkpoints.
     """
@@ -68,7 +68,7 @@ def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: 
                             key.data.begin(following)
                         elif key.data.dead:
                             selector.unregister(key.fileobj)
-                shown({f"{worker.named()} %": worker.percent for worker in workers if worker.unit})
+                shown([(worker.unit, worker.stage, worker.part) for worker in workers if worker.unit])
         if setting.stop.requested:
             raise Interrupted(max((worker.step for worker in workers), default=0))
     finally:
@@ -86,13 +86,13 @@ class _Worker:
                                         start_new_session=True)  # Ctrl-C is for the parent, who then asks us to stop
         self.say = setting.progress.say
         self.unit: Unit | None = None
-        self.percent, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""
+        self.part, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""
         store = setting.store
         self._say({"work": str(setting.work), "store": store and [store.uri, store.experiment, str(store.artifact_root) if store.artifact_root else None],
                    "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "dataset": dataset_name})
 
     def begin(self, unit: Unit) -> None:
-        self.unit, self.percent, self.stage = unit, 0.0, "start"
+        self.unit, self.part, self.stage = unit, 0.0, "starting"
         self._say({"unit": [[as_table(member.recipe), member.seed, member.split_seed, member.recipe_name] for member in unit]})
 
     def stop(self) -> None:
@@ -111,10 +111,6 @@ class _Worker:
                 pass  # it died before it had read everything
         self.process.wait()
 
-    def named(self) -> str:
-        first = self.unit[0]
-        return f"{first.recipe.labels} labels, seed {first.seed}, {self.stage}"
-
     def read(self) -> tuple[Unit, str] | None:
         """Takes in what the worker has said; its unit and how it ended, if it did."""
         said = os.read(self.process.stdout.fileno(), 1 << 16)
@@ -127,7 +123,7 @@ class _Worker:
             if "say" in told:
                 self.say(told["say"])
             elif "stage" in told:
-                self.stage, self.step, self.percent = told["stage"], told["step"], 100 * told["step"] / max(1, told["total"])
+                self.stage, self.step, self.part = told["stage"], told["step"], told["step"] / max(1, told["total"])
             elif "interrupted" in told:
                 self.step = told["interrupted"]
                 return self._ended("stopped")

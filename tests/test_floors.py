@@ -27,7 +27,7 @@ ROWS = (
     {"efficiency"},
     {"stages"},
     {"runs", "trained"},
-    {"workers", "plan"},
+    {"workers", "plan", "pace"},
     {"sweep", "clocked"},
     {"cli", "estimator", "notebook"},
     {"__init__", "__main__"},

@@ -226,14 +226,15 @@ def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, c
 
 
 def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress := Progress(quiet=True), "update", lambda done, total=None, values=None: shown.append(values))
+    monkeypatch.setattr(progress := Progress(quiet=True), "tell", lambda done, note, running: shown.append((done, running)))
     shown = []
     plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
     alone = done(tmp_path / "alone", plan)
     first = run_sweep(plan, small.digits(), replace(setting(tmp_path / "two"), progress=progress), workers=2)
     assert errors(first) == errors(alone) and all(folder.facts["tags"][SWEEP_TAG] == first.folder.fingerprint for folder in first.members)
     assert len({folder.holder["pid"] for folder in first.members} | {os.getpid()}) == 3
-    assert {name.partition(",")[0] for values in shown for name in values} == {"20 labels", "50 labels"}
+    assert {name for _, running in shown for name, *_ in running} == {"20 labels, seed 0", "50 labels, seed 0"}
+    assert [count for count, _ in shown] == sorted(count for count, _ in shown) and 0 <= shown[0][0] < 1 < shown[-1][0] <= 2
     before = stamps(first)
     again = run_sweep(plan, small.digits(), setting(tmp_path / "two"), workers=2)
     assert stamps(again) == before and errors(again) == errors(alone)

@@ -1,0 +1,52 @@
+"""`Pace`: when a sweep will be done, from what is done so far; runs that are under way count in part."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from ssgan.config import Recipe
+
+# What a run's trainings cost beside one another, measured with digits on a CPU, and what comes after them.
+TRAIN, TRAIN_WITHOUT_GENERATOR, SUPERVISED_ONLY, NO_GENERATOR, REST = 3.0, 2.0, 1.0, 2.0, 0.3
+
+
+def share(recipe: Recipe, stage: str, part: float) -> float:
+    """How much of a run is done when `part` of a stage is, both from 0 to 1; stages by the names that a person sees."""
+    costs = {"train": TRAIN if recipe.gan.weight > 0 else TRAIN_WITHOUT_GENERATOR}
+    if recipe.evaluate.supervised:
+        costs["supervised-only"] = SUPERVISED_ONLY
+    if recipe.evaluate.gan_off and recipe.gan.weight > 0:
+        costs["no-generator"] = NO_GENERATOR
+    total = sum(costs.values()) + REST
+    if stage == "starting":
+        return 0.0
+    names = list(costs)
+    if stage not in names:
+        return 1 - REST / total
+    return (sum(costs[name] for name in names[: names.index(stage)]) + part * costs[stage]) / total
+
+
+class Pace:
+    """Of `runs` that are to be done, up to `at_once` side by side."""
+
+    def __init__(self, runs: int, at_once: int = 1, clock: Callable[[], float] = time.monotonic):
+        self.runs, self.at_once, self.done, self._clock = runs, at_once, 0, clock
+        self._began = clock() if at_once == 1 else None  # side by side, processes start first
+
+    def left(self, running: Sequence[tuple[int, float]] = ()) -> float | None:
+        """The seconds until all is done, if that can be told; `running` are numbers of runs under way, with the share of them that is done."""
+        made = self.done + sum(count * share for count, share in running)
+        if made and self._began is None:
+            self._began = self._clock()
+        elapsed = self._clock() - self._began if self._began is not None else 0.0
+        if not made or not elapsed:
+            return None
+        slowest = max((count * (1 - share) for count, share in running), default=0.0)  # in the end, not all places are taken
+        return elapsed / made * max(self.runs - made, self.at_once * slowest)
+
+
+def roughly(seconds: float) -> str:
+    """Seconds as one says them of what is to come: 40 s, 7 min, 2 h 10 min."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
