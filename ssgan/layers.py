@@ -51,15 +51,16 @@ class WeightNorm(nn.Module):
 
     The quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no normalised
     weight is ever built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
-    A scale that is not trained is a buffer: fixed once by the data-dependent initialisation.
+    A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the weights are
+    not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
     """
 
-    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator, *, kernel: int | None = None,
+    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *, kernel: int | None = None,
                  stride: int = 1, padding: int = 0, train_scale: bool = False):
         super().__init__()
         self.stride, self.padding = stride, padding
         shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
-        self.direction = nn.Parameter(torch.randn(shape, generator=generator) * std)
+        self.direction = nn.Parameter(torch.empty(shape) if generator is None else torch.randn(shape, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(outputs))
         if train_scale:
             self.scale = nn.Parameter(torch.ones(outputs))
