@@ -43,8 +43,10 @@ class ModelConfig:
     """The pair of networks; what widths mean is said by the family's file in models/."""
 
     family: str = choice("mlp", ("mlp", "conv"), "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
+    strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often as needed")
     latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
     input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")
@@ -63,7 +65,9 @@ class TrainConfig:
     """The optimisation, in epochs of the full pool's length."""
 
     epochs: float = number(300.0, 0.001, 100_000, "epochs, each of the full pool's length whatever the budget")
-    batch: int = number(100, 2, 65536, "images of each kind (labelled, unlabelled, generated) in a step")
+    batch: int = number(100, 2, 65536, "unlabelled images in a step; as many labelled and generated ones, where no other share is given")
+    labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
+    generated_share: float = number(1.0, 0.001, 1, "generated images in a step, as a share of batch")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
     schedule: str = choice("constant", ("constant", "linear", "cosine"), "learning rate: constant, or decayed to zero")
     decay_from: float = number(0.0, 0, 1, "share of the run after which the decay begins")
@@ -75,6 +79,16 @@ class TrainConfig:
     averaging_rate: float = number(0.0001, 1e-7, 1, "share of the newest weights in the average, each step")
     initialise_images: int = number(500, 2, 65536, "images of the data-dependent initialisation")
     precision: str = choice("auto", ("auto", "fp32", "bf16"), "type of the products; auto is the fastest sound one here")
+
+    @property
+    def labelled_images(self) -> int:
+        """Labelled images in a step."""
+        return max(1, round(self.labelled_share * self.batch))
+
+    @property
+    def generated_images(self) -> int:
+        """Generated images in a step; the generator's batch norm takes its statistics over them, and so needs two."""
+        return max(2, round(self.generated_share * self.batch))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ def sample_images(generator: torch.nn.Module, recipe: Recipe, seed: int, start: 
 
     Batch norm uses batch statistics, so they come in batches of the training size: image i belongs to batch i // size whatever is asked for.
     """
-    size, device = recipe.train.batch, next(generator.parameters()).device
+    size, device = recipe.train.generated_images, next(generator.parameters()).device
     batches = []
     for number in range(start // size, -(-(start + count) // size)):
         latent = torch.rand(size, recipe.model.latent, generator=torch_generator(seed, "latent", "samples", number))

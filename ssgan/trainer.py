@@ -237,23 +237,25 @@ class Trainer:
         return DiscriminatorBatch(draws.labelled, draws.labels, draws.unlabelled, generated, targets, confident)
 
     def _draw(self) -> Draws:
-        n, pool, gan = self.config.batch, self.with_pool, self.with_generator
+        n, made, pool, gan = self.config.batch, self.config.generated_images, self.with_pool, self.with_generator
         index = self._indices()[: 1 + pool + gan].transpose(0, 1)  # [r, 1 to 3, n]
         with part("images"):
             exact = self.images.gather(index, dtype=self.master if augment.is_on(self.recipe.augment) else self.compute)
             images = self._augmented(exact).unbind(1)
             plain = exact[:, 1].to(self.compute) if self.with_consistency else None
             labelled, unlabelled, for_generator = (*images, None, None)[:3]
+            few = self.config.labelled_images
+            labelled, labels = labelled[:, :few], self.images.labels[index[:, 0, :few]]
         with part("noise"):
             # One draw for the whole step: the discriminator's pass, then the generator's real and generated one.
-            shapes = [self.noise_shapes(count) for count in (n * len(images), *(n, n) * gan)]
+            shapes = [self.noise_shapes(count) for count in (few + n * pool + made * gan, *(n, made) * gan)]
             sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", self.done), self.compute, self._generator)
             contexts = [Context(sites[i: i + len(shapes[0])]) for i in range(0, len(sites), len(shapes[0]))]
             latents = None
             if gan:
-                latents = noise.uniform((2, n, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
+                latents = noise.uniform((2, made, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
         teach = self._number >= math.ceil(self.recipe.consistency.start * self.steps)
-        return Draws(labelled, self.images.labels[index[:, 0]], unlabelled, plain, for_generator, latents, contexts[0], tuple(contexts[1:]) or None,
+        return Draws(labelled, labels, unlabelled, plain, for_generator, latents, contexts[0], tuple(contexts[1:]) or None,
                      teach.to(self.master))
 
     def _augmented(self, x: Tensor) -> Tensor:

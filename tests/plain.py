@@ -74,7 +74,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
         return dense(weights, "output", x), features
     x = x + model.input_noise * draws[0]
     for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=2 if i % 2 else 1)
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
     return dense(weights, "output", features + model.hidden_noise * draws[1]), features
@@ -89,7 +89,7 @@ def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
 
 def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Images of `shape` from latent vectors."""
-    if recipe.model.family == "mlp":
+    if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
             x = torch.log1p(torch.exp(batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])))

@@ -22,6 +22,8 @@ CASES = {
     "mlp, no generator, consistency from the start": (small.MLP, [*CONSISTENCY, "gan.weight=0", "consistency.start=0", "consistency.balance=0.3"]),
     "conv": (small.CONV, ["train.schedule=linear", "train.decay_from=0.1"]),
     "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.31"]),
+    "mlp, few labelled and generated images a step": (small.MLP, ["train.labelled_share=0.3", "train.generated_share=0.5", *CONSISTENCY]),
+    "conv, other strides, dense generator": (small.CONV, ["model.strides=[2, 1, 1]", "model.generator=mlp", "model.generator_widths=[7, 6]"]),
     "mlp, balance alone": (small.MLP, ["gan.weight=0", "consistency.balance=2"]),
     "conv, balance": (small.CONV, ["consistency.balance=2"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
@@ -30,11 +32,12 @@ CASES = {
 
 def draws(trainer: Trainer, lane: int) -> plain.Draws:
     """What the trainer's next step draws for a lane; the noise of its one pass is cut into that of three."""
-    drawn, n = trainer._draw(), trainer.config.batch
+    drawn, config = trainer._draw(), trainer.config
+    parts = [config.labelled_images, config.batch, config.generated_images]
     images = [None if x is None else x[lane] for x in drawn[:5]]
     latents = [x[lane] for x in drawn.latents or ()] or [None, None]
     one_pass = [site[lane] for site in drawn.context.noise]
-    three = [[site[i * n: (i + 1) * n] for site in one_pass] for i in range(3)]
+    three = [[site[sum(parts[:i]): sum(parts[:i + 1])] for site in one_pass] for i in range(3)]
     others = [[site[lane] for site in context.noise] for context in drawn.generator_contexts or ()] or [[], []]
     return plain.Draws(*images, *latents, *three, *others)
 

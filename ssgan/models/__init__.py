@@ -13,4 +13,4 @@ def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classe
 
 def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator):
     """The family's generator: module(latent [n, z]) -> images [n, c, h, w] in [0, 1]."""
-    return FAMILIES[config.family].Generator(config, shape, generator)
+    return FAMILIES[config.family if config.generator == "family" else config.generator].Generator(config, shape, generator)

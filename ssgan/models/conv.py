@@ -1,5 +1,6 @@
 """A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
 
+import itertools
 import math
 
 import torch
@@ -11,7 +12,7 @@ from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
 
 
 class Discriminator(nn.Module):
-    """3x3 weight-normalised convolutions, every second one with stride 2, leaky ReLU 0.2, global mean; `widths` are the channels.
+    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2, global mean; `widths` are the channels.
 
     Gaussian noise falls on the input and on the pooled features.
     """
@@ -24,8 +25,8 @@ class Discriminator(nn.Module):
         self.shape, self.width = shape, config.widths[-1]
         channels = [shape[0], *config.widths]
         self.hidden = nn.ModuleList(
-            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=1 + i % 2, padding=1)
-            for i, (a, b) in enumerate(zip(channels, channels[1:])))
+            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
+            for a, b, stride in zip(channels, channels[1:], itertools.cycle(config.strides)))
         self.output = WeightNorm(channels[-1], classes, config.initial_scale, generator, train_scale=True)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
