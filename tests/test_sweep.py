@@ -8,7 +8,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -251,6 +250,15 @@ def test_groups_are_of_about_the_same_size_and_share_their_settings():
     assert [len(group) for group in groups] == [3, 3, 4] * 2 and [member for group in groups for member in group] == plan.members()
     assert all(len({replace(member.recipe, labels=1) for member in group}) == 1 for group in groups)
     assert [len(group) for group in replace(plan, lanes=None).groups(small.digits(), "cpu")] == [1] * 20
+
+
+def test_the_size_of_groups_is_chosen_once_and_stored(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(plan_module, "default_lanes", lambda *arguments: (chosen.append(arguments), 2)[1])
+    first = done(tmp_path)
+    assert first.folder.facts["sweep"]["groups"] == [[0, 1], [2, 3]] and len(chosen) == 1
+    again = done(tmp_path)
+    assert len(chosen) == 1 and stamps(again) == stamps(first)
 
 
 def test_processes_are_as_many_as_the_idle_cores_allow(monkeypatch):
