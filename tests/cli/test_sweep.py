@@ -140,15 +140,15 @@ def test_training_and_label_seeds_apart_are_every_pair():
     assert _pairs("2", "5-6") == ((0, 5), (1, 5), (0, 6), (1, 6))
 
 
-SLOW = ["sweep", "--dataset", "digits", "--labels", "20,50", "--seeds", "3-3", *TINY, "--set", "train.epochs=150", "--set", "evaluate.supervised=false",
+LONG = ["sweep", "--dataset", "digits", "--labels", "20,50", "--seeds", "3-3", *TINY, "--set", "train.epochs=20", "--set", "evaluate.supervised=false",
         "--set", "evaluate.gan_off=false", "--tracking-uri", "none", "--quiet", "--json"]
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen:
-    """The sweep as a process of its own."""
+def start(folder: Path) -> subprocess.Popen:
+    """The sweep as a process of its own, with two workers."""
     folder.mkdir(exist_ok=True)
     environment = os.environ | {"XDG_CACHE_HOME": str(folder.parent / "cache"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan", *SLOW, *options], cwd=folder, env=environment, stdout=subprocess.PIPE,
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan", *LONG, "--workers", "2"], cwd=folder, env=environment, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -165,34 +165,35 @@ def wait_for_more(folder: Path, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.slow
-def test_side_by_side_interrupted_and_killed_it_ends_with_the_same_errors(tmp_path):
-    whole, _ = start(tmp_path / "whole", "--workers", "1").communicate()
-    disturbed = tmp_path / "disturbed"
-    process = start(disturbed, "--workers", "2")
+def test_interrupted_and_killed_side_by_side_it_ends_with_the_same_errors(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def alone(name: str) -> dict:
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        done = CliRunner().invoke(main, [*LONG, "--workers", "1"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout.splitlines()[-1])
+
+    whole, disturbed = alone("whole"), tmp_path / "disturbed"
+    process = start(disturbed)
     wait_for_more(disturbed, process)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "The same command goes on from there." in said
     assert len(list(disturbed.glob("mlruns/work/*/checkpoint.pt"))) >= 1
-    process = start(disturbed, "--workers", "2")
+    process = start(disturbed)
     wait_for_more(disturbed, process)
     process.kill()
     process.communicate()
-    last = start(disturbed, "--workers", "2")
-    found, said = last.communicate(timeout=120)
-    assert last.returncode == 0, said
-    expected, found = (json.loads(text.splitlines()[-1]) for text in (whole, found))
-    assert [run["test_error"] for run in found["members"]] == [run["test_error"] for run in expected["members"]]
-    assert {run["status"] for run in found["members"]} == {"FINISHED"} and found["sweep"] == expected["sweep"]
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_is_told_and_the_others_go_on(tmp_path):
-    process = start(tmp_path / "one", "--workers", "2")
-    wait_for_more(tmp_path / "one", process)
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    process = start(disturbed)
+    wait_for_more(disturbed, process)
+    worker, *_ = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(worker), signal.SIGKILL)  # it is told, and the other goes on
     found, said = process.communicate(timeout=120)
     assert process.returncode == 1, said
     found = json.loads(found.splitlines()[-1])
     assert sorted(run["status"] for run in found["members"]) == ["FINISHED", "RUNNING"] and len(found["failed"]) == 1
+    found = alone("disturbed")
+    assert [run["test_error"] for run in found["members"]] == [run["test_error"] for run in whole["members"]]
+    assert {run["status"] for run in found["members"]} == {"FINISHED"} and found["sweep"] == whole["sweep"]
