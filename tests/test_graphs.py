@@ -13,7 +13,7 @@ from test_trainer import everything
 
 FULL = override(small.MLP, [
     "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
-    "consistency.start=0.5"])
+    "consistency.start=0.5", "consistency.balance=0.5"])
 RECIPES = {"everything": FULL, "authors": override(small.MLP, ["train.adam=authors", "train.averaging=zero-start"]),
            "conv": override(small.CONV, ["train.averaging=corrected"]), "no generator": override(FULL, ["gan.weight=0"])}
 
@@ -40,11 +40,11 @@ def same(one: Trainer, other: Trainer) -> bool:
     return all(map(torch.equal, everything(one), everything(other)))
 
 
-@pytest.mark.parametrize("seeds", [(3,), (3, 4)])
+@pytest.mark.parametrize(("seeds", "resolved"), [((3,), small.FP64), ((3, 4), small.BF16)], ids=["one", "lanes in bf16"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_replayed_steps_are_the_steps(on_device, recipe, seeds):
+def test_replayed_steps_are_the_steps(on_device, recipe, seeds, resolved):
     """Over the ends of epochs, through a falling learning rate, the average's correction and the beginning of consistency."""
-    replayed, plain = (small.trainer(RECIPES[recipe], seeds=seeds) for _ in range(2))
+    replayed, plain = (small.trainer(RECIPES[recipe], resolved, seeds) for _ in range(2))
     run(replayed, replayed.steps)
     run(eager(plain), plain.steps)
     assert replayed._program.machine.captured == 1 and replayed.done > 2 * replayed.steps_per_epoch - 1 > WARM_UP
