@@ -93,12 +93,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random affine changes of every real image, drawn uniformly between minus and plus the value."""
+    """Random changes of the shape of every real image, drawn uniformly between minus and plus the value."""
 
     shift: float = number(0.0, 0, 100, "pixels, in each direction")
     rotation: float = number(0.0, 0, 180, "degrees")
     scale: float = number(0.0, 0, 0.9, "share: 0.1 is 90 % to 110 %")
     shear: float = number(0.0, 0, 80, "degrees")
+    elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp between")
 
 
 @dataclass(frozen=True)

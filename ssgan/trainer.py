@@ -262,8 +262,8 @@ class Trainer:
         """Images [r, kinds, n, c, h, w], each changed by a draw of its own, in the type of the products."""
         if not augment.is_on(self.recipe.augment):
             return x
-        draw = noise.uniform((*x.shape[1:3], 6), self.seeds, ("augment", self.done), self.master, self._generator) * 2 - 1
-        changed = augment.affine(x.flatten(0, 2), draw.flatten(0, 2), self.recipe.augment)
+        draw = noise.uniform((*x.shape[1:3], augment.draw_size(self.recipe.augment)), self.seeds, ("augment", self.done), self.master, self._generator) * 2 - 1
+        changed = augment.warp(x.flatten(0, 2), draw.flatten(0, 2), self.recipe.augment)
         return changed.to(self.compute).unflatten(0, x.shape[:3])
 
     def _open_epoch(self) -> None:

@@ -99,8 +99,8 @@ def test_lanes_of_one_split_and_two_seeds_share_nothing_random():
 
 def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
     seen = []
-    affine = augment.affine
-    monkeypatch.setattr(augment, "affine", lambda x, draw, config: (seen.append(draw), affine(x, draw, config))[1])
+    original = augment.warp
+    monkeypatch.setattr(augment, "warp", lambda x, draw, config: (seen.append(draw), original(x, draw, config))[1])
     run(small.trainer(RECIPES["mlp"], seeds=(0, 1)), 3)
     draws = torch.cat(seen)
     assert draws.shape == (3 * 3 * 2 * 10, 6) and len(draws.unique(dim=0)) == len(draws)
