@@ -103,3 +103,18 @@ def test_the_command_line_starts_without_heavy_imports():
     program = f"import sys, ssgan.cli; print(*[name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_a_run_begins_without_torchs_compiler():
+    """Which takes two seconds to import: neither counting a pair's parameters nor training steps may call for it."""
+    program = """
+import sys, torch
+sys.path.insert(0, "tests")
+import small
+from ssgan.trainer import pair_size
+trainer = small.trainer(small.MLP)
+trainer.step()
+print(pair_size(small.MLP, trainer.images), pair_size(small.CONV, trainer.images), "torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.split()[-1] == "False", done.stdout + done.stderr
