@@ -41,8 +41,8 @@ class Discriminator(nn.Module):
     def features(self, x: Tensor, context: Context = Context()) -> Tensor:
         """The pooled last layer before its noise: [n, f]."""
         x = add_noise(x, self.input_noise, context.at(0))
-        for layer in self.hidden:
-            x = functional.leaky_relu(layer(x), 0.2)
+        for i, layer in enumerate(self.hidden):
+            x = functional.leaky_relu(layer(x if i != 1 else channels_last(x)), 0.2)
         return x.mean((2, 3))
 
     def initialise(self, x: Tensor, context: Context) -> None:
@@ -51,6 +51,11 @@ class Discriminator(nn.Module):
         for layer in self.hidden:
             x = functional.leaky_relu(layer.initialise(x), 0.2)
         self.output.initialise(add_noise(x.mean((2, 3)), self.hidden_noise, context.at(1)))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same images [n, c, h, w], in memory pixel by pixel: convolutions with few channels take two thirds of the time so."""
+    return x.movedim(1, -1).contiguous().movedim(-1, 1)  # as under vmap, which knows no memory formats
 
 
 class Generator(nn.Module):
