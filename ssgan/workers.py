@@ -26,6 +26,7 @@ from ssgan.training import Interrupted
 
 FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit, which the others need not share; torch's are RuntimeErrors
 TELL_SECONDS = 0.5
+STOPPED = "stopped"  # how a unit ends that was told to
 
 Unit = list[Member]
 Shown = Callable[[list[tuple[Unit, str, float]]], None]  # each running unit, its stage, and how much of the stage is done
@@ -34,7 +35,7 @@ Shown = Callable[[list[tuple[Unit, str, float]]], None]  # each running unit, it
 def run_unit(unit: Unit, dataset, setting: Setting) -> str:
     """Brings a unit to its end; returns in one line why it could not be brought there, or nothing. Raises Interrupted."""
     try:
-        run_group(unit, dataset, setting)
+        run_group(unit, dataset, setting, until=setting.until)
     except FAULTS as error:
         return (str(error) or type(error).__name__).splitlines()[0]
     return ""
@@ -89,7 +90,8 @@ class _Worker:
         self.part, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""
         store = setting.store
         self._say({"work": str(setting.work), "store": store and [store.uri, store.experiment, str(store.artifact_root) if store.artifact_root else None],
-                   "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "dataset": dataset_name})
+                   "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "until": setting.until,
+                   "dataset": dataset_name})
 
     def begin(self, unit: Unit) -> None:
         self.unit, self.part, self.stage = unit, 0.0, "starting"
@@ -126,7 +128,7 @@ class _Worker:
                 self.stage, self.step, self.part = told["stage"], told["step"], told["step"] / max(1, told["total"])
             elif "interrupted" in told:
                 self.step = told["interrupted"]
-                return self._ended("stopped")
+                return self._ended(STOPPED)
             else:
                 return self._ended(told["ended"])
         return None
@@ -174,7 +176,7 @@ def main() -> None:
     lines = iter(sys.stdin.readline, "")
     first = json.loads(next(lines))
     store = Store(first["store"][0], first["store"][1], Path(first["store"][2]) if first["store"][2] else None) if first["store"] else None
-    setting = Setting(Path(first["work"]), store, first["device"], first["data_source"], _Told(out), tags=first["tags"])
+    setting = Setting(Path(first["work"]), store, first["device"], first["data_source"], _Told(out), tags=first["tags"], until=first["until"])
     units: list[list] = []
     arrived = threading.Condition()
 

@@ -37,6 +37,15 @@ def test_what_is_left_is_right_all_along_where_every_run_takes_as_long(at_once):
             assert left == pytest.approx(end - now, rel=0.15, abs=1)
 
 
+def test_runs_that_go_on_do_not_make_it_seem_fast():
+    now = 0.0
+    pace = Pace(4, 2, clock=lambda: now)
+    assert pace.left([(1, 0.0), (1, 0.6)]) is None  # one process has not started yet
+    assert pace.left([(1, 0.1), (1, 0.7)]) is None
+    now = 10.0
+    assert pace.left([(1, 0.2), (1, 0.8)]) == pytest.approx(150)
+
+
 def test_the_last_run_is_not_told_as_if_all_places_were_taken():
     now = 0.0
     pace = Pace(3, 2, clock=lambda: now)

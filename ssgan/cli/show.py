@@ -1,6 +1,7 @@
 """What a person reads at the end of a command, and what a program reads."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,27 @@ def sweep(outcome, as_json: bool) -> None:
     click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
     inside = folder.path.is_relative_to(Path.cwd())
     click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
-    click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+    if folder.facts["tracking_uri"] != "none":
+        click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+
+
+def tune(found, command: list[str], as_json: bool) -> None:
+    """What tuning found; `command` is a sweep that measures the best values on other splits, but for these."""
+    from ssgan.plan import written
+    from ssgan.tune import as_plain, markdown
+
+    if as_json:
+        as_json_line(as_plain(found))
+        return
+    click.echo(f"\n# {found.folder.facts['name']}\n\n{markdown(found)}")
+    best: dict[str, list[str]] = {}
+    for labels, rows in found.budgets.items():
+        if rows[0].errors:
+            changes = [part for value in written(rows[0].grid) for part in ("--set", value)]
+            best.setdefault(shlex.join(changes), []).append(str(labels))
+    click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other splits:")
+    for changes, budgets in best.items():
+        click.echo(f"next    {shlex.join([*command, '--labels', ','.join(budgets)])} {changes}")
 
 
 def comparison(found, text: str, as_json: bool, paths: dict[str, Path | None]) -> None:

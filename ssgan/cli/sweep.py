@@ -5,9 +5,8 @@ import sys
 import click
 
 from ssgan.cli import show
-from ssgan.cli.options import choose, make_setting, parse_budgets, parse_seeds, parse_targets, place_options
+from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets, place_options
 from ssgan.cli.run import stoppable
-from ssgan.errors import Mistake
 
 
 @click.command("sweep")
@@ -30,7 +29,9 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     """
     budgets = parse_budgets(labels)
     pairs = _pairs(seeds, split_seeds)
-    targets, count = parse_targets(target), _number("--workers", workers, 64)
+    if any(override.partition("=")[0].strip() == "labels" for override in overrides):
+        raise Mistake("--set labels: the label budgets of a sweep are named with --labels 20,50,100.")
+    targets, count = parse_targets(target), parse_number("--workers", workers, 64)
     chosen = choose(dataset, None, recipe, overrides, None, None)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
     from pathlib import Path
@@ -39,7 +40,7 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     from ssgan.plan import Plan
     from ssgan.sweep import run_sweep
 
-    plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, _number("--lanes", lanes, 1024))
+    plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
     plan.variants()  # a grid that makes no sense is told before the data are read
     data = load(chosen.recipe.dataset, Path(setting.data_source))
     with stoppable(setting):
@@ -56,15 +57,6 @@ def _pairs(seeds: str, split_seeds: str | None) -> tuple[tuple[int, int], ...]:
     if split_seeds is None:
         return tuple((seed, seed) for seed in training)
     return tuple((seed, split) for split in parse_seeds("--split-seeds", split_seeds) for seed in training)
-
-
-def _number(option: str, text: str, most: int) -> int | None:
-    """A number, or None for auto. Raises Mistake."""
-    if text == "auto":
-        return None
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise Mistake(f"{option} {text}: write auto, or a number from 1 to {most}.")
-    return int(text)
 
 
 def _save_view(outcome, setting, grid) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "ssgan"
+ANSWER_SECONDS = 8
 
 # Defaults: a value of the user's own goes before. Without the first three a dead server blocks every call for four minutes.
 _ENVIRONMENT = {
@@ -116,6 +117,8 @@ class Store:
         self.check()
         _set_environment()
         with faults(self):
+            if self.database is None:
+                _ask(self.uri)
             client = self._client or _connect(self.uri)
             experiment = client.get_experiment_by_name(self.experiment)
             names = [] if experiment else [found.name for found in client.search_experiments()]
@@ -217,6 +220,16 @@ def _connect(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+def _ask(uri: str) -> None:
+    """Raises requests' error where nobody answers, for a person who waits: MLflow itself tries again and again, for half a minute."""
+    import requests
+
+    try:
+        requests.get(f"{uri}/health", timeout=ANSWER_SECONDS, stream=True).close()
+    except requests.exceptions.SSLError:
+        pass  # somebody is there; MLflow knows the user's wishes about certificates
+
+
 def _unsafe(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
@@ -255,6 +268,8 @@ def _one_line(error: BaseException, store: Store) -> str:
     text = (str(error) or type(error).__name__).splitlines()[0].replace(store.uri, store.name)
     if "Max retries exceeded" in text or "timed out" in text:
         text = f"{store.name} does not answer"
+    if "failed with error code 404" in text:
+        text = f"{store.name} answers, but not as an MLflow server does (404)"
     if "Current state is deleted" in text:
         text = f"its run was deleted in MLflow ({text.split()[2]}); restore it there, or remove the work folder"
     return text if len(text) <= 200 else text[:199] + "…"

@@ -1,11 +1,13 @@
 """`ssgan compare`, and `ssgan ui --compare`, on stores whose runs nobody trained."""
 
+import http.server
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from types import SimpleNamespace
 
@@ -14,7 +16,7 @@ from click.testing import CliRunner
 
 from curves import curve
 from ssgan.cli import main, ui
-from ssgan.tracking import Store, ui_command
+from ssgan.tracking import Store, store as store_module, ui_command
 
 
 def ssgan(*arguments) -> SimpleNamespace:
@@ -41,6 +43,7 @@ def filled(tmp_path_factory):
         client.set_terminated(made.info.run_id)
     client.set_terminated(client.create_run(store.experiment_id, run_name="something else").info.run_id)
     client.create_experiment("bare")
+    (folder / "other.txt").write_text("no database")
     return folder
 
 
@@ -74,6 +77,8 @@ def test_json_has_the_same_numbers(inside):
     (["--tracking-uri", "http://127.0.0.1:9"], "cannot be read: http://127.0.0.1:9 does not answer"),
     (["--tracking-uri", "sqlite:///nowhere/mlflow.db"], "there is no store at .*nowhere/mlflow.db"),
     (["--tracking-uri", "none"], "there is no store to compare runs of"),
+    (["--tracking-uri", "."], "MLflow no longer keeps runs in plain files"),
+    (["--tracking-uri", "sqlite:///other.txt"], "other.txt is no MLflow store: file is not a database"),
     (["--html", "missing/a.html"], "name a .html file in a folder that exists"),
     (["--png", "a.jpg"], "name a .png file"),
     (["--target", "x"], "--target x: write a test error in %")], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
@@ -82,6 +87,31 @@ def test_mistakes(inside, arguments, words):
     done = ssgan("compare", *arguments)
     assert done.exit_code == 2 and re.search(words, done.stderr), done.stderr
     assert {path.name for path in inside.rglob("*")} == before
+
+
+@pytest.mark.parametrize("command", [["compare"], ["ui", "--compare"]], ids=" ".join)
+def test_a_server_that_takes_calls_and_never_answers_is_not_waited_for(inside, monkeypatch, command):
+    monkeypatch.setattr(store_module, "ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        done = ssgan(*command, "--tracking-uri", address)
+    assert done.exit_code == 2 and f"{address} does not answer" in done.stderr and time.monotonic() - began < 5
+
+
+def test_an_address_where_something_else_answers_is_told(inside):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        done = ssgan("compare", "--tracking-uri", f"http://127.0.0.1:{other.server_port}")
+        other.shutdown()
+    assert done.exit_code == 2 and "answers, but not as an MLflow server does" in done.stderr
 
 
 def test_no_experiment_is_made_by_looking(inside):

@@ -100,6 +100,7 @@ def test_latest_is_a_run_and_not_the_summary(ssgan, found):
     (["--labels", "20,50,20"], "20 comes twice"),
     (["--labels", "20,105"], "a balanced budget is a multiple of 10"),
     (["--labels", "20,90000"], "the largest budget is --labels"),
+    (["--labels", "20", "--set", "labels=50"], "named with --labels"),
     (["--labels", "20", "--seeds", "3,3"], "3 comes twice"),
     (["--labels", "20", "--seeds", "1-5,4"], "4 comes twice"),
     (["--labels", "20", "--seeds", "0"], "one seed alone is 7-7"),
@@ -107,6 +108,7 @@ def test_latest_is_a_run_and_not_the_summary(ssgan, found):
     (["--labels", "20", "--seeds", ""], "write a number of seeds"),
     (["--labels", "20", "--split-seeds", "a"], "--split-seeds a: write a number of seeds"),
     (["--labels", "20", "--grid", "train.epoch=1,2"], "did you mean train.epochs"),
+    (["--labels", "20", "--grid", "train.epochs=1,many"], "--grid train.epochs=many: train.epochs must be a number"),
     (["--labels", "20", "--grid", "=1"], "no recipe key|write it as"),
     (["--labels", "20", "--lanes", "0"], "--lanes 0: write auto"),
     (["--labels", "20", "--workers", "0"], "--workers 0: write auto, or a number from 1 to 64"),
@@ -180,7 +182,7 @@ def test_interrupted_and_killed_side_by_side_it_ends_with_the_same_errors(tmp_pa
     wait_for_more(disturbed, process)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "The same command goes on from there." in said
+    assert process.returncode == 130 and "The same command goes on from there." in said and "of 2 runs" not in said
     assert len(list(disturbed.glob("mlruns/work/*/checkpoint.pt"))) >= 1
     process = start(disturbed)
     wait_for_more(disturbed, process)
