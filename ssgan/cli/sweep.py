@@ -7,6 +7,7 @@ import click
 from ssgan.cli import show
 from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets, place_options
 from ssgan.cli.run import stoppable
+from ssgan.errors import Mistake
 
 
 @click.command("sweep")
