@@ -49,7 +49,7 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work", trackin
 
 def evaluate(model: Trained, dataset: Dataset) -> evaluation.Evaluation:
     """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
-    return evaluation.evaluate(_logits_of(model), dataset.test, (dataset.test.labels >= 0).nonzero()[:, 0])
+    return evaluation.evaluate(_logits_of(model), dataset.test, dataset.test.known)
 
 
 def score(model: Trained, dataset: Dataset, *, device: str = "auto") -> scoring.Score:

@@ -1,6 +1,7 @@
 """`Plan`: what a sweep is to do, and how much of it at once."""
 
 import itertools
+import json
 import os
 import re
 from collections.abc import Callable
@@ -116,6 +117,16 @@ def default_workers(plan: Plan, dataset: Dataset, device: str) -> int:
         return 1
     size = max(pair_size(recipe, dataset.train) for _, recipe in plan.variants())
     return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0)) // resolve(device, "fp32", size).threads))
+
+
+def worker_count(asked: int | None, plan: Plan, groups: list[list[Member]], dataset: Dataset, device: str) -> int:
+    """The processes for the groups: as many as asked for, None for the default, but none without work. Raises Mistake."""
+    return min(len(groups), default_workers(plan, dataset, device) if asked is None else asked)
+
+
+def written(values: dict[str, Any]) -> list[str]:
+    """Each key with its value, as --set and --grid take them."""
+    return [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()]
 
 
 def _values(assignment: str) -> list[str]:

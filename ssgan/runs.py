@@ -19,7 +19,7 @@ from ssgan.training import Interrupted
 from ssgan.workfolder import STAGES, WorkFolder
 
 FINAL_DELIVERY_SECONDS = 60.0
-SWEEP_TAG = "ssgan.sweep"  # the ids of the sweeps that a run belongs to
+SWEEP_TAG, TUNE_TAG = "ssgan.sweep", "ssgan.tune"  # the ids of the sweeps, and of the tunings, that a run belongs to
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Setting:
     progress: Progress = field(default_factory=Progress)
     stop: Stop = field(default_factory=Stop)
     tags: dict[str, str] = field(default_factory=dict)
+    until: str = "score"  # the last stage of the members of a sweep
 
 
 def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
@@ -55,7 +56,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         if all(lost(folder) for folder in folders):  # another try, from the last good checkpoint
             for folder in folders:
                 folder.update(failure=None)
-        wanted = [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or members[0].recipe.gan.weight > 0]
+        wanted = stages_of(members[0], until)
         if all(lost(folder) or all(folder.stage_finished(stage) for stage in wanted) for folder in folders):
             for folder in folders:
                 if folder.facts["status"] != "FINISHED" and not lost(folder):  # killed between its last stage and its end
@@ -73,6 +74,11 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
                 score(group)
             _finish(folders)
     return _came_through(asked)
+
+
+def stages_of(member: Member, until: str) -> list[str]:
+    """The stages up to `until` that a run of the member has."""
+    return [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or member.recipe.gan.weight > 0]
 
 
 def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:
@@ -100,6 +106,13 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     ids = tracking.run_ids(folder)
     return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found, "folder": str(folder.path)}
+
+
+def validation_error(folder: WorkFolder) -> float | None:
+    """The averaged classifier's error on the validation images after the last step; None without such images, or before it is trained."""
+    if not folder.stage_finished("train"):
+        return None
+    return max(((step, values["val/error"]) for _, step, _, values in folder.measurements() if "val/error" in values), default=(0, None))[1]
 
 
 def begun_group(member: Member, folder: WorkFolder) -> list[Member]:
@@ -146,7 +159,9 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
         uri = setting.store.uri if setting.store else "none"
         facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store else None}
         if folder.facts.get("status") != "FINISHED" and not lost(folder):
-            facts |= {"status": "RUNNING", "error": None, "tags": tags | sweep_tag(folder, tags.get(SWEEP_TAG, ""))}
+            facts |= {"status": "RUNNING", "error": None, "tags": tags | joined_tags(folder, tags)}
+        else:
+            facts |= {"tags": folder.facts["tags"] | joined_tags(folder, tags)}
         if "settings" not in folder.facts:
             lanes = [[other.recipe.labels, other.seed, other.split_seed] for other in members]
             facts |= _identity(member, dataset, setting) | {"resolved": resolved.table(), "group": lanes}
@@ -154,11 +169,11 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
     return Group(members, folders, dataset, resolved, setting.progress, setting.stop)
 
 
-def sweep_tag(folder: WorkFolder, sweep: str) -> dict[str, str]:
-    """The tag of a run's sweeps, with one more; {} where there is none."""
-    known = folder.facts.get("tags", {}).get(SWEEP_TAG, "").split()
-    found = " ".join(dict.fromkeys([*known, *sweep.split()]))
-    return {SWEEP_TAG: found} if found else {}
+def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
+    """The tags of the sweeps and tunings that a run belongs to, with those among `tags`; {} where there is none."""
+    known = folder.facts.get("tags", {})
+    found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split())) for tag in (SWEEP_TAG, TUNE_TAG)}
+    return {tag: identities for tag, identities in found.items() if identities}
 
 
 def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, Any]:

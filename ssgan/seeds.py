@@ -2,6 +2,8 @@
 
 import hashlib
 
+FIRST_TO_TUNE = 1000  # label seeds from here on are for choosing settings, those below for results
+
 
 def stream(seed: int, *names: str | int) -> int:
     """A 63-bit seed for the stream of these names; streams of different names or seeds are independent."""

@@ -112,7 +112,7 @@ def _monitor(trainer: Trainer) -> Iterator[Record]:
     for part in index.split(1000, 1):
         logits = trainer.averaged_logits(trainer.images.gather(part, dtype=trainer.master))
         wrong += (logits.argmax(-1) != trainer.images.labels[part]).sum(1)
-    yield Record(trainer.done, {"val/error": (wrong / index.shape[1]).tolist()})
+    yield Record(trainer.done, {"val/error": [count / index.shape[1] for count in wrong.tolist()]})
 
 
 def _sheet(trainer: Trainer) -> Tensor:

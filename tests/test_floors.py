@@ -28,7 +28,8 @@ ROWS = (
     {"stages"},
     {"runs", "trained"},
     {"workers", "plan", "pace"},
-    {"sweep", "clocked"},
+    {"members"},
+    {"sweep", "tune", "clocked"},
     {"cli", "estimator", "notebook"},
     {"__init__", "__main__"},
 )

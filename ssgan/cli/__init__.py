@@ -14,6 +14,7 @@ from ssgan.cli.recipes import recipes_command
 from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
 from ssgan.cli.sample import sample_command
 from ssgan.cli.sweep import sweep_command
+from ssgan.cli.tune import tune_command
 from ssgan.cli.ui import ui_command
 from ssgan.errors import Failed, Mistake
 
@@ -54,8 +55,8 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, sweep_command, compare_command, split_command, train_command, evaluate_command, score_command, sample_command, export_command,
-                predict_command, bench_command, recipes_command, ui_command, deliver_command):
+for command in (run_command, sweep_command, compare_command, tune_command, split_command, train_command, evaluate_command, score_command, sample_command,
+                export_command, predict_command, bench_command, recipes_command, ui_command, deliver_command):
     main.add_command(command)
 
 

@@ -162,6 +162,15 @@ def parse_targets(texts: tuple[str, ...]) -> tuple[float, ...]:
     return tuple(found)
 
 
+def parse_number(option: str, text: str, most: int) -> int | None:
+    """A number, or None for auto. Raises Mistake."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise Mistake(f"{option} {text}: write auto, or a number from 1 to {most}.")
+    return int(text)
+
+
 def _once(option: str, text: str, numbers: list[int]) -> tuple[int, ...]:
     repeated = [number for number, count in Counter(numbers).items() if count > 1]
     if repeated:

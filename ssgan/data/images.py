@@ -16,6 +16,7 @@ class Images:
     labels: torch.Tensor = dataclasses.field(repr=False)  # [n]
     classes: tuple[str, ...]
     sha256: str  # of shape, classes, pixels and labels: equal content has an equal one, wherever it lies
+    known: torch.Tensor = dataclasses.field(repr=False)  # [m] index of the images of known class, on the CPU: noted once, so that a split reads no test label
 
     @classmethod
     def of(cls, pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> "Images":
@@ -25,7 +26,7 @@ class Images:
         assert labels.dtype == torch.int64 and labels.shape == pixels.shape[:1], "labels are int64 [n]"
         assert ((labels >= -1) & (labels < len(classes))).all(), "labels are -1 or index classes"
         pixels = pixels.contiguous()
-        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes))
+        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes), (labels >= 0).nonzero()[:, 0].cpu())
 
     def __len__(self) -> int:
         """The number of images n."""

@@ -106,8 +106,18 @@ def make_split(dataset: Dataset, labels: int, split_seed: int, pool: str, valida
             f"--labels {labels}: all {len(of_train)} training images of {dataset.name} are labelled or held out, "
             f"none is left unlabelled; take fewer labels or --set split.pool=inclusive."
         )
-    test = np.flatnonzero(dataset.test.labels.cpu().numpy() >= 0)
-    return Split(labelled, unlabelled, kept_back, test, int(labels), int(split_seed), pool, dataset.name, dataset.sha256)
+    return Split(labelled, unlabelled, kept_back, dataset.test.known.numpy(), int(labels), int(split_seed), pool, dataset.name, dataset.sha256)
+
+
+def most_validation(dataset: Dataset, labels: int) -> int:
+    """The largest number of validation images beside a budget of labels; below 0 where the budget itself is too large."""
+    sizes = np.bincount(dataset.train.labels[dataset.train.known].cpu().numpy(), minlength=len(dataset.classes))  # [k]
+    return _room(labels, sizes)
+
+
+def _room(labels: int, sizes: np.ndarray) -> int:
+    """The validation images that classes of these sizes [k] have beside the labels: one of s among n gives at most ceil(validation * s / n)."""
+    return int(((sizes - labels // len(sizes)) * sizes.sum() // np.maximum(1, sizes)).min())
 
 
 def _allot(total: int, sizes: np.ndarray) -> np.ndarray:
@@ -138,8 +148,7 @@ def _check(dataset: Dataset, labels: int, validation: int, sizes: np.ndarray, he
         scarce = f"{sizes[smallest]} training images of class {dataset.classes[smallest]!r}"
         raise Mistake(f"{said} and {scarce}: the largest budget is --labels {most}.")
     if np.any(labels // k + held_out > sizes):
-        # a class of s images gives at most ceil(validation * s / n) of them
-        room = int(((sizes - labels // k) * sizes.sum() // sizes).min())
+        room = _room(labels, sizes)
         left = k * int((sizes - held_out).min())
         fewer = f", or --labels {left}" if left > 0 else ""
         raise Mistake(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 LEAST_PREFIX = 4
+NO_RESULTS = ("summary", "tune", "tune-summary")  # kinds that `latest` passes over: a sweep's report, and what tuning tries
 
 
 def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
@@ -38,7 +39,7 @@ def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
 
 
 def _latest(folders: list[WorkFolder]) -> list[WorkFolder]:
-    runs = [folder for folder in folders if folder.facts.get("kind") != "summary"]  # a sweep's report is no run
+    runs = [folder for folder in folders if folder.facts.get("tags", {}).get("ssgan.kind") not in NO_RESULTS]
     return sorted(runs, key=lambda folder: folder.facts.get("created", 0))[-1:]
 
 
@@ -55,7 +56,7 @@ def _describe(folder: WorkFolder) -> str:
 def _from_store(reference: str, store: Store) -> WorkFolder:
     with faults(store):
         runs = _runs(store)
-        newest = [run for run in runs if run.data.tags.get("ssgan.kind") != "summary"][:1]
+        newest = [run for run in runs if run.data.tags.get("ssgan.kind") not in NO_RESULTS][:1]
         found = newest if reference == "latest" else [run for run in runs if run.info.run_id.startswith(reference)]
         found = found or [run for run in runs if run.data.tags["ssgan.fingerprint"].startswith(reference)]
         described = [f"{run.info.run_id[:12]} ({run.info.run_name})" for run in found or runs]
@@ -103,4 +104,7 @@ def _missing(reference: str, described: list[str]) -> Mistake:
     if not described:
         return Mistake("there is no run yet, here or in the store.\nMake one first: ssgan run --dataset digits --labels 100")
     more = f" and {len(described) - 5} more" if len(described) > 5 else ""
-    return Mistake(f"no run is called {reference!r}. There are: {', '.join(described[:5])}{more}; or type `latest`.")
+    listed = ", ".join(described[:5]) + more
+    if reference == "latest":
+        return Mistake(f"`latest` means a run by itself or of a sweep, and there is none yet, but for: {listed}.\nType the beginning of the id of the one you mean.")
+    return Mistake(f"no run is called {reference!r}. There are: {listed}; or type `latest`.")
