@@ -63,7 +63,7 @@ class Group:
         return [member.seed for member in self.members]
 
 
-GAINS = {"gain": baselines.SUPERVISED, "gain_from_generator": baselines.NO_GENERATOR}  # measured, over which baseline
+GAINS = {"gain": baselines.SUPERVISED, "generator_gain": baselines.NO_GENERATOR}  # measured, over which baseline
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 

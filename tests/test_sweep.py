@@ -286,7 +286,7 @@ def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
     assert [(recipe.gan.weight, recipe.consistency.weight) for recipe in trained] == [(1.0, 5.0), (0.0, 0.0), (0.0, 5.0)]
     assert set(found) == {SUPERVISED, NO_GENERATOR}
     assert measured["test/no_generator_error"] == found[NO_GENERATOR]
-    assert measured["test/gain_from_generator"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
+    assert measured["test/generator_gain"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
     assert measured["by_labels/error_percent"] == pytest.approx(100 * measured["test/error"])
     assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {name for name in measured if "by_labels" in name}
     alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")

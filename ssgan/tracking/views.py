@@ -13,7 +13,7 @@ from ssgan.tracking.store import Store, faults
 
 ERROR = "test/error"
 PERCENT, ALONE, NO_GENERATOR = "by_labels/error_percent", "by_labels/supervised_only_percent", "by_labels/no_generator_percent"
-GAIN, GENERATOR, SCORE = "by_labels/gain_points", "by_labels/gain_from_generator_points", "score/inception_score"
+GAIN, GENERATOR, SCORE = "by_labels/gain_points", "by_labels/generator_gain_points", "score/inception_score"
 LABELS = "by_labels/labels"  # the budget as a metric, because params are sorted as texts
 COLUMNS = {  # and their width; MLflow has another name for the width of the last
     "params.`labels`": 65, "params.`seed`": 60, f"metrics.`{PERCENT}`": 160, f"metrics.`{ALONE}`": 235, f"metrics.`{NO_GENERATOR}`": 220,

@@ -31,7 +31,7 @@ def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
             folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "test/wrong": round(error * 10_000)}, at=1_700_000_100)
             folder.measure(labels, {"by_labels/labels": labels, "by_labels/error_percent": 100 * error, "by_labels/supervised_only_percent": 300 * error,
                                     "by_labels/no_generator_percent": 150 * error, "by_labels/gain_points": 3.0,
-                                    "by_labels/gain_from_generator_points": 0.5}, at=1_700_000_100)
+                                    "by_labels/generator_gain_points": 0.5}, at=1_700_000_100)
             folder.flush()
             ids.append(deliver(folder, store))
     summary = make(f"{sweep}", name="digits · sweep", kind="summary", status="FINISHED", tags={"ssgan.sweep": sweep, "ssgan.kind": "summary"},
