@@ -152,10 +152,10 @@ def difference(best: Row, second: Row) -> Stat | None:
 def markdown(found: Tuning) -> str:
     """How it was judged, the table, and a verdict on each budget."""
     keys = list(found.budgets[found.plan.budgets[0]][0].grid)
-    seeds = ", ".join(str(seed) if split == FIRST_TO_TUNE + seed else f"{seed} on {split}" for seed, split in found.plan.seeds)
+    seeds, splits = ", ".join(f"{seed} on split {split}" for seed, split in found.plan.seeds), len({split for _, split in found.plan.seeds})
     lines = [
-        f"Judged by the error on {found.validation:,} validation images of each split, held out of the {found.images:,} training images "
-        f"({100 * found.validation / found.images:.0f} %; one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
+        f"Judged by the error on {found.validation:,} validation images of each of {splits} split{'s' * (splits > 1)}, held out of the {found.images:,} training "
+        f"images ({100 * found.validation / found.images:.0f} %; one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
         f"| labels | {' | '.join(keys)} | validation error, %, mean ± std | median | n | training | every seed: {seeds} |", "| --- " * (6 + len(keys)) + "|"]
     for labels, rows in found.budgets.items():
         for row in rows:

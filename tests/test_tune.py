@@ -60,9 +60,11 @@ def whole(tmp_path_factory) -> Tuning:
     return done(tmp_path_factory.mktemp("whole"))
 
 
-def test_each_error_is_the_saved_classifiers_on_the_splits_validation_images(whole):
-    images = small.digits().train
-    for trial in trials(whole):
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_each_error_is_the_saved_classifiers_on_the_splits_validation_images(whole, tmp_path, lanes):
+    found, images = whole if lanes == 1 else done(tmp_path, replace(PLAN, lanes=lanes)), small.digits().train
+    for trial in trials(found):
+        assert len(trial.folder.facts["group"]) == lanes
         split = load(trial.folder.path / "split" / "split.npz")
         assert len(split.validation) == IMAGES and split.split_seed == trial.split_seed == 1000 + trial.seed
         assert not np.isin(split.validation, np.concatenate([split.labelled, split.unlabelled])).any()
@@ -84,7 +86,7 @@ def test_the_table_is_sorted_and_its_numbers_are_those_of_its_seeds(whole):
             [(2, pytest.approx(np.std(found, ddof=1)), pytest.approx(np.median(found))) for found in errors]
         assert budget["difference"]["mean"] == pytest.approx(np.mean(errors[1]) - np.mean(errors[0])) and all(row["seconds"] > 0 for row in budget["rows"])
     text = markdown(whole)
-    assert "on 60 validation images of each split, held out of the 1,437 training images (4 %; one image is 1.67 points)" in text
+    assert "on 60 validation images of each of 2 splits, held out of the 1,437 training images (4 %; one image is 1.67 points)" in text
     assert len([line for line in text.splitlines() if line.startswith(("| 20 ", "| 50 "))]) == 4
 
 

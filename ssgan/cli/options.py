@@ -2,6 +2,7 @@
 
 import functools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,8 +123,10 @@ def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting"
     return Setting(work_root(), store, device, str(data_folder(data_dir)), Progress(quiet=quiet))
 
 
-def parse_budgets(text: str | None) -> tuple[int, ...]:
-    """Label budgets of `20,50,100`, in rising order. Raises Mistake."""
+def parse_budgets(text: str | None, overrides: Sequence[str] = ()) -> tuple[int, ...]:
+    """Label budgets of `20,50,100`, in rising order. Raises Mistake, also where one of the overrides names a budget."""
+    if any(override.partition("=")[0].strip() == "labels" for override in overrides):
+        raise Mistake("--set labels: the label budgets are named with --labels 20,50,100.")
     if text is None or not text.strip(" ,"):
         raise Mistake("no label budget is named: type --labels with numbers and commas, for example --labels 20,50,100,200.")
     parts = [part.strip() for part in text.split(",")]

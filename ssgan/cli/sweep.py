@@ -7,7 +7,6 @@ import click
 from ssgan.cli import show
 from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets, place_options
 from ssgan.cli.run import stoppable
-from ssgan.errors import Mistake
 
 
 @click.command("sweep")
@@ -28,10 +27,8 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
 
     The same command again goes on where it was stopped.
     """
-    budgets = parse_budgets(labels)
+    budgets = parse_budgets(labels, overrides)
     pairs = _pairs(seeds, split_seeds)
-    if any(override.partition("=")[0].strip() == "labels" for override in overrides):
-        raise Mistake("--set labels: the label budgets of a sweep are named with --labels 20,50,100.")
     targets, count = parse_targets(target), parse_number("--workers", workers, 64)
     chosen = choose(dataset, None, recipe, overrides, None, None)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)

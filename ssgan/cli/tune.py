@@ -28,7 +28,7 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
 
     The same command again goes on where it was stopped; with more values or seeds it trains what is new.
     """
-    budgets, count = parse_budgets(labels), parse_number("--workers", workers, 64)
+    budgets, count = parse_budgets(labels, overrides), parse_number("--workers", workers, 64)
     pairs = _pairs(seeds, split_seeds)
     chosen = choose(dataset, None, recipe, overrides, None, None)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)

@@ -91,6 +91,7 @@ def test_tune_and_train_read_no_test_image_and_no_test_label(ssgan, found, tmp_p
     (["--labels", "20", "--grid", "gan.weight=0,1", "--validation", "9000"], "--validation 9000: beside 20 labels digits has room for"),
     (["--labels", "105", "--grid", "gan.weight=0,1"], "a balanced budget is a multiple of 10"),
     (["--labels", "20", "--grid", "gan.weight=0,1", "--workers", "0"], "--workers 0: write auto, or a number from 1 to 64"),
+    (["--labels", "20", "--grid", "gan.weight=0,1", "--set", "labels=50"], "budgets are named with --labels"),
     (["--labels", "20", "--grid", "gan.weight=0,1", "--set", "train.epoch=3"], "did you mean train.epochs"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_a_mistake_is_told_in_a_line_or_three_and_nothing_is_written(tmp_path, monkeypatch, options, words):
