@@ -82,7 +82,7 @@ def _answer(series: Series, number: int, named: bool) -> str:
 
 def _panel(series: Series, row: Row) -> str:
     interval, (gain, more) = row.stat.interval(), what_more(series, row)
-    sure = f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %" if interval else "one run only"
+    sure = f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %" if interval else "one run only" if row.stat.n == 1 else f"{row.stat.n} runs, all alike"
     cards = (("How good is that?", f"{percent(row.stat.mean)} test error", how_good(row)), ("How sure are we?", sure, how_sure(row, series.total)),
              (f"What would {row.labels:,} more buy?", gain, more))
     return f"<div class='panel p{row.labels}'>" + "".join(

@@ -42,14 +42,14 @@ class Stat:
         return float(stats.t.ppf(0.975, self.n - 1)) * self.std / self.n**0.5
 
     def interval(self) -> Interval | None:
-        """The 95 % interval of the mean of errors; None of one value.
+        """The 95 % interval of the mean of errors; None of one value, and of values that came out alike, whose spread tells nothing.
 
         Student's t of the mean's logarithm (delta method: its standard error is that of the mean, relative to the mean), so that it stays above 0.
         """
         half = self.half_width()
-        if half is None:
+        if not half:
             return None
-        factor = math.exp(min(half / self.mean, 700)) if self.mean else 1.0
+        factor = math.exp(min(half / self.mean, 700))
         return Interval(self.mean, self.mean / factor, min(1.0, self.mean * factor))
 
 

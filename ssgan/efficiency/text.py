@@ -50,7 +50,9 @@ def how_sure(row: Row, total: int | None) -> list[str]:
     """How far the error may be trusted."""
     interval = row.stat.interval()
     splits = len({result.split_seed for result in row.results})
-    if interval is None:
+    if interval is None and row.stat.n > 1:
+        found = [f"{row.stat.n} runs came out alike, so they tell no interval: run more seeds"]
+    elif interval is None:
         found = ["one run: how much the choice of the labelled images matters is not known; run more seeds"]
     else:
         over = f"{splits} choices of the labelled images" if splits > 1 else "one choice of the labelled images, other training seeds"
