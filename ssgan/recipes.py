@@ -27,20 +27,31 @@ class RecipeFile:
 
 
 def evidence_table() -> str:
-    """The measured results of every shipped recipe as a Markdown table: test error in %, mean ± std (ddof 1) over n label subsets."""
-    lines = ["| recipe | labels | what | test error, % | median | n | machine, command |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for name in names():
-        for row in read(name).evidence.get("rows", []):
-            lines.append(_evidence_line(name, row))
-    return "\n".join(lines) + "\n"
+    """What every shipped recipe has reached, and its paper, as a Markdown table: test error in %, mean ± std (ddof 1) and median, by label budget."""
+    found = [(name, read(name).evidence) for name in names()]
+    rows = [(name, row) for name, evidence in found for row in evidence.get("rows", [])]
+    papers = [(name, evidence["paper"]) for name, evidence in found if "paper" in evidence]
+    budgets = sorted({int(labels) for _, row in rows + papers for labels in row["errors"]})
+    lines = [["recipe", "what", *(f"{labels} labels" for labels in budgets), "n", "machine, command"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, row in rows:
+        cells = {labels: _cell(errors) for labels, errors in row["errors"].items()}
+        lines.append([name, row["what"], *_by_budget(cells, budgets), f"{len(row['split_seeds'])}", f"{row['machine']}; `{row['command']}`"])
+    for name, paper in papers:
+        for what, key in ((f"the paper, {paper['source']}", "errors"), (f"the paper, {paper['models']} models averaged", "averaged")):
+            cells = {labels: f"{mean:.2f} ± {std:.3g}" for labels, (mean, std) in paper[key].items()}
+            lines.append([name, what, *_by_budget(cells, budgets), f"{paper['subsets']}", "as published, no median"])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _evidence_line(name: str, row: dict[str, Any]) -> str:
-    """One row of evidence: labels, what, errors in %, seeds, machine, command."""
-    errors = row["errors"]
+def _by_budget(cells: dict[str, str], budgets: list[int]) -> list[str]:
+    return [cells.get(str(labels), "") for labels in budgets]
+
+
+def _cell(errors: list[float]) -> str:
+    """Errors in %, one a split seed, as mean ± std (median)."""
     spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
-    return (f"| {name} | {row['labels']} | {row['what']} | {statistics.mean(errors):.2f}{spread} | {statistics.median(errors):.2f} | "
-            f"{len(errors)} | {row['machine']}; `{row['command']}` |")
+    return f"{statistics.mean(errors):.2f}{spread} ({statistics.median(errors):.2f})"
 
 
 def read(name: str) -> RecipeFile:

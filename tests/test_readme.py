@@ -32,6 +32,7 @@ def test_every_row_of_evidence_is_whole():
     rows = [row for name in names() for row in read(name).evidence.get("rows", [])]
     assert rows
     for row in rows:
-        assert set(row) == {"labels", "what", "errors", "split_seeds", "machine", "command"}
-        assert len(row["errors"]) == len(row["split_seeds"]) and all(0 <= error <= 100 for error in row["errors"])
+        assert set(row) == {"what", "errors", "split_seeds", "machine", "command"} and row["errors"]
+        for labels, errors in row["errors"].items():
+            assert int(labels) > 0 and len(errors) == len(row["split_seeds"]) and all(0 <= error <= 100 for error in errors)
         assert all(0 <= seed <= 999 for seed in row["split_seeds"])
