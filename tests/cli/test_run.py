@@ -154,8 +154,9 @@ def test_help_is_quick_and_light():
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout.strip() == "[]"
     times = []
     for _ in range(3):
-        began = time.monotonic()
+        began = os.times()
         done = subprocess.run([sys.executable, "-m", "ssgan", "--help"], capture_output=True, text=True)
-        times.append(time.monotonic() - began)
+        ended = os.times()  # the processor's time: other tests run beside this one
+        times.append(ended.children_user + ended.children_system - began.children_user - began.children_system)
         assert done.returncode == 0 and "run" in done.stdout
-    assert min(times) < 0.4
+    assert 0 < min(times) < 0.4
