@@ -202,17 +202,16 @@ def test_states_of_lanes_load_into_the_networks(family, average):
 def test_bf16_is_fp32_but_for_the_rounding():
     """Without noise, which is drawn otherwise in bf16: the first step's losses and averaged gradients agree to bf16's 8 bits.
 
-    A few units at a kink, or first steps of Adam that turn on a rounded sign, move single seeds of such small networks: the median counts.
+    Units at a kink, and first steps of Adam that turn on a rounded sign, move single seeds of such small networks: the median counts.
     """
-    recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0"])
-    exact, rough = (run(small.trainer(recipe, resolved, range(5)), 1) for resolved in (small.FP32, small.BF16))
+    recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0", "model.widths=[64, 32]", "model.generator_widths=[32, 32]", "train.batch=64"])
+    exact, rough = (run(small.trainer(recipe, resolved, range(9)), 1) for resolved in (small.FP32, small.BF16))
     assert rough.discriminator.flat.dtype == rough.averages[0].dtype == rough.sums.dtype == torch.float32
-    differences = (exact.sums - rough.sums).abs().median(0).values
-    for name, difference, value in zip(exact.names, differences.tolist(), exact.sums.mean(0).tolist()):
-        assert difference <= (0.1 if name == "labelled_error" else 0.05 * value), name
+    for name, a, b in zip(exact.names, exact.sums.T, rough.sums.T):
+        assert (a - b).abs().median() <= 0.11 if name == "labelled_error" else ((a - b).abs() / a).median() < 0.03, name
     for a, b in zip(exact.adams, rough.adams):
         difference = ((a.state["exp_avg"] - b.state["exp_avg"]).norm(dim=1) / a.state["exp_avg"].norm(dim=1)).median()
-        assert 0 < difference < 0.2
+        assert 0 < difference < 0.1
     assert not torch.equal(exact.discriminator.flat, rough.discriminator.flat)
 
 
