@@ -49,11 +49,14 @@ def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: 
     waiting, workers = iter(units), []
     try:
         with selectors.DefaultSelector() as selector, setting.stop.polite():
-            for unit in (first for _, first in zip(range(count), waiting)):
+            def start(unit: Unit) -> None:
                 worker = _Worker(dataset_name, setting)
                 workers.append(worker)
                 selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
                 worker.begin(unit)
+
+            for unit in (first for _, first in zip(range(count), waiting)):
+                start(unit)
             while any(worker.unit for worker in workers):
                 ready = selector.select(timeout=0.2)
                 if setting.stop.requested:
@@ -61,14 +64,15 @@ def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: 
                     for worker in workers:
                         worker.stop()
                 for key, _ in ready:
-                    ended = key.data.read()
+                    worker = key.data
+                    ended = worker.read()
+                    if worker.dead:
+                        selector.unregister(key.fileobj)
                     if ended is not None:
                         yield ended
                         following = next(waiting, None)
-                        if following and not key.data.dead:
-                            key.data.begin(following)
-                        elif key.data.dead:
-                            selector.unregister(key.fileobj)
+                        if following:
+                            start(following) if worker.dead else worker.begin(following)
                 shown([(worker.unit, worker.stage, worker.part) for worker in workers if worker.unit])
         if setting.stop.requested:
             raise Interrupted(max((worker.step for worker in workers), default=0))

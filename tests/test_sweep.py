@@ -239,6 +239,18 @@ def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
     assert stamps(again) == before and errors(again) == errors(alone)
 
 
+def test_a_worker_that_dies_has_a_successor_who_does_the_rest(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nmkdir "{tmp_path}/once" 2> /dev/null && exit 3\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(workers.sys, "executable", str(python))
+    plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
+    units = [[member] for member in plan.members()]
+    ends = list(workers.side_by_side(units, 1, "digits", setting(tmp_path), lambda running: None))
+    assert [unit for unit, _ in ends] == units
+    assert ends[0][1] == "its process died with exit code 3" and [reason for _, reason in ends[1:]] == [""] * (len(units) - 1)
+
+
 def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
     with whole.folder.lock(), pytest.raises(Mistake, match="in use by process"):
         run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu", progress=Progress(quiet=True)))
