@@ -1,5 +1,6 @@
 """Random changes of the shape of image batches, on the device that holds them."""
 
+import functools
 import math
 
 import torch
@@ -27,12 +28,21 @@ def warp(x: Tensor, draw: Tensor, config: AugmentConfig) -> Tensor:
         torch.stack((sx * cos, sx * (shear * cos - sin) * height / width, draw[:, 4] * (2 * config.shift / width)), 1),
         torch.stack((sy * sin * width / height, sy * (shear * sin + cos), draw[:, 5] * (2 * config.shift / height)), 1),
     ), 1)  # [n, 2, 3]
-    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
     if config.elastic:
-        x_points, y_points = draw[:, AFFINE:].unflatten(1, (2, LATTICE, LATTICE)).unbind(1)
-        points = torch.stack((x_points * (2 * config.elastic / width), y_points * (2 * config.elastic / height)), 1)
-        grid = grid + functional.interpolate(points, (height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+        scale = x.new_tensor((2 * config.elastic / width, 2 * config.elastic / height))
+        theta = torch.cat((theta, draw[:, AFFINE:].unflatten(1, (2, LATTICE**2)) * scale[:, None]), 2)
+    grid = (theta @ _places(height, width, theta.shape[2], x.dtype, x.device)).unflatten(2, (height, width)).movedim(1, -1)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+@functools.cache
+def _places(height: int, width: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What a pixel's place is summed from: its x, its y, 1, and the shares of the lattice's points: [count, height * width]."""
+    x, y = ((2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in (width, height))
+    affine = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width), torch.ones(height, width)))
+    shares = torch.eye(LATTICE**2, dtype=torch.float64).view(-1, 1, LATTICE, LATTICE)
+    shares = functional.interpolate(shares, (height, width), mode="bicubic", align_corners=True)[:, 0]
+    return torch.cat((affine, shares)).flatten(1)[:count].to(device, dtype)
 
 
 def draw_size(config: AugmentConfig) -> int:

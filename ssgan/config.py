@@ -47,6 +47,7 @@ class ModelConfig:
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often as needed")
+    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
     input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")

@@ -76,7 +76,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     for i, name in enumerate(layers(weights)):
         y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
-    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3])
+    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
     return dense(weights, "output", features + model.hidden_noise * draws[1]), features
 
 

@@ -24,6 +24,7 @@ CASES = {
     "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.31"]),
     "mlp, few labelled and generated images a step": (small.MLP, ["train.labelled_share=0.3", "train.generated_share=0.5", *CONSISTENCY]),
     "conv, other strides, dense generator": (small.CONV, ["model.strides=[2, 1, 1]", "model.generator=mlp", "model.generator_widths=[7, 6]"]),
+    "conv, no pooling": (small.CONV, ["model.pooling=none", "model.strides=[2, 1]"]),
     "mlp, balance alone": (small.MLP, ["gan.weight=0", "consistency.balance=2"]),
     "conv, balance": (small.CONV, ["consistency.balance=2"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),

@@ -1,5 +1,6 @@
 """A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
 
+import functools
 import itertools
 import math
 
@@ -12,9 +13,10 @@ from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
 
 
 class Discriminator(nn.Module):
-    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2, global mean; `widths` are the channels.
+    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
 
-    Gaussian noise falls on the input and on the pooled features.
+    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where things are.
+    Gaussian noise falls on the input and on the features.
     """
 
     couples_batch = False
@@ -22,12 +24,15 @@ class Discriminator(nn.Module):
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
         self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
-        self.shape, self.width = shape, config.widths[-1]
+        self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
+        strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
+        sides = [functools.reduce(lambda length, stride: -(-length // stride), strides, side) for side in shape[1:]]  # of the last map
+        self.width = channels[-1] * (1 if self.pooled else math.prod(sides))
         self.hidden = nn.ModuleList(
             WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
-            for a, b, stride in zip(channels, channels[1:], itertools.cycle(config.strides)))
-        self.output = WeightNorm(channels[-1], classes, config.initial_scale, generator, train_scale=True)
+            for a, b, stride in zip(channels, channels[1:], strides))
+        self.output = WeightNorm(self.width, classes, config.initial_scale, generator, train_scale=True)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
@@ -39,18 +44,21 @@ class Discriminator(nn.Module):
         return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
 
     def features(self, x: Tensor, context: Context = Context()) -> Tensor:
-        """The pooled last layer before its noise: [n, f]."""
+        """The last map before the noise, pooled or not: [n, f]."""
         x = add_noise(x, self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):
             x = functional.leaky_relu(layer(x if i != 1 else channels_last(x)), 0.2)
-        return x.mean((2, 3))
+        return self._pooled(x)
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
         x = add_noise(x, self.input_noise, context.at(0))
         for layer in self.hidden:
             x = functional.leaky_relu(layer.initialise(x), 0.2)
-        self.output.initialise(add_noise(x.mean((2, 3)), self.hidden_noise, context.at(1)))
+        self.output.initialise(add_noise(self._pooled(x), self.hidden_noise, context.at(1)))
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3)) if self.pooled else x.flatten(1)
 
 
 def channels_last(x: Tensor) -> Tensor:
