@@ -1,10 +1,13 @@
 """What a person sees while a command computes: a bar with time left on a terminal, plain lines elsewhere; all on stderr."""
 
+import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import IO
 
 LINE_SECONDS = 15.0
+TELL_SECONDS = 0.5
 MOST_NAMED = 4  # of the runs side by side, in a line
 
 
@@ -81,6 +84,30 @@ class Progress:
         self._bar = bar
         self._task = bar.add_task(stage, total=total, **fields)
         bar.start()
+
+
+class Told(Progress):
+    """Of a process that works for another: tells it, in JSON lines, what is to be said and how far a stage is."""
+
+    def __init__(self, out: IO[str]):
+        super().__init__(quiet=True)
+        self.out, self.name, self.told = out, "", 0.0
+
+    def say(self, text: str) -> None:
+        print(json.dumps({"say": text}), file=self.out, flush=True)
+
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        self.name, self._total = stage, total
+        self._tell(done)
+
+    def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
+        self._total = total or self._total
+        if time.monotonic() - self.told > TELL_SECONDS:
+            self._tell(done)
+
+    def _tell(self, done: int) -> None:
+        self.told = time.monotonic()
+        print(json.dumps({"stage": self.name, "step": done, "total": self._total}), file=self.out, flush=True)
 
 
 def duration(seconds: float) -> str:

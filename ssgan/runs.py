@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan import tracking
+from ssgan.ahead import ahead
 from ssgan.config import fingerprint, flatten
 from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
@@ -34,6 +35,7 @@ class Setting:
     stop: Stop = field(default_factory=Stop)
     tags: dict[str, str] = field(default_factory=dict)
     until: str = "score"  # the last stage of the members of a sweep
+    ahead: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
 
 
 def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
@@ -66,8 +68,11 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         group = _group(members, folders, dataset, setting)
         with _tracked(group, setting):
             tables = split(group)
-            if "train" in wanted:
-                train(group, tables)
+            with ahead(group, setting.data_source) if setting.ahead and "evaluate" in wanted else contextlib.nullcontext() as alone:
+                if "train" in wanted:
+                    train(group, tables)
+                if alone:
+                    alone.wait()
             if "evaluate" in wanted:
                 evaluate(group, tables)
             if "score" in wanted:

@@ -215,38 +215,62 @@ def _classifier(group: Group, state: dict[str, torch.Tensor]) -> Callable[[torch
     return logits_of
 
 
-def _networks_alone(group: Group, tables: list[splits.Split]) -> list[dict[str, "baselines.Baseline"]]:
-    """The baselines that are the same network trained without some of the help, by lane and name; those that come to the same are trained once."""
-    recipe, found = group.recipe, [{} for _ in group.members]
+def train_alone(group: Group, tables: list[splits.Split]) -> None:
+    """Trains the networks of the baselines up to their checkpoints, from which `evaluate` then takes them. Raises Interrupted."""
+    for without in dict.fromkeys(without for _, without, _ in _wanted_alone(group.recipe)):
+        _trained_alone(group, tables, without)
+
+
+def has_alone(recipe: Recipe) -> bool:
+    """Whether the recipe asks for baselines that are the network trained without some of the help."""
+    return bool(_wanted_alone(recipe))
+
+
+def _wanted_alone(recipe: Recipe) -> list[tuple[str, Recipe, str]]:
+    """The name, recipe and note of each such baseline."""
     wanted = []
     if recipe.evaluate.supervised:
         wanted.append((baselines.SUPERVISED, baselines.supervised_only(recipe), "same network, labelled images alone"))
     if recipe.evaluate.gan_off and recipe.gan.weight > 0:
         wanted.append((baselines.NO_GENERATOR, baselines.without_generator(recipe), "same recipe, no generated images"))
+    return wanted
+
+
+def _networks_alone(group: Group, tables: list[splits.Split]) -> list[dict[str, "baselines.Baseline"]]:
+    """The baselines that are the same network trained without some of the help, by lane and name; those that come to the same are trained once."""
+    found: list[dict[str, baselines.Baseline]] = [{} for _ in group.members]
     trained: dict[Recipe, dict[int, baselines.Baseline]] = {}
-    for name, without, note in wanted:
+    for name, without, note in _wanted_alone(group.recipe):
         if without not in trained:
-            trained[without] = _alone(group, tables, without, name.replace(" ", "-"))
+            trained[without] = _alone(group, tables, without)
         for lane, baseline in trained[without].items():
             found[lane][name] = dataclasses.replace(baseline, name=name, note=note)
     return found
 
 
-def _alone(group: Group, tables: list[splits.Split], recipe: Recipe, name: str) -> dict[int, "baselines.Baseline"]:
+def _alone(group: Group, tables: list[splits.Split], recipe: Recipe) -> dict[int, "baselines.Baseline"]:
     """The recipe trained on every lane's split and evaluated, by lane; a lane that failed is left out."""
-    began = time.monotonic()
-    path = group.folders[0].path / f"checkpoint-{name}.pt"
-    trainer = _run_trainer(group, recipe, tables, name, path, record=False)
-    training.save(trainer, path)  # until the stage is done, so that another baseline's end does not cost this one again
+    trainer, name = _trained_alone(group, tables, recipe)
     failed = {failure.lane for failure in trainer.failures()}
-    seconds = (time.monotonic() - began) / len(group.members)
     found = {}
     for lane in set(range(len(group.members))) - failed:
+        began = time.monotonic()
         logits_of = _classifier(group, trainer.discriminator_state(lane))
         result = evaluation.evaluate(logits_of, group.dataset.test, torch.from_numpy(tables[lane].test))
         result.save(group.folders[lane].stage_folder("evaluate") / f"{name}.npz")
+        seconds = trainer.seconds / len(group.members) + time.monotonic() - began
         found[lane] = baselines.Baseline(name, result.wrong, result.total, result.error, seconds, "")
     return found
+
+
+def _trained_alone(group: Group, tables: list[splits.Split], recipe: Recipe) -> tuple[Trainer, str]:
+    """The trainer of a baseline at its end, and what its files are named after."""
+    name = next(name for name, without, _ in _wanted_alone(group.recipe) if without == recipe).replace(" ", "-")
+    path = group.folders[0].path / f"checkpoint-{name}.pt"
+    trainer = _run_trainer(group, recipe, tables, name, path, record=False)
+    if trainer.first < trainer.steps:
+        training.save(trainer, path)  # until the stage is done, so that another baseline's end does not cost this one again
+    return trainer, name
 
 
 def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage: str, checkpoint: Path, *, record: bool) -> Trainer:

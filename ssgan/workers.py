@@ -9,15 +9,14 @@ import selectors
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ssgan.config import as_table, build
 from ssgan.data.sources import load
 from ssgan.errors import Failed, Mistake
-from ssgan.progress import Progress
+from ssgan.progress import Told
 from ssgan.resolve import prepare_process
 from ssgan.runs import Setting, run_group
 from ssgan.stages import Member
@@ -25,7 +24,6 @@ from ssgan.tracking import Store
 from ssgan.training import Interrupted
 
 FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit, which the others need not share; torch's are RuntimeErrors
-TELL_SECONDS = 0.5
 STOPPED = "stopped"  # how a unit ends that was told to
 
 Unit = list[Member]
@@ -149,30 +147,6 @@ class _Worker:
             pass  # it has died, which `read` will find
 
 
-class _Told(Progress):
-    """Tells the parent how far a stage is."""
-
-    def __init__(self, out: IO[str]):
-        super().__init__(quiet=True)
-        self.out, self.name, self.told = out, "", 0.0
-
-    def say(self, text: str) -> None:
-        print(json.dumps({"say": text}), file=self.out, flush=True)
-
-    def begin(self, stage: str, total: int, done: int = 0) -> None:
-        self.name, self._total = stage, total
-        self._tell(done)
-
-    def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
-        self._total = total or self._total
-        if time.monotonic() - self.told > TELL_SECONDS:
-            self._tell(done)
-
-    def _tell(self, done: int) -> None:
-        self.told = time.monotonic()
-        print(json.dumps({"stage": self.name, "step": done, "total": self._total}), file=self.out, flush=True)
-
-
 def main() -> None:
     """What a worker process does: one unit after the other, until its parent has no more or is gone."""
     out = os.fdopen(os.dup(1), "w")
@@ -180,7 +154,7 @@ def main() -> None:
     lines = iter(sys.stdin.readline, "")
     first = json.loads(next(lines))
     store = Store(first["store"][0], first["store"][1], Path(first["store"][2]) if first["store"][2] else None) if first["store"] else None
-    setting = Setting(Path(first["work"]), store, first["device"], first["data_source"], _Told(out), tags=first["tags"], until=first["until"])
+    setting = Setting(Path(first["work"]), store, first["device"], first["data_source"], Told(out), tags=first["tags"], until=first["until"])
     units: list[list] = []
     arrived = threading.Condition()
 

@@ -26,6 +26,7 @@ ROWS = (
     {"tracking", "reports", "progress"},
     {"efficiency"},
     {"stages"},
+    {"ahead"},
     {"runs", "trained"},
     {"workers", "plan", "pace"},
     {"members"},

@@ -46,6 +46,7 @@ score_command = _stage_command("score", "The Inception Score of a finished RUN, 
 def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
     chosen = _resumed(resume, tracking_uri, experiment, recipe_choice) if resume else choose(**recipe_choice)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
+    setting.ahead = True
     from ssgan.runs import run_group, summary
     from ssgan.stages import Member
 
