@@ -58,6 +58,9 @@ class Ahead:
                     break
                 *lines, rest = (rest + (said or b"")).split(b"\n")
                 for told in map(json.loads, lines):
+                    if "say" in told:
+                        self.group.progress.say(told["say"])
+                        continue
                     step = told["step"]
                     if told["stage"] != shown:
                         shown = told["stage"]
