@@ -98,7 +98,7 @@ def test_a_process_that_dies_is_told_of_and_the_run_does_the_rest(tmp_path, alon
     assert len(set(steps)) == 3 and any("exit code 3" in text for text in heard.said)
 
 
-@pytest.mark.parametrize("stage", ["train", "no-generator"])
+@pytest.mark.parametrize("stage", ["train", pytest.param("no-generator", marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_path, alone, monkeypatch, stage):
     begun, original = [], ahead.Ahead
     monkeypatch.setattr(ahead, "Ahead", lambda *arguments: (begun.append(original(*arguments)), begun[-1])[1])
