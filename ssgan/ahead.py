@@ -16,19 +16,22 @@ from pathlib import Path
 
 from ssgan.config import build
 from ssgan.data.sources import load
+from ssgan.data.splits import Split
 from ssgan.progress import Told
 from ssgan.resolve import Resolved, prepare_process
 from ssgan.stages import Group, Member, has_alone, split, train_alone
 from ssgan.stopping import Stop
+from ssgan.trainer import step_count
 from ssgan.training import Interrupted
 from ssgan.workfolder import WorkFolder
 
 STOP_SECONDS = 30.0  # for a last step and a checkpoint
+LEAST_STEPS = 500  # of a run; fewer are made before a process has begun
 
 
-def pays(group: Group) -> bool:
-    """Whether the run has such baselines before it, and leaves a core idle for them."""
-    ahead = has_alone(group.recipe) and not all(folder.stage_finished("evaluate") for folder in group.folders)
+def pays(group: Group, steps: int) -> bool:
+    """Whether a run of so many steps has such baselines before it, and leaves a core idle for them."""
+    ahead = has_alone(group.recipe) and steps >= LEAST_STEPS and not all(folder.stage_finished("evaluate") for folder in group.folders)
     return ahead and group.resolved.device == "cpu" and group.resolved.threads < len(os.sched_getaffinity(0))
 
 
@@ -88,9 +91,9 @@ class Ahead:
 
 
 @contextlib.contextmanager
-def ahead(group: Group, data_source: str) -> Iterator[Ahead | None]:
+def ahead(group: Group, tables: list[Split], data_source: str) -> Iterator[Ahead | None]:
     """The process while it lasts; None where it does not pay."""
-    process = Ahead(group, data_source) if pays(group) else None
+    process = Ahead(group, data_source) if pays(group, step_count(group.recipe, tables[0])) else None
     try:
         yield process
     finally:

@@ -68,7 +68,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         group = _group(members, folders, dataset, setting)
         with _tracked(group, setting):
             tables = split(group)
-            with ahead(group, setting.data_source) if setting.ahead and "evaluate" in wanted else contextlib.nullcontext() as alone:
+            with ahead(group, tables, setting.data_source) if setting.ahead and "evaluate" in wanted else contextlib.nullcontext() as alone:
                 if "train" in wanted:
                     train(group, tables)
                 if alone:

@@ -58,7 +58,7 @@ class Trainer:
         self.master = torch.promote_types(self.compute, torch.float32)
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
-        self.steps = max(1, math.ceil(round(self.config.epochs * self.steps_per_epoch, 6)))
+        self.steps = step_count(recipe, splits[0])
         self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance)
         self.with_generator, self.with_consistency = recipe.gan.weight > 0, recipe.consistency.weight > 0
         self.with_pool = self.with_generator or self.with_consistency or recipe.consistency.balance > 0  # unlabelled images are in the pass
@@ -301,6 +301,11 @@ class Trainer:
 def replayed(device: torch.device) -> bool:
     """Whether a step on that device is captured once as a graph and replayed."""
     return device.type == "cuda"
+
+
+def step_count(recipe: Recipe, split: Split) -> int:
+    """How many steps a run of the recipe takes."""
+    return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
 
 
 def pair_size(recipe: Recipe, images: Images) -> int:

@@ -26,6 +26,7 @@ MEMBER = Member(RECIPE, 3, 3, "digits")
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
     monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(ahead, "LEAST_STEPS", 0)
     for name in ("confusion_picture", "mistakes_sheet"):
         monkeypatch.setattr(reports, name, lambda *arguments, **options: None)
 
@@ -80,6 +81,9 @@ def test_the_run_finds_the_baselines_trained_and_the_same(tmp_path, alone, steps
 def test_no_process_begins_where_no_core_is_idle_or_nothing_is_to_be_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(ahead, "Ahead", lambda *arguments: pytest.fail("a process began"))
     run(tmp_path, replace(MEMBER, recipe=override(RECIPE, ["evaluate.supervised=false", "evaluate.gan_off=false"])))[1]()
+    monkeypatch.setattr(ahead, "LEAST_STEPS", 500)  # of which the recipe has 14
+    run(tmp_path, replace(MEMBER, seed=4))[1]()
+    monkeypatch.setattr(ahead, "LEAST_STEPS", 0)
     monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda pid: {0})
     _, start = run(tmp_path)
     start()
