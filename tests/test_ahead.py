@@ -119,6 +119,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_pat
     assert found(run(tmp_path, longer)[1]()) == undisturbed
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_the_run(tmp_path):
     """Whose end, however it comes, closes its stdin."""
     longer = replace(MEMBER, recipe=override(RECIPE, ["train.epochs=2000"]))

@@ -193,6 +193,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(cache, monkeypatc
     assert "not kept in the cache: Not a directory" in network.name
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_do_each_other_no_harm(cache):
     program = """
 import sys

@@ -58,6 +58,7 @@ def test_wrong_input_is_one_clear_mistake(ssgan, options, told):
     assert done.exit_code == 2 and done.stdout == "" and told in done.stderr and done.stderr.startswith("ssgan: ") and len(done.stderr.splitlines()) <= 3
 
 
+@pytest.mark.slow
 def test_it_works_from_a_bare_checkout_without_mlflow_and_matplotlib(tmp_path):
     program = "import sys; sys.modules.update(dict.fromkeys(('mlflow', 'matplotlib', 'sqlalchemy')))\nfrom ssgan.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program, *TABLE, "--json"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
