@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ssgan import child
 from ssgan.config import build
 from ssgan.data.sources import load
 from ssgan.data.splits import Split
@@ -40,12 +41,9 @@ class Ahead:
 
     def __init__(self, group: Group, data_source: str):
         self.group = group
-        home = str(Path(__file__).parent.parent)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
-        self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan.ahead"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        start_new_session=True)  # Ctrl-C is for the run, which then asks it to stop
-        self._say({"folders": [str(folder.path) for folder in group.folders], "names": [member.recipe_name for member in group.members],
-                   "dataset": group.dataset.name, "data_source": data_source})
+        self.process = child.begin("ssgan.ahead")
+        child.tell(self.process, {"folders": [str(folder.path) for folder in group.folders], "names": [member.recipe_name for member in group.members],
+                                  "dataset": group.dataset.name, "data_source": data_source})
 
     def wait(self) -> None:
         """Shows how far it is until it is done. Raises Interrupted when the run is asked to stop."""
@@ -76,18 +74,11 @@ class Ahead:
 
     def end(self) -> None:
         """Asks it to stop where it is still at work, and sees it go."""
-        self._say({"stop": True})
+        child.tell(self.process, {"stop": True})
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.communicate(timeout=STOP_SECONDS)
         self.process.kill()
         self.process.wait()
-
-    def _say(self, message: dict) -> None:
-        try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it is done, or has died, which `wait` tells
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ A worker reads JSON lines from stdin (the setting, then units, or the wish to st
 import json
 import os
 import selectors
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ssgan import child
 from ssgan.config import as_table, build
 from ssgan.data.sources import load
 from ssgan.errors import Failed, Mistake
@@ -83,26 +83,23 @@ class _Worker:
     """A worker process as its parent sees it."""
 
     def __init__(self, dataset_name: str, setting: Setting):
-        home = str(Path(__file__).parent.parent)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
-        self.process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan.workers"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        start_new_session=True)  # Ctrl-C is for the parent, who then asks us to stop
+        self.process = child.begin("ssgan.workers")
         self.say = setting.progress.say
         self.unit: Unit | None = None
         self.part, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""
         store = setting.store
-        self._say({"work": str(setting.work), "store": store and [store.uri, store.experiment, str(store.artifact_root) if store.artifact_root else None],
+        child.tell(self.process, {"work": str(setting.work), "store": store and [store.uri, store.experiment, str(store.artifact_root) if store.artifact_root else None],
                    "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "until": setting.until,
                    "dataset": dataset_name})
 
     def begin(self, unit: Unit) -> None:
         self.unit, self.part, self.stage = unit, 0.0, "starting"
-        self._say({"unit": [[as_table(member.recipe), member.seed, member.split_seed, member.recipe_name] for member in unit]})
+        child.tell(self.process, {"unit": [[as_table(member.recipe), member.seed, member.split_seed, member.recipe_name] for member in unit]})
 
     def stop(self) -> None:
         if not self._asked:
             self._asked = True
-            self._say({"stop": True})
+            child.tell(self.process, {"stop": True})
 
     def end(self) -> None:
         """Lets an idle worker go, and kills one that is at work: what it has not saved is done again."""
@@ -138,13 +135,6 @@ class _Worker:
     def _ended(self, reason: str) -> tuple[Unit, str]:
         unit, self.unit = self.unit, None
         return unit, reason
-
-    def _say(self, message: dict[str, Any]) -> None:
-        try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died, which `read` will find
 
 
 def main() -> None:

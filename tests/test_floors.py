@@ -23,7 +23,7 @@ ROWS = (
     {"baselines", "evaluation", "scoring", "bench"},
     {"predict"},
     {"export"},
-    {"tracking", "reports", "progress"},
+    {"tracking", "reports", "progress", "child"},
     {"efficiency"},
     {"stages"},
     {"ahead"},

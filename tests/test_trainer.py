@@ -208,7 +208,7 @@ def test_bf16_is_fp32_but_for_the_rounding():
     exact, rough = (run(small.trainer(recipe, resolved, range(9)), 1) for resolved in (small.FP32, small.BF16))
     assert rough.discriminator.flat.dtype == rough.averages[0].dtype == rough.sums.dtype == torch.float32
     for name, a, b in zip(exact.names, exact.sums.T, rough.sums.T):
-        assert (a - b).abs().median() <= 0.11 if name == "labelled_error" else ((a - b).abs() / a).median() < 0.03, name
+        assert (a - b).abs().median() <= 0.1 if name == "labelled_error" else ((a - b).abs() / a).median() < 0.03, name
     for a, b in zip(exact.adams, rough.adams):
         difference = ((a.state["exp_avg"] - b.state["exp_avg"]).norm(dim=1) / a.state["exp_avg"].norm(dim=1)).median()
         assert 0 < difference < 0.1
