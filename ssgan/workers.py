@@ -89,8 +89,8 @@ class _Worker:
         self.part, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""
         store = setting.store
         child.tell(self.process, {"work": str(setting.work), "store": store and [store.uri, store.experiment, str(store.artifact_root) if store.artifact_root else None],
-                   "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "until": setting.until,
-                   "dataset": dataset_name})
+                                  "device": setting.device, "data_source": setting.data_source, "tags": setting.tags, "until": setting.until,
+                                  "dataset": dataset_name})
 
     def begin(self, unit: Unit) -> None:
         self.unit, self.part, self.stage = unit, 0.0, "starting"
