@@ -49,8 +49,8 @@ RowNorm.forward.__signature__ = inspect.signature(RowNorm.forward)
 class WeightNorm(nn.Module):
     """y = x W^T with W = scale * direction / |direction|, row by row (Salimans & Kingma 2016, eq. 2), plus a bias.
 
-    The quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no normalised
-    weight is ever built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
+    In a dense layer the quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no
+    normalised weight is ever built. A convolution has small weights and large maps, and has it the other way. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
     A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the weights are
     not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
     """
@@ -71,8 +71,7 @@ class WeightNorm(nn.Module):
         factor = self.scale / RowNorm.apply(self.direction)  # [out]
         if self.direction.dim() == 2:
             return torch.addcmul(self.bias, x @ self.direction.T, factor)
-        y = functional.conv2d(x, self.direction, stride=self.stride, padding=self.padding)
-        return torch.addcmul(self.bias[:, None, None], y, factor[:, None, None])
+        return functional.conv2d(x, self.direction * factor[:, None, None, None], self.bias, self.stride, self.padding)
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> Tensor:
