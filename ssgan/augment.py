@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ssgan.config import AugmentConfig
+from ssgan.config import AugmentConfig, Recipe
 
 AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of the elastic one's lattice
 
@@ -43,6 +43,12 @@ def _places(height: int, width: int, count: int, dtype: torch.dtype, device: tor
     shares = torch.eye(LATTICE**2, dtype=torch.float64).view(-1, 1, LATTICE, LATTICE)
     shares = functional.interpolate(shares, (height, width), mode="bicubic", align_corners=True)[:, 0]
     return torch.cat((affine, shares)).flatten(1)[:count].to(device, dtype)
+
+
+def strength(recipe: Recipe, step: int, steps: int) -> float:
+    """The share of the full changes in update number `step` (from 0) of `steps`."""
+    first = recipe.train.decay_from * steps
+    return 1 - (1 - recipe.augment.end) * max(0.0, (step - first) / (steps - first)) if step > first else 1.0
 
 
 def draw_size(config: AugmentConfig) -> int:

@@ -101,6 +101,7 @@ class AugmentConfig:
     scale: float = number(0.0, 0, 0.9, "share: 0.1 is 90 % to 110 %")
     shear: float = number(0.0, 0, 80, "degrees")
     elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp between")
+    end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from train.decay_from on")
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ class ConsistencyConfig:
     threshold: float = number(0.95, 0, 1, "least probability of an answer that is taught")
     start: float = number(0.1, 0, 1, "share of the run before the loss begins")
     balance: float = number(0.0, 0, 1000, "weight of the loss for answers that fall on all classes equally often; 0 is off")
+
+
+@dataclass(frozen=True)
+class VatConfig:
+    """Virtual adversarial training (Miyato et al. 2018): answers must not change under the small change of an image that moves them most."""
+
+    weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
+    epsilon: float = number(2.0, 1e-6, 1000, "length of the change: its root of summed squares over the pixels, which are 0 to 1")
+    share: float = number(0.5, 0.001, 1, "images in the loss, as a share of the unlabelled ones in a step")
 
 
 @dataclass(frozen=True)
@@ -143,6 +153,7 @@ class Recipe:
     train: TrainConfig = TrainConfig()
     augment: AugmentConfig = AugmentConfig()
     consistency: ConsistencyConfig = ConsistencyConfig()
+    vat: VatConfig = VatConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,6 +26,11 @@ def feature_matching(real: Tensor, generated: Tensor) -> Tensor:
 def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
     """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et al. 2020, eq. 4)."""
     return (functional.cross_entropy(logits, targets, reduction="none") * confident).mean()
+
+
+def divergence(probabilities: Tensor, logits: Tensor) -> Tensor:
+    """KL(p || softmax(logits)), mean over the batch: 2 x [n, k] -> [] (Miyato et al. 2018, eq. 5)."""
+    return (torch.xlogy(probabilities, probabilities) - probabilities * logits.log_softmax(1)).sum(1).mean()
 
 
 def balance_loss(logits: Tensor) -> Tensor:

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from ssgan.layers import Context
-from ssgan.losses import balance_loss, consistency_loss, feature_matching, labelled_loss, unlabelled_loss
+from ssgan.losses import balance_loss, consistency_loss, divergence, feature_matching, labelled_loss, unlabelled_loss
 
 Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
 Features = Callable[[Tensor, Context], Tensor]
+
+XI = 0.1  # length of the change whose effect's gradient gives the adversarial direction
 
 
 class Weights(NamedTuple):
@@ -18,6 +20,8 @@ class Weights(NamedTuple):
     unlabelled: float
     consistency: float
     balance: float = 0.0
+    vat: float = 0.0
+    vat_epsilon: float = 0.0
 
 
 class DiscriminatorBatch(NamedTuple):
@@ -29,6 +33,7 @@ class DiscriminatorBatch(NamedTuple):
     generated: Tensor | None
     targets: Tensor | None  # [n] taught classes of the unlabelled images
     confident: Tensor | None  # [n] 1 where the taught class counts
+    directions: Tensor | None = None  # [m, c, h, w] normal draws, from which the first m unlabelled images' adversarial changes are sought
 
 
 def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, context: Context, weights: Weights) -> tuple[Tensor, dict[str, Tensor]]:
@@ -48,8 +53,30 @@ def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, 
     if weights.balance:
         found["balance_loss"] = balance_loss(others[0])
         loss = loss + weights.balance * found["balance_loss"]
+    if batch.directions is not None:
+        found["vat_loss"] = vat_loss(discriminator, batch.unlabelled[:len(batch.directions)], batch.directions, weights.vat_epsilon)
+        loss = loss + weights.vat * found["vat_loss"]
     found["labelled_error"] = (labelled.argmax(1) != batch.labels).to(loss.dtype).mean()
     return loss, {name: value.detach() for name, value in found.items()}
+
+
+def vat_loss(discriminator: Discriminator, images: Tensor, directions: Tensor, epsilon: float) -> Tensor:
+    """How far answers without noise move under the change of length `epsilon` that moves them most: 2 x [m, c, h, w] -> [].
+
+    That change is found from a draw by one step of the power method (Miyato et al. 2018, eq. 5 and algorithm 1).
+    """
+    def moved(change: Tensor) -> Tensor:
+        return divergence(probabilities, widened(discriminator(images + change, Context())[0]))
+
+    with torch.no_grad():
+        probabilities = widened(discriminator(images, Context())[0]).softmax(1)
+        directions = torch.func.grad(moved)(XI * unit(directions))
+    return moved(epsilon * unit(directions))
+
+
+def unit(x: Tensor) -> Tensor:
+    """Images [n, c, h, w] divided by their lengths; zeros stay."""
+    return x / torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
 
 
 def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:

@@ -47,6 +47,7 @@ class Draws(NamedTuple):
     context: Context
     generator_contexts: tuple[Context, Context] | None  # for real images, and for generated ones
     teach: Tensor  # [] 1 where consistency has begun
+    directions: Tensor | None  # [r, m, c, h, w] where adversarial changes are sought from
 
 
 class Trainer:
@@ -59,9 +60,11 @@ class Trainer:
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
         self.steps = step_count(recipe, splits[0])
-        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance)
+        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance, recipe.vat.weight, recipe.vat.epsilon)
         self.with_generator, self.with_consistency = recipe.gan.weight > 0, recipe.consistency.weight > 0
-        self.with_pool = self.with_generator or self.with_consistency or recipe.consistency.balance > 0  # unlabelled images are in the pass
+        self.with_vat = recipe.vat.weight > 0
+        # Unlabelled images are in the pass.
+        self.with_pool = self.with_generator or self.with_consistency or recipe.consistency.balance > 0 or self.with_vat
         self.done = self.first = 0  # steps made, in all and before this process
         self.seconds = 0.0  # spent in steps, over all processes
         # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
@@ -86,7 +89,9 @@ class Trainer:
         for leaf in (leaf for leaves in self._leaves for leaf in leaves.values()):
             leaf.requires_grad_()
         self._gradients = [torch.empty_like(stack.flat) for stack in self.stacks]
-        self._averaging = torch.zeros((), device=self.device, dtype=self.master) if self._generator else 0.0
+        # Numbers that change with the step: read from the device where a graph replays it.
+        self._averaging, self._strength = ([torch.zeros((), device=self.device, dtype=self.master) for _ in range(2)]
+                                           if self._generator else (0.0, 0.0))
         self._number = torch.zeros((), device=self.device, dtype=torch.int64)  # of the step, for the device
         self.names = self._measured()
         self.sums = torch.zeros(len(seeds), len(self.names), dtype=self.master, device=self.device)
@@ -98,7 +103,8 @@ class Trainer:
         rate = learning_rate(self.config, self.done, self.steps)
         for adam in self.adams:
             adam.set_rate(rate)
-        self._set_averaging(averaging_weight(self.config, self.done + 1))
+        self._set("_averaging", averaging_weight(self.config, self.done + 1))
+        self._set("_strength", augment.strength(self.recipe, self.done, self.steps))
         self._number.fill_(self.done)
         self._open_epoch()
         if self._generator:
@@ -208,11 +214,12 @@ class Trainer:
             self.averages[which].lerp_(self.stacks[which].flat, self._averaging)
         self._refresh(which)
 
-    def _set_averaging(self, weight: float) -> None:
-        if isinstance(self._averaging, Tensor):  # read from the device where a graph replays the step
-            self._averaging.fill_(weight)
+    def _set(self, name: str, value: float) -> None:
+        held = getattr(self, name)
+        if isinstance(held, Tensor):
+            held.fill_(value)
         else:
-            self._averaging = weight
+            setattr(self, name, value)
 
     def _refresh(self, which: int) -> None:
         with part("cast"):
@@ -234,7 +241,7 @@ class Trainer:
             with part("teacher"):
                 probability, targets = self.averaged_logits(draws.plain).to(self.master).softmax(-1).max(-1)
                 confident = (probability >= self.recipe.consistency.threshold) * draws.teach
-        return DiscriminatorBatch(draws.labelled, draws.labels, draws.unlabelled, generated, targets, confident)
+        return DiscriminatorBatch(draws.labelled, draws.labels, draws.unlabelled, generated, targets, confident, draws.directions)
 
     def _draw(self) -> Draws:
         n, made, pool, gan = self.config.batch, self.config.generated_images, self.with_pool, self.with_generator
@@ -254,15 +261,21 @@ class Trainer:
             latents = None
             if gan:
                 latents = noise.uniform((2, made, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
+            directions = None
+            if self.with_vat:
+                shape = (max(1, round(self.recipe.vat.share * n)), *self.images.shape)
+                directions = noise.normal_sites([shape], self.seeds, ("vat", self.done), self.compute, self._generator)[0]
         teach = self._number >= math.ceil(self.recipe.consistency.start * self.steps)
         return Draws(labelled, labels, unlabelled, plain, for_generator, latents, contexts[0], tuple(contexts[1:]) or None,
-                     teach.to(self.master))
+                     teach.to(self.master), directions)
 
     def _augmented(self, x: Tensor) -> Tensor:
         """Images [r, kinds, n, c, h, w], each changed by a draw of its own, in the type of the products."""
         if not augment.is_on(self.recipe.augment):
             return x
         draw = noise.uniform((*x.shape[1:3], augment.draw_size(self.recipe.augment)), self.seeds, ("augment", self.done), self.master, self._generator) * 2 - 1
+        if self.recipe.augment.end != 1:
+            draw = draw * self._strength
         changed = augment.warp(x.flatten(0, 2), draw.flatten(0, 2), self.recipe.augment)
         return changed.to(self.compute).unflatten(0, x.shape[:3])
 
@@ -283,7 +296,7 @@ class Trainer:
     def _measured(self) -> list[str]:
         names = ["labelled_loss"]
         names += ["unlabelled_loss"] * self.with_generator + ["consistency_loss", "confident"] * self.with_consistency
-        names += ["balance_loss"] * (self.weights.balance > 0)
+        names += ["balance_loss"] * (self.weights.balance > 0) + ["vat_loss"] * self.with_vat
         return names + ["labelled_error"] + ["generator_loss"] * self.with_generator
 
     def _initialised(self, lane: int):

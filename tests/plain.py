@@ -34,6 +34,7 @@ class Draws:
     noise_generated: Noise
     noise_generator_real: Noise
     noise_generator_generated: Noise
+    directions: Tensor | None  # [m, c, h, w] where adversarial changes are sought from
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
@@ -203,6 +204,30 @@ class Plain:
             loss = loss + self.recipe.consistency.weight * self._consistency_loss(weights, draws)
         if self.recipe.consistency.balance > 0:
             loss = loss + self.recipe.consistency.balance * self._balance_loss(weights, draws)
+        if self.recipe.vat.weight > 0:
+            loss = loss + self.recipe.vat.weight * self._vat_loss(weights, draws)
+        return loss
+
+    def _vat_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        """Image by image; the gradient that shows the direction is taken through weights that are held."""
+        held = {name: value.detach() for name, value in weights.items()}
+        total = torch.zeros((), dtype=draws.unlabelled.dtype)
+        for x, direction in zip(draws.unlabelled, draws.directions):
+            logits = discriminator(self.recipe, held, x[None], None)[0][0]
+            before = torch.exp(logits) / torch.exp(logits).sum()
+
+            def moved(weights, change):
+                logits = discriminator(self.recipe, weights, (x + change)[None], None)[0][0]
+                after = torch.exp(logits) / torch.exp(logits).sum()
+                return (before * torch.log(before / after)).sum()
+
+            change = (0.1 * direction / (direction ** 2).sum().sqrt()).requires_grad_()
+            gradient, = torch.autograd.grad(moved(held, change), change)
+            length = (gradient ** 2).sum().sqrt()
+            if length > 0:  # not where every unit is silent
+                total = total + moved(weights, self.recipe.vat.epsilon * gradient / length)
+        loss = total / len(draws.directions)
+        self.losses["vat_loss"] = loss.item()
         return loss
 
     def _balance_loss(self, weights: Weights, draws: Draws) -> Tensor:

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
-from ssgan.augment import draw_size, is_on, warp
-from ssgan.config import AugmentConfig
+import small
+from ssgan import augment
+from ssgan.augment import draw_size, is_on, strength, warp
+from ssgan.config import AugmentConfig, override
 
 ANGLE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y = range(6)  # the columns of a draw
 
@@ -114,6 +116,24 @@ def test_shear_leans_the_upper_half_to_the_right():
 def test_augmentation_is_on_when_any_change_is_asked_for():
     assert not is_on(AugmentConfig())
     assert all(is_on(AugmentConfig(**{name: 0.1})) for name in ("shift", "rotation", "scale", "shear"))
+
+
+@pytest.mark.parametrize("step, expected", [(0, 1), (50, 1), (75, 0.65), (99, 0.314)])
+def test_changes_shrink_in_a_line_over_the_decay_to_their_end(step, expected):
+    recipe = override(small.MLP, ["augment.end=0.3", "train.decay_from=0.5"])
+    assert strength(recipe, step, 100) == pytest.approx(expected)
+    assert strength(override(recipe, ["augment.end=1"]), step, 100) == 1
+
+
+def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch):
+    trainer = small.trainer(override(small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", "augment.end=0.1"]))
+    largest = []
+    monkeypatch.setattr(augment, "warp", lambda x, draw, config: (largest.append(draw.abs().max().item()), warp(x, draw, config))[1])
+    expected = [strength(trainer.recipe, step, trainer.steps) for step in range(trainer.steps)]
+    for _ in expected:
+        trainer.step()
+    assert min(expected) < 0.3 < max(expected) == 1
+    assert largest == pytest.approx(expected, rel=0.05)  # of hundreds of uniform draws the largest is nearly 1
 
 
 def lattice(x: float | torch.Tensor, y: float | torch.Tensor) -> torch.Tensor:
