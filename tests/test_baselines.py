@@ -98,11 +98,11 @@ def changed_keys(recipe: Recipe, other: Recipe) -> set[tuple[str, str]]:
 
 
 def test_the_networks_alone_differ_in_their_help_alone():
-    recipe = override(Recipe(), ["consistency.weight=1", "gan.weight=1", "augment.shift=2", "train.epochs=3"])
+    recipe = override(Recipe(), ["consistency.weight=1", "vat.weight=1", "gan.weight=1", "augment.shift=2", "train.epochs=3"])
     supervised, silent = baselines.supervised_only(recipe), baselines.without_generator(recipe)
-    assert changed_keys(recipe, supervised) == {("gan", "weight"), ("consistency", "weight")}
+    assert changed_keys(recipe, supervised) == {("gan", "weight"), ("consistency", "weight"), ("vat", "weight")}
     assert changed_keys(recipe, silent) == {("gan", "weight")}
-    assert supervised.gan.weight == supervised.consistency.weight == silent.gan.weight == 0
+    assert supervised.gan.weight == supervised.consistency.weight == supervised.vat.weight == silent.gan.weight == 0
 
 
 def test_every_baseline_has_a_measurement_of_its_own():
