@@ -74,12 +74,16 @@ class WeightNorm(nn.Module):
         return functional.conv2d(x, self.direction * factor[:, None, None, None], self.bias, self.stride, self.padding)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor) -> Tensor:
-        """Sets scale and bias so that the outputs on x have mean 0 and variance 1 (Salimans & Kingma 2016, eq. 5-6); returns them."""
+    def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:
+        """Sets scale and bias so that the outputs on x have mean 0 and the wanted standard deviation; returns them.
+
+        With 1 as Salimans & Kingma 2016 have it, eq. 5-6.
+        """
         y = self(x)
         axes = [axis for axis in range(y.dim()) if axis != 1]
         mean, std = y.mean(axes), y.std(axes, correction=0)
         std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a dead unit keeps its scale
+        std = std / wanted
         self.scale.div_(std)
         self.bias.copy_((self.bias - mean) / std)
         return self(x)

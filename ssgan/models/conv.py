@@ -23,7 +23,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
         strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
         x = add_noise(x, self.input_noise, context.at(0))
         for layer in self.hidden:
             x = functional.leaky_relu(layer.initialise(x), 0.2)
-        self.output.initialise(add_noise(self._pooled(x), self.hidden_noise, context.at(1)))
+        self.output.initialise(add_noise(self._pooled(x), self.hidden_noise, context.at(1)), self.output_scale)
 
     def _pooled(self, x: Tensor) -> Tensor:
         return x.mean((2, 3)) if self.pooled else x.flatten(1)

@@ -17,7 +17,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
         self.output = WeightNorm(sizes[-1], classes, config.initial_scale, generator, train_scale=True)
@@ -46,7 +46,7 @@ class Discriminator(nn.Module):
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):
             x = add_noise(functional.relu(layer.initialise(x)), self.hidden_noise, context.at(i + 1))
-        self.output.initialise(x)
+        self.output.initialise(x, self.output_scale)
 
 
 class Generator(nn.Module):

@@ -95,6 +95,16 @@ def test_after_the_initialisation_every_pre_activation_has_mean_0_and_variance_1
 
 
 @both
+def test_the_first_logits_have_the_recipes_deviation(family):
+    module, x = make_discriminator(recipe_of(family, output_scale=0.25), SHAPES[0]), some(50, SHAPES[0])
+    context = Context(tuple(noise_for(module, 50)))
+    module.initialise(x, context)
+    logits, _ = module(x, context)
+    torch.testing.assert_close(logits.mean(0), torch.zeros(logits.shape[1]).double(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(logits.std(0, correction=0), torch.full((logits.shape[1],), 0.25).double(), rtol=0, atol=1e-10)
+
+
+@both
 def test_features_are_taken_before_the_last_noise(family):
     module, x = make_discriminator(RECIPES[family], SHAPES[0]), some(7, SHAPES[0])
     noise = noise_for(module, 7)
