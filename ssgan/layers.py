@@ -50,7 +50,8 @@ class WeightNorm(nn.Module):
     """y = x W^T with W = scale * direction / |direction|, row by row (Salimans & Kingma 2016, eq. 2), plus a bias.
 
     In a dense layer the quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no
-    normalised weight is ever built. A convolution has small weights and large maps, and has it the other way. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
+    normalised weight is ever built. A convolution, whose weights are small and whose maps are large, has the plain weight built.
+    `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
     A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the weights are
     not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
     """
@@ -68,10 +69,9 @@ class WeightNorm(nn.Module):
             self.register_buffer("scale", torch.ones(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        factor = self.scale / RowNorm.apply(self.direction)  # [out]
         if self.direction.dim() == 2:
-            return torch.addcmul(self.bias, x @ self.direction.T, factor)
-        return functional.conv2d(x, self.direction * factor[:, None, None, None], self.bias, self.stride, self.padding)
+            return torch.addcmul(self.bias, x @ self.direction.T, self.scale / RowNorm.apply(self.direction))
+        return functional.conv2d(x, *self.folded(), self.stride, self.padding)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:
