@@ -1,5 +1,6 @@
 """Layers that torch has not, or not under vmap: weight norm with its data-dependent initialisation, batch norm without gain."""
 
+import functools
 import inspect
 from typing import NamedTuple
 
@@ -79,19 +80,47 @@ class WeightNorm(nn.Module):
 
         With 1 as Salimans & Kingma 2016 have it, eq. 5-6.
         """
-        y = self(x)
-        axes = [axis for axis in range(y.dim()) if axis != 1]
-        mean, std = y.mean(axes), y.std(axes, correction=0)
-        std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a dead unit keeps its scale
-        std = std / wanted
-        self.scale.div_(std)
-        self.bias.copy_((self.bias - mean) / std)
+        mean, factor = _standardising(self(x), wanted)
+        self.scale.mul_(factor)
+        self.bias.copy_((self.bias - mean) * factor)
         return self(x)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The plain (weight, bias) that compute the same."""
         factor = self.scale / RowNorm.apply(self.direction)
         return self.direction * factor.view(-1, *(1,) * (self.direction.dim() - 1)), self.bias
+
+
+class Dense(nn.Module):
+    """y = x W^T + b with the weight as it is, [n, in] -> [n, out]; the data-dependent initialisation goes into weight and bias."""
+
+    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None):
+        super().__init__()
+        shape = (outputs, inputs)
+        self.weight = nn.Parameter(torch.empty(shape) if generator is None else torch.randn(shape, generator=generator) * std)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:
+        """Sets weight and bias so that the outputs on x have mean 0 and the wanted standard deviation; returns them."""
+        mean, factor = _standardising(self(x), wanted)
+        self.weight.mul_(factor[:, None])
+        self.bias.copy_((self.bias - mean) * factor)
+        return self(x)
+
+
+def _standardising(y: Tensor, wanted: float) -> tuple[Tensor, Tensor]:
+    """Each unit's mean, and what multiplies its deviations from it to the wanted standard deviation: [n, out, ...] -> 2 x [out]."""
+    axes = [axis for axis in range(y.dim()) if axis != 1]
+    mean, std = y.mean(axes), y.std(axes, correction=0)
+    std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a dead unit keeps its scale
+    return mean, wanted / std
+
+
+OUTPUTS = {"normalised": functools.partial(WeightNorm, train_scale=True), "plain": Dense}  # of a discriminator: (inputs, outputs, std, generator)
 
 
 class BatchNorm(nn.Module):

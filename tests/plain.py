@@ -50,7 +50,8 @@ def layers(weights: Weights) -> list[str]:
 
 
 def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    return torch.einsum("nf,of->no", x, normalised(weights, name)) + weights[f"{name}.bias"]
+    weight = weights[f"{name}.weight"] if f"{name}.weight" in weights else normalised(weights, name)
+    return torch.einsum("nf,of->no", x, weight) + weights[f"{name}.bias"]
 
 
 def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 import plain
-from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
+from ssgan.layers import BatchNorm, Context, Dense, WeightNorm, add_noise
 
 LAYERS = {
     "dense": ({}, (16, 5)),
@@ -101,6 +101,23 @@ def test_a_dead_unit_keeps_its_scale_and_stays_finite():
     y = layer.initialise(torch.ones(16, 5).double())
     assert torch.equal(layer.scale, scale)
     torch.testing.assert_close(y, torch.zeros(16, 4).double(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wanted", [1.0, 0.02])
+def test_a_dense_layers_initialisation_goes_into_weight_and_bias(wanted):
+    """Its rows keep their directions, and the outputs on x have mean 0 and the wanted deviation."""
+    layer, x = Dense(5, 4, 0.1, torch.Generator().manual_seed(0)).double(), some((16, 5))
+    with torch.no_grad():
+        layer.bias.copy_(torch.arange(4))
+    before = layer.weight.detach().clone()
+    y = layer.initialise(x, wanted)
+    assert torch.equal(y, layer(x))
+    torch.testing.assert_close(y.detach(), x @ layer.weight.detach().T + layer.bias.detach())
+    torch.testing.assert_close(y.mean(0), torch.zeros(4).double(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(y.std(0, correction=0), torch.full((4,), wanted, dtype=torch.float64), rtol=0, atol=1e-12)
+    factors = layer.weight.detach() / before
+    torch.testing.assert_close(factors, factors[:, :1].expand(-1, 5))
+    assert (factors > 0).all()
 
 
 @pytest.mark.parametrize("name", LAYERS)

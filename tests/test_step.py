@@ -31,6 +31,8 @@ CASES = {
     "mlp, virtual adversarial training alone": (small.MLP, ["gan.weight=0", "vat.weight=0.2", "vat.share=1"]),
     "conv, virtual adversarial training": (small.CONV, ["vat.weight=1", "vat.share=0.3", "consistency.balance=0.5", "model.pooling=none"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
+    "mlp, plain output": (small.MLP, ["model.output=plain"]),
+    "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.config import ModelConfig
-from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
+from ssgan.layers import OUTPUTS, BatchNorm, Context, WeightNorm, add_noise
 
 
 class Discriminator(nn.Module):
@@ -32,7 +32,7 @@ class Discriminator(nn.Module):
         self.hidden = nn.ModuleList(
             WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
-        self.output = WeightNorm(self.width, classes, config.initial_scale, generator, train_scale=True)
+        self.output = OUTPUTS[config.output](self.width, classes, config.initial_scale, generator)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.config import ModelConfig
-from ssgan.layers import BatchNorm, Context, WeightNorm, add_noise
+from ssgan.layers import OUTPUTS, BatchNorm, Context, WeightNorm, add_noise
 
 
 class Discriminator(nn.Module):
@@ -20,7 +20,7 @@ class Discriminator(nn.Module):
         self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
-        self.output = WeightNorm(sizes[-1], classes, config.initial_scale, generator, train_scale=True)
+        self.output = OUTPUTS[config.output](sizes[-1], classes, config.initial_scale, generator)
         self.sizes = sizes
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:

@@ -8,7 +8,7 @@ import torch
 import plain
 import small
 from ssgan.config import Recipe
-from ssgan.layers import Context, WeightNorm
+from ssgan.layers import OUTPUTS, Context, WeightNorm
 from ssgan.models import FAMILIES, build_discriminator, build_generator
 
 RECIPES = {"mlp": small.MLP, "conv": small.CONV}
@@ -95,13 +95,23 @@ def test_after_the_initialisation_every_pre_activation_has_mean_0_and_variance_1
 
 
 @both
-def test_the_first_logits_have_the_recipes_deviation(family):
-    module, x = make_discriminator(recipe_of(family, output_scale=0.25), SHAPES[0]), some(50, SHAPES[0])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_first_logits_have_the_recipes_deviation(family, output):
+    module, x = make_discriminator(recipe_of(family, output=output, output_scale=0.25), SHAPES[0]), some(50, SHAPES[0])
     context = Context(tuple(noise_for(module, 50)))
     module.initialise(x, context)
     logits, _ = module(x, context)
     torch.testing.assert_close(logits.mean(0), torch.zeros(logits.shape[1]).double(), rtol=0, atol=1e-10)
     torch.testing.assert_close(logits.std(0, correction=0), torch.full((logits.shape[1],), 0.25).double(), rtol=0, atol=1e-10)
+
+
+@both
+def test_a_plain_output_is_one_matrix_of_the_features(family):
+    module, x = make_discriminator(recipe_of(family, output="plain"), SHAPES[0]), some(7, SHAPES[0])
+    logits, features = module(x)
+    state = module.state_dict()
+    torch.testing.assert_close(logits, features @ state["output.weight"].T + state["output.bias"], rtol=0, atol=1e-11)
+    assert {name for name, _ in module.output.named_parameters()} == {"weight", "bias"} and not list(module.output.buffers())
 
 
 @both
