@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 
-def begin(module: str) -> subprocess.Popen:
-    """`python -m module` in a session of its own: Ctrl-C is for the parent, who then asks the child to stop."""
+def begin(module: str, threads: int | None = None) -> subprocess.Popen:
+    """`python -m module` in a session of its own: Ctrl-C is for the parent, who then asks the child to stop.
+
+    It takes so many threads, where the person has said nothing of them.
+    """
     home = str(Path(__file__).parent.parent)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
+    said = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    environment = said | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))}
     return subprocess.Popen([sys.executable, "-W", "ignore", "-m", module], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
 

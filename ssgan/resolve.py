@@ -7,13 +7,22 @@ import functools
 import os
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ssgan.errors import Mistake
 
 
-# Parameters of a pair below which neither bf16 nor a second thread gains: on two cores the digits recipe's step (200,000) took
-# 6.0 ms with two threads and 6.3 ms with one, half the processor's time, and beside other work three times less.
+# A pair below this gains neither from bf16, by its parameters, nor from a second thread, by its products: on two cores the digits
+# recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with one, half the processor's time, and beside other work three
+# times less; that of the mnist recipe (200,000 parameters, 3,000,000 products) 52 ms with two and 81 ms with one.
 SMALL = 500_000
+
+
+class Size(NamedTuple):
+    """How large a pair of networks is: trained parameters, and multiply-adds that one image takes through both."""
+
+    parameters: int
+    products: int
 
 
 @dataclass(frozen=True)
@@ -37,15 +46,14 @@ class Resolved:
         return dataclasses.asdict(self)
 
 
-def resolve(device: str, precision: str, parameters: int) -> Resolved:
-    """The settings for this machine. `parameters` is the size of the pair: small ones gain nothing from bf16. Raises Mistake."""
+def resolve(device: str, precision: str, size: Size) -> Resolved:
+    """The settings for this machine: small pairs gain nothing from bf16 and further threads. Raises Mistake."""
     import torch
 
     device = find_device(device)
-    small = parameters < SMALL
     if precision == "auto":
-        precision = "fp32" if small or not _bf16_is_fast(device) else "bf16"
-    return Resolved(device, precision, _threads(small), torch.__version__)
+        precision = "fp32" if size.parameters < SMALL or not _bf16_is_fast(device) else "bf16"
+    return Resolved(device, precision, _threads(size.products < SMALL), torch.__version__)
 
 
 @contextlib.contextmanager

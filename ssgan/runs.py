@@ -154,7 +154,7 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
     recipe = members[0].recipe
     if stored:
         resolved = Resolved(**stored)
-        if setting.device != "auto" and resolve(setting.device, "fp32", 0).device != resolved.device:
+        if setting.device != "auto" and find_device(setting.device) != resolved.device:
             raise Mistake(f"--device {setting.device}: this run began on {resolved.device} and goes on there.\n"
                           f"Leave --device out, or start anew with --again after it has finished.")
     else:

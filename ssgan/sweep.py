@@ -32,7 +32,7 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     """
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
-        count = worker_count(workers, plan, groups, dataset, device)
+        count = worker_count(workers, groups, device)
         if count > 1 and plan.recipe.gan.weight > 0 and (dataset.train.labels >= 0).all():
             setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
             scoring.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)

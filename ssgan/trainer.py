@@ -18,7 +18,7 @@ from ssgan.lanes import Stack, over_lanes
 from ssgan.layers import Context
 from ssgan.models import build_discriminator, build_generator
 from ssgan.optimisers import Adam, averaging_weight, learning_rate
-from ssgan.resolve import Resolved
+from ssgan.resolve import Resolved, Size
 from ssgan.sampling import sample_images
 from ssgan.seeds import stream, torch_generator
 from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss
@@ -321,11 +321,11 @@ def step_count(recipe: Recipe, split: Split) -> int:
     return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
 
 
-def pair_size(recipe: Recipe, images: Images) -> int:
-    """The number of trained parameters of the pair, found without allocating them."""
+def pair_size(recipe: Recipe, images: Images) -> Size:
+    """The size of the pair, found without allocating it."""
     with torch.device("meta"):
         pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
-    return sum(value.numel() for module in pair for value in module.parameters())
+    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair))
 
 
 def part(name: str) -> contextlib.AbstractContextManager:

@@ -110,7 +110,7 @@ def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | N
     check(plan)
     plan = _held_out(plan, dataset, validation)
     with summary_run("tune", plan, dataset, setting) as (folder, groups):
-        count = worker_count(workers, plan, groups, dataset, find_device(setting.device))
+        count = worker_count(workers, groups, find_device(setting.device))
         tags = setting.tags | {TUNE_TAG: folder.fingerprint, "ssgan.kind": "tune"}
         run_groups("tune", plan, groups, dataset, replace(setting, tags=tags, until="train"), count)
         found = Tuning(folder, plan, plan.recipe.split.validation, len(dataset.train.known), _rows(plan, dataset, setting))

@@ -45,10 +45,11 @@ def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: 
     Raises Interrupted when `setting.stop` says so, as soon as the workers have saved their checkpoints.
     """
     waiting, workers = iter(units), []
+    threads = max(1, len(os.sched_getaffinity(0)) // count)
     try:
         with selectors.DefaultSelector() as selector, setting.stop.polite():
             def start(unit: Unit) -> None:
-                worker = _Worker(dataset_name, setting)
+                worker = _Worker(dataset_name, setting, threads)
                 workers.append(worker)
                 selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
                 worker.begin(unit)
@@ -82,8 +83,8 @@ def side_by_side(units: Iterable[Unit], count: int, dataset_name: str, setting: 
 class _Worker:
     """A worker process as its parent sees it."""
 
-    def __init__(self, dataset_name: str, setting: Setting):
-        self.process = child.begin("ssgan.workers")
+    def __init__(self, dataset_name: str, setting: Setting, threads: int):
+        self.process = child.begin("ssgan.workers", threads)
         self.say = setting.progress.say
         self.unit: Unit | None = None
         self.part, self.stage, self.step, self.dead, self._asked, self._rest = 0.0, "", 0, False, False, b""

@@ -17,7 +17,7 @@ from ssgan.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.config import fingerprint, override
 from ssgan.errors import Failed, Mistake
 import ssgan.plan as plan_module
-from ssgan.plan import Plan, default_workers
+from ssgan.plan import Plan, worker_count
 from ssgan.progress import Progress
 from ssgan.recipes import read
 from ssgan.runs import SWEEP_TAG, Setting, run_group
@@ -273,12 +273,26 @@ def test_the_size_of_groups_is_chosen_once_and_stored(tmp_path, monkeypatch):
     assert len(chosen) == 1 and stamps(again) == stamps(first)
 
 
-def test_processes_are_as_many_as_the_idle_cores_allow(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
+def test_processes_are_as_many_as_there_are_cores_and_groups(monkeypatch):
     monkeypatch.setattr(plan_module.os, "sched_getaffinity", lambda process: set(range(4)))
-    large = replace(PLAN, recipe=override(RECIPE, ["model.widths=[4000, 4000]"]))
-    assert [default_workers(plan, small.digits(), "cpu") for plan in (PLAN, large, replace(PLAN, grid=("model.widths=[16],[4000, 4000]",)))] == [4, 1, 1]
-    assert default_workers(PLAN, small.digits(), "cuda:0") == 1
+    groups = PLAN.groups(small.digits(), "cpu")
+    assert [worker_count(asked, groups * 10, "cpu") for asked in (None, 1, 7)] == [4, 1, 7]
+    assert worker_count(None, groups[:2], "cpu") == 2 and worker_count(None, groups * 10, "cuda:0") == 1
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, "3"), ("5", "5")])
+def test_processes_share_the_cores_unless_the_person_has_said_otherwise(tmp_path, monkeypatch, said, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: set(range(7)))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$OMP_NUM_THREADS" >> "{tmp_path}/threads"\nexit 3\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(workers.sys, "executable", str(python))
+    units = [[member] for member in PLAN.members()]
+    assert [reason for _, reason in workers.side_by_side(units, 2, "digits", setting(tmp_path), lambda running: None)]
+    assert set((tmp_path / "threads").read_text().split()) == {threads}
 
 
 def baselines(tmp_path, monkeypatch, *changes):

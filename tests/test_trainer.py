@@ -218,7 +218,7 @@ def test_bf16_is_fp32_but_for_the_rounding():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_pairs_size_is_known_without_making_it(recipe):
     trainer = small.trainer(RECIPES[recipe])
-    assert pair_size(trainer.recipe, trainer.images) == sum(stack.flat.numel() for stack in trainer.stacks)
+    assert pair_size(trainer.recipe, trainer.images).parameters == sum(stack.flat.numel() for stack in trainer.stacks)
 
 
 def test_training_learns():

@@ -18,7 +18,7 @@ from ssgan.cli.run import stoppable
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; may be given several times.")
 @click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is as many as the cores that one run leaves idle allow.")
+@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and one on a GPU.")
 @click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May be given several times.")
 @place_options
 def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, workers, target, as_json, device, data_dir, tracking_uri, experiment,

@@ -20,7 +20,7 @@ from ssgan.seeds import FIRST_TO_TUNE
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
 @click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is as many as the cores that one run leaves idle allow.")
+@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and one on a GPU.")
 @place_options
 def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, lanes, workers, as_json, device, data_dir, tracking_uri, experiment,
                  quiet) -> None:

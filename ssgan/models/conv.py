@@ -1,6 +1,5 @@
 """A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
 
-import functools
 import itertools
 import math
 
@@ -27,8 +26,9 @@ class Discriminator(nn.Module):
         self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
         strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
-        sides = [functools.reduce(lambda length, stride: -(-length // stride), strides, side) for side in shape[1:]]  # of the last map
-        self.width = channels[-1] * (1 if self.pooled else math.prod(sides))
+        maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides], initial=shape[1:]))[1:]
+        self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
+        self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(channels, channels[1:], maps)) + self.width * classes
         self.hidden = nn.ModuleList(
             WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
@@ -82,6 +82,8 @@ class Generator(nn.Module):
         for layer in (self.dense, *self.hidden):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
         self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
+        places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
+        self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor) -> Tensor:
         """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""

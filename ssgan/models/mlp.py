@@ -21,7 +21,7 @@ class Discriminator(nn.Module):
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
         self.output = OUTPUTS[config.output](sizes[-1], classes, config.initial_scale, generator)
-        self.sizes = sizes
+        self.sizes, self.products = sizes, products([*sizes, classes])
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
@@ -60,6 +60,7 @@ class Generator(nn.Module):
         for layer in self.hidden:
             nn.init.xavier_uniform_(layer.weight, generator=generator)
         self.norms = nn.ModuleList(BatchNorm(size) for size in sizes[1:])
+        self.products = products([*sizes, math.prod(shape)])
         self.output = WeightNorm(sizes[-1], math.prod(shape), 0.1, generator, train_scale=True)
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
@@ -69,3 +70,8 @@ class Generator(nn.Module):
         for layer, norm in zip(self.hidden, self.norms):
             x = functional.softplus(norm(layer(x)))
         return torch.sigmoid(self.output(x)).unflatten(1, self.shape)
+
+
+def products(sizes: list[int]) -> int:
+    """Multiply-adds of one image through dense layers of these widths."""
+    return sum(a * b for a, b in zip(sizes, sizes[1:]))

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import plain
 import small
@@ -174,6 +175,17 @@ def test_the_papers_pair_has_the_papers_sizes():
     generator = build_generator(model, (1, 28, 28), torch.Generator())
     assert [tuple(weight.shape) for weight in (generator.hidden[0].weight, generator.hidden[1].weight, generator.output.direction)] == [
         (500, 100), (500, 500), (784, 500)]
+
+
+@both
+@all_shapes
+@pytest.mark.parametrize("settings", [{}, {"pooling": "none", "strides": (2, 1)}])
+def test_products_are_what_torch_counts(family, shape, settings):
+    recipe = recipe_of(family, **settings)
+    for module, x in ((make_discriminator(recipe, shape), some(2, shape)), (make_generator(recipe, shape), some(2, (recipe.model.latent,)))):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module(x)
+        assert 2 * 2 * module.products == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("side", [8, 28, 32, 64])
