@@ -75,8 +75,13 @@ def vat_loss(discriminator: Discriminator, images: Tensor, directions: Tensor, e
 
 
 def unit(x: Tensor) -> Tensor:
-    """Images [n, c, h, w] divided by their lengths; zeros stay."""
-    return x / torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+    """Images [n, c, h, w] divided by their lengths; zeros stay.
+
+    By their largest values first: the gradient at a very confident answer is so small that its squares are zero.
+    """
+    tiny = torch.finfo(x.dtype).tiny
+    x = x / x.abs().amax((1, 2, 3), keepdim=True).clamp_min(tiny)
+    return x / torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(tiny)
 
 
 def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:

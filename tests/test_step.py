@@ -7,7 +7,7 @@ import plain
 import small
 from ssgan.config import override
 from ssgan.layers import Context
-from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss, widened
+from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss, unit, vat_loss, widened
 from ssgan.trainer import Trainer
 
 AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
@@ -159,3 +159,25 @@ def test_losses_of_half_precision_products_are_taken_in_fp32():
     loss, parts = discriminator_loss(half, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), some(4, 2), some(5, 3), None, None), Context(), Weights(1, 0))
     assert loss.dtype == parts["unlabelled_loss"].dtype == torch.float32
     assert generator_loss(lambda x, context: half(x, context)[1], some(4, 2), some(5, 3), Context(), Context()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("margin", [0.0, 2.0, 20.0, 45.0, 60.0, 80.0])
+def test_adversarial_changes_have_their_length_however_sure_the_answers_are(margin):
+    """From a margin of 45 on, the squares of the gradient that points to them are below all that float32 holds."""
+    generator, seen = torch.Generator().manual_seed(0), []
+    weight, images, directions = (torch.randn(shape, generator=generator) for shape in ((3, 16), (5, 1, 4, 4), (5, 1, 4, 4)))
+
+    def discriminator(x, context):
+        seen.append(x)
+        return x.flatten(1) @ weight.T / 10 + torch.tensor([margin, 0, 0]), None
+
+    loss = vat_loss(discriminator, images, directions, 2.0)
+    lengths = (seen[-1] - images).flatten(1).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.full((5,), 2.0), rtol=1e-4, atol=0)
+    assert -1e-6 < loss < 5
+
+
+def test_images_without_length_stay_zero_and_all_others_get_length_one():
+    x = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0, 1e-30, 1, 1e30]).view(4, 1, 1, 1)
+    lengths = unit(x).flatten(1).norm(dim=1)
+    torch.testing.assert_close(lengths, torch.tensor([0.0, 1, 1, 1]))
