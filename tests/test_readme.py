@@ -36,3 +36,13 @@ def test_every_row_of_evidence_is_whole():
         for labels, errors in row["errors"].items():
             assert int(labels) > 0 and len(errors) == len(row["split_seeds"]) and all(0 <= error <= 100 for error in errors)
         assert all(0 <= seed <= 999 for seed in row["split_seeds"])
+
+
+def test_every_published_row_is_whole():
+    rows = [row for name in names() for row in read(name).evidence.get("published", [])]
+    assert rows
+    for row in rows:
+        assert set(row) == {"method", "source", "note", "errors"} and row["errors"]
+        for labels, (mean, *std) in row["errors"].items():
+            assert int(labels) > 0 and 0 <= mean <= 100 and len(std) < 2
+            assert f"{row['method']}, {row['source']}" in README and " ± ".join(f"{number:g}" for number in (mean, *std)) in README
