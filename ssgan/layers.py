@@ -43,8 +43,67 @@ class RowNorm(torch.autograd.Function):
         return direction * (gradient / norm).view(-1, *(1,) * (direction.dim() - 1))
 
 
-# torch binds forward's arguments at every call; finding its signature anew would take longer than the norm.
-RowNorm.forward.__signature__ = inspect.signature(RowNorm.forward)
+class NormalisedProduct(torch.autograd.Function):
+    """(x V^T) * (scale / |V|) + bias, row by row: [n, in], [out, in], 2 x [out] -> [n, out]; then x V^T and |V|, without gradients.
+
+    One backward in place of torch's six, and one pass over the weight where they take three.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        product, norm = x @ direction.T, torch.linalg.vector_norm(direction, dim=1)
+        return torch.addcmul(bias, product, scale / norm), product, norm
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, direction, scale, _ = inputs
+        _, product, norm = output
+        ctx.mark_non_differentiable(product, norm)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, direction, scale, product, norm)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor, *_) -> tuple[Tensor | None, ...]:
+        x, direction, scale, product, norm = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again: what depends on x and V says so
+            product, norm = x @ direction.T, torch.linalg.vector_norm(direction, dim=1)
+        factor = scale / norm
+        scaled, of_factor = gradient * factor, (gradient * product).sum(0)
+        of_x = scaled @ direction if ctx.needs_input_grad[0] else None
+        of_direction = torch.addcmul(scaled.T @ x, direction, (of_factor * factor / norm.square()).unsqueeze(1), value=-1)
+        return of_x, of_direction, of_factor / norm, gradient.sum(0)
+
+
+def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
+    """The same, as plain operations where the weight is not trained."""
+    if torch.is_grad_enabled() and direction.requires_grad:
+        return NormalisedProduct.apply(x, direction, scale, bias)[0]
+    return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1))
+
+
+class Softplus(torch.autograd.Function):
+    """log(1 + exp(x)), to the rounding of numbers near 1; torch's, which is exact for very negative x too, takes five times as long on a CPU."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.clamp_min(0) + x.abs().neg_().exp_().add_(1).log_()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient * ctx.saved_tensors[0].sigmoid()
+
+
+for function in (RowNorm, NormalisedProduct, Softplus):
+    # torch binds forward's arguments at every call; finding its signature anew would take longer than the function.
+    function.forward.__signature__ = inspect.signature(function.forward)
 
 
 class WeightNorm(nn.Module):
@@ -71,7 +130,7 @@ class WeightNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.direction.dim() == 2:
-            return torch.addcmul(self.bias, x @ self.direction.T, self.scale / RowNorm.apply(self.direction))
+            return normalised_product(x, self.direction, self.scale, self.bias)
         return functional.conv2d(x, *self.folded(), self.stride, self.padding)
 
     @torch.no_grad()

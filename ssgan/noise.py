@@ -14,6 +14,7 @@ from torch import Tensor
 from ssgan.seeds import numpy_generator, torch_generator
 
 Names = tuple[str | int, ...]
+BLOCK = 2**17  # draws made at once from the table: what they touch stays in a core's cache
 
 
 def normal_sites(shapes: list[tuple[int, ...]], seeds: tuple[int, ...], names: Names, dtype: torch.dtype,
@@ -45,9 +46,11 @@ def _exact_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Te
 
 
 def _table_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Tensor:
-    bits = numpy_generator(seed, *names).integers(0, 2**64, -(-count // 4), dtype=numpy.uint64)
-    index = torch.from_numpy(bits.view(numpy.uint16)).to(torch.int32)
-    return _quantiles(dtype).index_select(0, index[:count])
+    bits = numpy_generator(seed, *names).integers(0, 2**64, -(-count // 4), dtype=numpy.uint64).view(numpy.uint16)[:count]
+    drawn, table = torch.empty(count, dtype=dtype), _quantiles(dtype)
+    for block, part in zip(drawn.split(BLOCK), torch.from_numpy(bits).split(BLOCK)):
+        torch.index_select(table, 0, part.to(torch.int32), out=block)
+    return drawn
 
 
 @functools.cache

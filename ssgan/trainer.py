@@ -75,7 +75,7 @@ class Trainer:
 
         discriminators = [self._initialised(lane) for lane in range(len(seeds))]
         generators = [build_generator(recipe.model, images.shape, torch_generator(seed, "generator weights")) for seed in seeds]
-        self.noise_shapes = discriminators[0].noise_shapes
+        self._noise_shapes, self.noise_sites = self._noise_of_a_step(discriminators[0])
         self.discriminator, self.generator = self.stacks = [
             Stack(modules).to(self.device, self.master) for modules in (discriminators, generators)]
         self.adams = [Adam(stack.flat, self.config, self._generator is not None) for stack in self.stacks]
@@ -89,6 +89,7 @@ class Trainer:
         for leaf in (leaf for leaves in self._leaves for leaf in leaves.values()):
             leaf.requires_grad_()
         self._gradients = [torch.empty_like(stack.flat) for stack in self.stacks]
+        self._gradient_views = [list(stack.views(gradient).values()) for stack, gradient in zip(self.stacks, self._gradients)]
         # Numbers that change with the step: read from the device where a graph replays it.
         self._averaging, self._strength = ([torch.zeros((), device=self.device, dtype=self.master) for _ in range(2)]
                                            if self._generator else (0.0, 0.0))
@@ -208,7 +209,7 @@ class Trainer:
         with part("backward"):
             gradients = torch.autograd.grad(losses.sum(), tuple(self._leaves[which].values()))
         with part("adam"):
-            torch._foreach_copy_(list(self.stacks[which].views(self._gradients[which]).values()), gradients)
+            torch._foreach_copy_(self._gradient_views[which], gradients)
             self.adams[which].step(self._gradients[which])
         with part("averaging"):
             self.averages[which].lerp_(self.stacks[which].flat, self._averaging)
@@ -244,7 +245,7 @@ class Trainer:
         return DiscriminatorBatch(draws.labelled, draws.labels, draws.unlabelled, generated, targets, confident, draws.directions)
 
     def _draw(self) -> Draws:
-        n, made, pool, gan = self.config.batch, self.config.generated_images, self.with_pool, self.with_generator
+        made, pool, gan = self.config.generated_images, self.with_pool, self.with_generator
         index = self._indices()[: 1 + pool + gan].transpose(0, 1)  # [r, 1 to 3, n]
         with part("images"):
             exact = self.images.gather(index, dtype=self.master if augment.is_on(self.recipe.augment) else self.compute)
@@ -254,16 +255,14 @@ class Trainer:
             few = self.config.labelled_images
             labelled, labels = labelled[:, :few], self.images.labels[index[:, 0, :few]]
         with part("noise"):
-            # One draw for the whole step: the discriminator's pass, then the generator's real and generated one.
-            shapes = [self.noise_shapes(count) for count in (few + n * pool + made * gan, *(n, made) * gan)]
-            sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", self.done), self.compute, self._generator)
-            contexts = [Context(sites[i: i + len(shapes[0])]) for i in range(0, len(sites), len(shapes[0]))]
+            sites = noise.normal_sites(self._noise_shapes, self.seeds, ("noise", self.done), self.compute, self._generator)
+            contexts = [Context(sites[i: i + self.noise_sites]) for i in range(0, len(sites), self.noise_sites)]
             latents = None
             if gan:
                 latents = noise.uniform((2, made, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
             directions = None
             if self.with_vat:
-                shape = (max(1, round(self.recipe.vat.share * n)), *self.images.shape)
+                shape = (max(1, round(self.recipe.vat.share * self.config.batch)), *self.images.shape)
                 directions = noise.normal_sites([shape], self.seeds, ("vat", self.done), self.compute, self._generator)[0]
         teach = self._number >= math.ceil(self.recipe.consistency.start * self.steps)
         return Draws(labelled, labels, unlabelled, plain, for_generator, latents, contexts[0], tuple(contexts[1:]) or None,
@@ -292,6 +291,13 @@ class Trainer:
         if self._generator:
             return self._tables.index_select(1, self._number % self.steps_per_epoch)[:, 0]
         return self._tables[:, self.done % self.steps_per_epoch]  # [3, r, n]
+
+    def _noise_of_a_step(self, discriminator) -> tuple[list[tuple[int, ...]], int]:
+        """The shapes of all noise of one step, and how many of them a pass takes: the discriminator's, then the generator's real and generated one."""
+        n, made, gan = self.config.batch, self.config.generated_images, self.with_generator
+        passes = [self.config.labelled_images + n * self.with_pool + made * gan, *(n, made) * gan]
+        shapes = [discriminator.noise_shapes(count) for count in passes]
+        return sum(shapes, []), len(shapes[0])
 
     def _measured(self) -> list[str]:
         names = ["labelled_loss"]

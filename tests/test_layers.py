@@ -1,11 +1,11 @@
-"""Weight norm against the materialised weight, its initialisation, batch norm, noise."""
+"""Weight norm against the materialised weight, its initialisation, batch norm, softplus, noise."""
 
 import pytest
 import torch
 from torch.nn import functional
 
 import plain
-from ssgan.layers import BatchNorm, Context, Dense, WeightNorm, add_noise
+from ssgan.layers import BatchNorm, Context, Dense, Softplus, WeightNorm, add_noise, normalised_product
 
 LAYERS = {
     "dense": ({}, (16, 5)),
@@ -168,3 +168,28 @@ def test_noise_is_added_where_there_is_some():
     torch.testing.assert_close(add_noise(x, 0.3, noise), x + 0.3 * noise)
     assert add_noise(x, 0.3, None) is x and add_noise(x, 0, noise) is x
     assert Context((x, noise)).at(1) is noise and Context().at(1) is None
+
+
+def test_softplus_is_the_exact_one_to_the_rounding_of_numbers_near_1():
+    x = torch.tensor([-1e30, -1e4, -100, -20, -3, -1e-4, 0, 1e-4, 3, 20, 100, 1e4, 1e30], dtype=torch.float64)
+    for dtype, rounding in ((torch.float64, 1e-15), (torch.float32, 1.2e-7), (torch.bfloat16, 4e-3)):
+        exact = torch.where(x > 0, x + torch.log1p(torch.exp(-x)), torch.log1p(torch.exp(x)))
+        found = Softplus.apply(x.to(dtype)).double()
+        torch.testing.assert_close(found, exact, rtol=rounding, atol=rounding)
+
+
+def test_softplus_has_its_gradient_also_in_lanes_and_twice():
+    x = some((3, 7)).requires_grad_()
+    assert torch.autograd.gradcheck(Softplus.apply, x) and torch.autograd.gradgradcheck(Softplus.apply, x)
+    gradient, = torch.autograd.grad(torch.vmap(Softplus.apply)(x).square().sum(), x)
+    torch.testing.assert_close(gradient, 2 * functional.softplus(x) * x.sigmoid())
+
+
+def test_a_normalised_product_has_its_gradient_also_twice():
+    x, direction, scale, bias = (some(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 3), (4, 3), (4,), (4,)]))
+    inputs = (x, direction, scale, bias)
+    assert torch.autograd.gradcheck(normalised_product, inputs, check_undefined_grad=False)
+    assert torch.autograd.gradgradcheck(normalised_product, inputs, check_undefined_grad=False)
+    with torch.no_grad():
+        untrained = normalised_product(*inputs)
+    assert torch.equal(normalised_product(*inputs), untrained)

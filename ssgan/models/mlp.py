@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.config import ModelConfig
-from ssgan.layers import OUTPUTS, BatchNorm, Context, WeightNorm, add_noise
+from ssgan.layers import OUTPUTS, BatchNorm, Context, Softplus, WeightNorm, add_noise
 
 
 class Discriminator(nn.Module):
@@ -68,7 +68,7 @@ class Generator(nn.Module):
         """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
         x = latent
         for layer, norm in zip(self.hidden, self.norms):
-            x = functional.softplus(norm(layer(x)))
+            x = Softplus.apply(norm(layer(x)))
         return torch.sigmoid(self.output(x)).unflatten(1, self.shape)
 
 
