@@ -43,6 +43,14 @@ class RowNorm(torch.autograd.Function):
         return direction * (gradient / norm).view(-1, *(1,) * (direction.dim() - 1))
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    """The logistic function in at least float32, given back in x's type.
+
+    In bf16 what is above 0.998 rounds to 1, where the gradient is 0: pixels that came there stayed white, and the generator collapsed.
+    """
+    return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
+
+
 class NormalisedProduct(torch.autograd.Function):
     """(x V^T) * (scale / |V|) + bias, row by row: [n, in], [out, in], 2 x [out] -> [n, out]; then x V^T and |V|, without gradients.
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 import plain
-from ssgan.layers import BatchNorm, Context, Dense, Softplus, WeightNorm, add_noise, normalised_product
+from ssgan.layers import BatchNorm, Context, Dense, Softplus, WeightNorm, add_noise, normalised_product, sigmoid
 
 LAYERS = {
     "dense": ({}, (16, 5)),
@@ -193,3 +193,16 @@ def test_a_normalised_product_has_its_gradient_also_twice():
     with torch.no_grad():
         untrained = normalised_product(*inputs)
     assert torch.equal(normalised_product(*inputs), untrained)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_a_white_pixel_has_a_gradient_too(dtype):
+    """From 6.3 on the sigmoid is 1 in bf16: y (1 - y), as torch takes its gradient, would be 0."""
+    x = torch.linspace(-12, 12, 49, dtype=torch.float64)
+    rounded = x.to(dtype).requires_grad_()
+    y = sigmoid(rounded)
+    gradient, = torch.autograd.grad(y.sum(), rounded)
+    exact = 1 / (1 + torch.exp(-x))
+    assert y.dtype == gradient.dtype == dtype
+    torch.testing.assert_close(y.double(), exact, rtol=5e-3, atol=0)
+    torch.testing.assert_close(gradient.double(), exact / (1 + torch.exp(x)), rtol=1e-2, atol=0)

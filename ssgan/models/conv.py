@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.config import ModelConfig
-from ssgan.layers import OUTPUTS, BatchNorm, Context, WeightNorm, add_noise
+from ssgan.layers import OUTPUTS, BatchNorm, Context, WeightNorm, add_noise, sigmoid
 
 
 class Discriminator(nn.Module):
@@ -92,4 +92,4 @@ class Generator(nn.Module):
         for layer, norm in zip(self.hidden, self.norms[1:]):
             x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))
         height, width = self.shape[1:]
-        return torch.sigmoid(self.output(x)[:, :, :height, :width])
+        return sigmoid(self.output(x)[:, :, :height, :width])

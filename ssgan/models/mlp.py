@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.config import ModelConfig
-from ssgan.layers import OUTPUTS, BatchNorm, Context, Softplus, WeightNorm, add_noise
+from ssgan.layers import OUTPUTS, BatchNorm, Context, Softplus, WeightNorm, add_noise, sigmoid
 
 
 class Discriminator(nn.Module):
@@ -69,7 +69,7 @@ class Generator(nn.Module):
         x = latent
         for layer, norm in zip(self.hidden, self.norms):
             x = Softplus.apply(norm(layer(x)))
-        return torch.sigmoid(self.output(x)).unflatten(1, self.shape)
+        return sigmoid(self.output(x)).unflatten(1, self.shape)
 
 
 def products(sizes: list[int]) -> int:
