@@ -75,7 +75,7 @@ class Trainer:
 
         discriminators = [self._initialised(lane) for lane in range(len(seeds))]
         generators = [build_generator(recipe.model, images.shape, torch_generator(seed, "generator weights")) for seed in seeds]
-        self._noise_shapes, self.noise_sites = self._noise_of_a_step(discriminators[0])
+        self._noise_shapes, self._sites_per_pass = self._noise_of_a_step(discriminators[0])
         self.discriminator, self.generator = self.stacks = [
             Stack(modules).to(self.device, self.master) for modules in (discriminators, generators)]
         self.adams = [Adam(stack.flat, self.config, self._generator is not None) for stack in self.stacks]
@@ -256,7 +256,7 @@ class Trainer:
             labelled, labels = labelled[:, :few], self.images.labels[index[:, 0, :few]]
         with part("noise"):
             sites = noise.normal_sites(self._noise_shapes, self.seeds, ("noise", self.done), self.compute, self._generator)
-            contexts = [Context(sites[i: i + self.noise_sites]) for i in range(0, len(sites), self.noise_sites)]
+            contexts = [Context(sites[i: i + self._sites_per_pass]) for i in range(0, len(sites), self._sites_per_pass)]
             latents = None
             if gan:
                 latents = noise.uniform((2, made, self.recipe.model.latent), self.seeds, ("latent", self.done), self.compute, self._generator).unbind(1)
