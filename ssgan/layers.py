@@ -43,18 +43,23 @@ class RowNorm(torch.autograd.Function):
         return direction * (gradient / norm).view(-1, *(1,) * (direction.dim() - 1))
 
 
+def widened(x: Tensor) -> Tensor:
+    """x in at least float32: losses are never taken in the type of the products."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def sigmoid(x: Tensor) -> Tensor:
     """The logistic function in at least float32, given back in x's type.
 
     In bf16 what is above 0.998 rounds to 1, where the gradient is 0: pixels that came there stayed white, and the generator collapsed.
     """
-    return torch.sigmoid(x.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
+    return torch.sigmoid(widened(x)).to(x.dtype)
 
 
 class NormalisedProduct(torch.autograd.Function):
     """(x V^T) * (scale / |V|) + bias, row by row: [n, in], [out, in], 2 x [out] -> [n, out]; then x V^T and |V|, without gradients.
 
-    One backward in place of torch's six, and one pass over the weight where they take three.
+    One backward (Salimans & Kingma 2016, eq. 3) in place of torch's six, and one pass over the weight where they take three.
     """
 
     generate_vmap_rule = True
@@ -80,7 +85,9 @@ class NormalisedProduct(torch.autograd.Function):
         factor = scale / norm
         scaled, of_factor = gradient * factor, (gradient * product).sum(0)
         of_x = scaled @ direction if ctx.needs_input_grad[0] else None
-        of_direction = torch.addcmul(scaled.T @ x, direction, (of_factor * factor / norm.square()).unsqueeze(1), value=-1)
+        of_direction = None
+        if ctx.needs_input_grad[1]:
+            of_direction = torch.addcmul(scaled.T @ x, direction, (of_factor * factor / norm.square()).unsqueeze(1), value=-1)
         return of_x, of_direction, of_factor / norm, gradient.sum(0)
 
 

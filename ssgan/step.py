@@ -5,13 +5,14 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from ssgan.layers import Context
+from ssgan.layers import Context, widened
 from ssgan.losses import balance_loss, consistency_loss, divergence, feature_matching, labelled_loss, unlabelled_loss
 
 Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
 Features = Callable[[Tensor, Context], Tensor]
 
 XI = 0.1  # length of the change whose effect's gradient gives the adversarial direction
+GAIN = 2.0**64  # of that gradient, whose length does not matter: at very confident answers it would be below all that float32 holds
 
 
 class Weights(NamedTuple):
@@ -70,7 +71,7 @@ def vat_loss(discriminator: Discriminator, images: Tensor, directions: Tensor, e
 
     with torch.no_grad():
         probabilities = widened(discriminator(images, Context())[0]).softmax(1)
-        directions = torch.func.grad(moved)(XI * unit(directions))
+        directions = torch.func.grad(lambda change: GAIN * moved(change))(XI * unit(directions))
     return moved(epsilon * unit(directions))
 
 
@@ -90,8 +91,3 @@ def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, re
         real = features(unlabelled, real_context)
     fake = features(generated, generated_context)
     return feature_matching(widened(real), widened(fake))
-
-
-def widened(x: Tensor) -> Tensor:
-    """x in at least float32: losses are never taken in the type of the products."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -194,3 +194,17 @@ def test_the_convolutional_pair_serves_images_of_8_to_64_pixels(side):
     images = make_generator(recipe, (3, side, side))(some(2, (5,)))
     assert images.shape == (2, 3, side, side)
     assert make_discriminator(recipe, (3, side, side))(images)[0].shape == (2, 4)
+
+
+@both
+def test_white_pixels_are_taught_in_bf16_too(family):
+    """Sums of 8 are images of 1 in bf16, from which torch's own sigmoid gives no gradient back."""
+    module = make_generator(RECIPES[family], (1, 8, 8)).bfloat16()
+    with torch.no_grad():
+        module.output.scale.zero_()
+        module.output.bias.fill_(8.0)
+    images = module(torch.rand(6, RECIPES[family].model.latent, generator=torch.Generator().manual_seed(1)).bfloat16())
+    assert images.dtype == torch.bfloat16 and (images == 1).all()
+    gradient, = torch.autograd.grad(images.sum(), module.output.bias)
+    expected = 8 * 8 * 6 / len(gradient) * torch.full(gradient.shape, 8.0).sigmoid() * torch.full(gradient.shape, -8.0).sigmoid()
+    torch.testing.assert_close(gradient.float(), expected, rtol=0.02, atol=0)
