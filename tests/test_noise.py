@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from ssgan.noise import normal_sites, uniform
+from ssgan.noise import _pairs, normal_sites, uniform
 
 N = 1_000_000
-PATHS = [torch.float32, torch.float64, torch.bfloat16]  # bf16 is drawn from a table of quantiles
+PATHS = [torch.float32, torch.float64, torch.bfloat16]  # in fp32 and bf16 drawn from a table of pairs
+
+
+ANGLES = np.linspace(0, np.pi, 13)[1:]
 
 
 def draw(shapes, seeds, names=("noise", 0), dtype=torch.float32):
     return normal_sites(shapes, tuple(seeds), tuple(names), dtype)
+
+
+def distance_to_normal(x):
+    """Kolmogorov and Smirnov's, of draws [n]."""
+    n = len(x)
+    through, rank = torch.special.ndtr(x.double().sort().values), torch.arange(n, dtype=torch.float64)
+    return max((through - rank / n).max().item(), ((rank + 1) / n - through).max().item())
 
 
 @pytest.mark.parametrize("dtype", PATHS)
@@ -25,12 +35,35 @@ def test_draws_have_the_moments_of_the_normal_distribution(dtype):
 
 @pytest.mark.parametrize("dtype", PATHS)
 def test_draws_pass_kolmogorov_smirnov(dtype):
-    x = draw([(N,)], [1], dtype=dtype)[0][0].double().sort().values
-    through = torch.special.ndtr(x)
-    rank = torch.arange(N, dtype=torch.float64)
-    distance = max((through - rank / N).max().item(), ((rank + 1) / N - through).max().item())
     rounding = 0.0012 if dtype == torch.bfloat16 else 0  # half a step of 2^-7 near 1, times the density there
-    assert distance < 1.95 / N**0.5 + rounding
+    assert distance_to_normal(draw([(N,)], [1], dtype=dtype)[0][0]) < 1.95 / N**0.5 + rounding
+
+
+@pytest.mark.parametrize("dtype", PATHS)
+def test_neighbours_have_the_joint_distribution_of_independent_draws(dtype):
+    first, second = draw([(N,)], [3], dtype=dtype)[0][0].double().view(-1, 2).T  # by pairs they are looked up
+    rounding = 0.0012 if dtype == torch.bfloat16 else 0
+    for angle in ANGLES:
+        assert distance_to_normal(np.cos(angle) * first + np.sin(angle) * second) < 2.3 / (N / 2) ** 0.5 + rounding, angle
+    for p, q, moment, variance in ((1, 1, 0, 1), (2, 1, 0, 3), (2, 2, 1, 8), (3, 1, 0, 15), (3, 3, 0, 225)):  # E x^2m = (2m - 1)!!
+        found = (first**p * second**q).mean().item()
+        assert found == pytest.approx(moment, abs=4 * (variance / (N / 2)) ** 0.5 + 0.004 * moment), (p, q)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_table_of_pairs_is_nearer_to_the_normal_distribution_than_as_many_draws(dtype):
+    n = 2**16
+    pairs = _pairs(dtype).view(dtype).view(-1, 2).double()
+    quantiles = torch.special.ndtri((torch.arange(n).double() + 0.5) / n).to(dtype).double()
+    for column in pairs.T:
+        assert torch.equal(column.sort().values, quantiles)
+    typical = 0.87 / n**0.5  # the mean distance of n draws (Kolmogorov)
+    rounding = 0.0012 if dtype == torch.bfloat16 else 0
+    for angle in ANGLES:
+        assert distance_to_normal(pairs @ torch.tensor([np.cos(angle), np.sin(angle)])) < typical / 3 + rounding, angle
+    products = [(pairs[:, 0]**p * pairs[:, 1]**q).mean().item() for p, q in ((1, 1), (2, 1), (1, 2))]
+    assert max(map(abs, products)) < 0.001  # of n draws: 0.004 and 0.007
+    assert (pairs.square().prod(1)).mean().item() == pytest.approx(1, abs=0.005)
 
 
 @pytest.mark.parametrize("dtype", PATHS)
@@ -47,7 +80,7 @@ def test_draws_lanes_sites_and_steps_are_independent(dtype):
     first, second = draw([(n,), (n,)], [0, 1], ("noise", 0), dtype)
     later, other = draw([(n,)], [0], ("noise", 1), dtype)[0], draw([(n,)], [0], ("latent", 0), dtype)[0]
     rows = torch.cat([first, second, later, other]).double()
-    shifted = torch.stack([first[0].double().roll(by) for by in (1, 2, 3, 4, 5, 8)])  # four draws come from one random word
+    shifted = torch.stack([first[0].double().roll(by) for by in (1, 2, 3, 4, 5, 7, 8, 9)])  # eight draws come from one random word
     correlations = np.corrcoef(torch.cat([rows, shifted]).numpy()) - np.eye(len(rows) + len(shifted))
     assert np.abs(correlations).max() < 4.5 / n**0.5
 
