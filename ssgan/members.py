@@ -77,7 +77,7 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
     def shown(running: list[tuple[list[Member], str, float]]) -> None:
         shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until)) for unit, stage, part in running]
         left = pace.left(shares)
-        progress.tell(len(seen) + sum(count * done for count, done in shares), f"about {roughly(left)} left" if left else "",
+        progress.tell(len(seen), sum(count * done for count, done in shares), f"about {roughly(left)} left" if left else "",
                       [(names.get(unit[0], _name(unit[0])) + _more(len(unit) - 1), stage, part) for unit, stage, part in running])
 
     for unit, reason in _ended(kind, coming(), dataset, setting, workers, shown, len(ours)):
