@@ -91,11 +91,11 @@ class NormalisedProduct(torch.autograd.Function):
         return of_x, of_direction, of_factor / norm, gradient.sum(0)
 
 
-def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    """The same, as plain operations where the weight is not trained."""
+def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor, factor: Tensor | None = None) -> Tensor:
+    """The same, as plain operations where the weight is not trained; `factor` is scale / |V| where it is known."""
     if torch.is_grad_enabled() and direction.requires_grad:
         return NormalisedProduct.apply(x, direction, scale, bias)[0]
-    return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1))
+    return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1) if factor is None else factor)
 
 
 class Softplus(torch.autograd.Function):
@@ -142,11 +142,23 @@ class WeightNorm(nn.Module):
             self.scale = nn.Parameter(torch.ones(outputs))
         else:
             self.register_buffer("scale", torch.ones(outputs))
+        self.prepared = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.direction.dim() == 2:
-            return normalised_product(x, self.direction, self.scale, self.bias)
-        return functional.conv2d(x, *self.folded(), self.stride, self.padding)
+            return normalised_product(x, self.direction, self.scale, self.bias, self.prepared)
+        return functional.conv2d(x, *(self.prepared or self.folded()), self.stride, self.padding)
+
+    def prepare(self) -> None:
+        """Computes what the passes that follow need of the weights alone, once for all of them, until `forget`."""
+        if self.direction.dim() > 2:
+            self.prepared = self.folded()
+        elif not (torch.is_grad_enabled() and self.direction.requires_grad):
+            self.prepared = self.scale / torch.linalg.vector_norm(self.direction, dim=1)
+
+    def forget(self) -> None:
+        """The weights may change now."""
+        self.prepared = None
 
     @torch.no_grad()
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:

@@ -227,11 +227,12 @@ class Trainer:
             self._copies[which].copy_(self.stacks[which].flat)
 
     def _discriminator_loss(self, tensors, batch: DiscriminatorBatch, context: Context):
-        return discriminator_loss(lambda x, c: self.discriminator.call(tensors, x, c), batch, context, self.weights)
+        with self.discriminator.of(tensors) as discriminator:
+            return discriminator_loss(discriminator, batch, context, self.weights)
 
     def _generator_loss(self, tensors, fixed, latent: Tensor, real: Tensor, contexts: tuple[Context, Context]):
-        generated = self.generator.call(tensors, latent)
-        return generator_loss(lambda x, c: self.discriminator.call(fixed, x, c, method="features"), real, generated, *contexts)
+        with self.generator.of(tensors) as generator, self.discriminator.of(fixed) as discriminator:
+            return generator_loss(discriminator.features, real, generator(latent), *contexts)
 
     def _discriminator_batch(self, draws: Draws) -> DiscriminatorBatch:
         generated = targets = confident = None

@@ -84,6 +84,50 @@ def test_a_call_with_other_tensors_knows_nothing_of_the_one_before():
     assert torch.equal(over_lanes(stack.call, stack.tensors(stack.flat), x), first)
 
 
+def convolutions() -> nn.Sequential:
+    random = torch.Generator().manual_seed(0)
+    return nn.Sequential(WeightNorm(2, 3, 1.0, random, kernel=3, padding=1, train_scale=True), nn.Flatten(), WeightNorm(12, 2, 1.0, random)).double()
+
+
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_the_passes_of_a_loss_share_what_depends_on_the_weights_alone(lanes, trained):
+    module, stack, x = convolutions(), Stack([convolutions() for _ in range(lanes)]), some(lanes, 5, 2, 2, 2)
+    leaf = stack.flat.clone().requires_grad_(trained)
+    x.requires_grad_()
+
+    def loss(tensors, x):
+        with stack.of(tensors) as module:
+            with torch.no_grad():
+                first = module(x)
+            return (module(x) - first / 2).square().sum() + module(2 * x).sum()
+
+    losses = over_lanes(loss, stack.tensors(leaf), x)
+    found = torch.autograd.grad(losses.sum(), [x, leaf] if trained else [x])
+    for lane in range(lanes):
+        alone = x[lane].detach().requires_grad_()
+        expected = (module(alone) - module(alone).detach() / 2).square().sum() + module(2 * alone).sum()
+        torch.testing.assert_close(losses[lane], expected, rtol=1e-12, atol=1e-12)
+        of_x, *of_weights = torch.autograd.grad(expected, [alone, *module.parameters()])
+        torch.testing.assert_close(found[0][lane], of_x, rtol=1e-11, atol=1e-11)
+        if trained:
+            torch.testing.assert_close(found[1][lane], torch.cat([g.flatten() for g in of_weights]), rtol=1e-11, atol=1e-11)
+
+
+def test_weights_that_change_in_place_are_seen_after_a_loss_also_one_that_failed():
+    stack, x = Stack([convolutions()]), some(5, 2, 2, 2)
+    tensors = {name: value[0] for name, value in stack.tensors(stack.flat).items()}
+    with pytest.raises(RuntimeError), stack.of(tensors) as module:
+        module(x[:, :1])
+    before = stack.call(tensors, x)
+    stack.flat.mul_(torch.linspace(1, 2, stack.flat.shape[1], dtype=torch.float64))
+    changed = convolutions()
+    changed.load_state_dict(tensors)
+    torch.testing.assert_close(stack.template(x), changed(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(stack.call(tensors, x), changed(x), rtol=0, atol=1e-12)
+    assert not torch.allclose(before, changed(x))
+
+
 class Pair(NamedTuple):
     first: torch.Tensor
     second: torch.Tensor | None
