@@ -33,7 +33,7 @@ class Baseline:
 
 def supervised_only(recipe: Recipe) -> Recipe:
     """The recipe of the same network, noise, augmentation, averaging and steps on the labelled images alone."""
-    return replace(recipe, gan=replace(recipe.gan, weight=0.0), consistency=replace(recipe.consistency, weight=0.0, balance=0.0),
+    return replace(recipe, gan=replace(recipe.gan, weight=0.0), consistency=replace(recipe.consistency, weight=0.0, balance=0.0, entropy=0.0),
                    vat=replace(recipe.vat, weight=0.0))
 
 

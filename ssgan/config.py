@@ -61,6 +61,7 @@ class GanConfig:
     """The generator's part in the classifier."""
 
     weight: float = number(1.0, 0, 1000, "weight of the unlabelled K+1 loss; 0 trains without a generator")
+    pull_away: float = number(0.0, 0, 1000, "weight of the loss for generated images that differ from one another, beside feature matching; 0 is off")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class ConsistencyConfig:
     threshold: float = number(0.95, 0, 1, "least probability of an answer that is taught")
     start: float = number(0.1, 0, 1, "share of the run before the loss begins")
     balance: float = number(0.0, 0, 1000, "weight of the loss for answers that fall on all classes equally often; 0 is off")
+    entropy: float = number(0.0, 0, 1000, "weight of the loss for answers to unlabelled images that are sure; 0 is off")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,17 @@ def feature_matching(real: Tensor, generated: Tensor) -> Tensor:
     return (real.mean(0) - generated.mean(0)).square().mean()
 
 
+def pull_away(features: Tensor) -> Tensor:
+    """Mean squared cosine between the features of different images: [n, f] -> [], 0 to 1 (Zhao et al. 2017, section 2.4).
+
+    In the generator's loss it stands for the entropy of the generated images (Dai et al. 2017).
+    """
+    n = len(features)
+    cosines = functional.normalize(features, dim=1, eps=1e-12)
+    cosines = cosines @ cosines.T
+    return (cosines.square().sum() - cosines.diagonal().square().sum()) / (n * (n - 1))
+
+
 def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
     """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et al. 2020, eq. 4)."""
     return (functional.cross_entropy(logits, targets, reduction="none") * confident).mean()
@@ -31,6 +42,12 @@ def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tens
 def divergence(probabilities: Tensor, logits: Tensor) -> Tensor:
     """KL(p || softmax(logits)), mean over the batch: 2 x [n, k] -> [] (Miyato et al. 2018, eq. 5)."""
     return (torch.xlogy(probabilities, probabilities) - probabilities * logits.log_softmax(1)).sum(1).mean()
+
+
+def entropy_loss(logits: Tensor) -> Tensor:
+    """Mean entropy of the answers over the K real classes: [n, k] -> [] (Grandvalet & Bengio 2005; with a generator, Dai et al. 2017)."""
+    logarithms = logits.log_softmax(1)
+    return -(logarithms.exp() * logarithms).sum(1).mean()
 
 
 def balance_loss(logits: Tensor) -> Tensor:

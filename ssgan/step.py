@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ssgan.layers import Context, widened
-from ssgan.losses import balance_loss, consistency_loss, divergence, feature_matching, labelled_loss, unlabelled_loss
+from ssgan.losses import balance_loss, consistency_loss, divergence, entropy_loss, feature_matching, labelled_loss, pull_away, unlabelled_loss
 
 Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
 Features = Callable[[Tensor, Context], Tensor]
@@ -21,6 +21,7 @@ class Weights(NamedTuple):
     unlabelled: float
     consistency: float
     balance: float = 0.0
+    entropy: float = 0.0
     vat: float = 0.0
     vat_epsilon: float = 0.0
 
@@ -54,6 +55,9 @@ def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, 
     if weights.balance:
         found["balance_loss"] = balance_loss(others[0])
         loss = loss + weights.balance * found["balance_loss"]
+    if weights.entropy:
+        found["entropy_loss"] = entropy_loss(others[0])
+        loss = loss + weights.entropy * found["entropy_loss"]
     if batch.directions is not None:
         found["vat_loss"] = vat_loss(discriminator, batch.unlabelled[:len(batch.directions)], batch.directions, weights.vat_epsilon)
         loss = loss + weights.vat * found["vat_loss"]
@@ -85,9 +89,11 @@ def unit(x: Tensor) -> Tensor:
     return x / torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(tiny)
 
 
-def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context) -> Tensor:
-    """Feature matching between unlabelled and generated images [n, c, h, w] (Salimans et al. 2016, section 3.1)."""
+def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context,
+                   pull_away_weight: float = 0.0) -> Tensor:
+    """Feature matching between unlabelled and generated images [n, c, h, w] (Salimans et al. 2016, section 3.1), and the pull-away term."""
     with torch.no_grad():
-        real = features(unlabelled, real_context)
-    fake = features(generated, generated_context)
-    return feature_matching(widened(real), widened(fake))
+        real = widened(features(unlabelled, real_context))
+    fake = widened(features(generated, generated_context))
+    loss = feature_matching(real, fake)
+    return loss + pull_away_weight * pull_away(fake) if pull_away_weight else loss

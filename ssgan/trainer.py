@@ -60,11 +60,12 @@ class Trainer:
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
         self.steps = step_count(recipe, splits[0])
-        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance, recipe.vat.weight, recipe.vat.epsilon)
+        self.weights = Weights(recipe.gan.weight, recipe.consistency.weight, recipe.consistency.balance, recipe.consistency.entropy,
+                               recipe.vat.weight, recipe.vat.epsilon)
         self.with_generator, self.with_consistency = recipe.gan.weight > 0, recipe.consistency.weight > 0
         self.with_vat = recipe.vat.weight > 0
         # Unlabelled images are in the pass.
-        self.with_pool = self.with_generator or self.with_consistency or recipe.consistency.balance > 0 or self.with_vat
+        self.with_pool = self.with_generator or self.with_consistency or self.weights.balance > 0 or self.weights.entropy > 0 or self.with_vat
         self.done = self.first = 0  # steps made, in all and before this process
         self.seconds = 0.0  # spent in steps, over all processes
         # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
@@ -232,7 +233,7 @@ class Trainer:
 
     def _generator_loss(self, tensors, fixed, latent: Tensor, real: Tensor, contexts: tuple[Context, Context]):
         with self.generator.of(tensors) as generator, self.discriminator.of(fixed) as discriminator:
-            return generator_loss(discriminator.features, real, generator(latent), *contexts)
+            return generator_loss(discriminator.features, real, generator(latent), *contexts, self.recipe.gan.pull_away)
 
     def _discriminator_batch(self, draws: Draws) -> DiscriminatorBatch:
         generated = targets = confident = None
@@ -303,7 +304,7 @@ class Trainer:
     def _measured(self) -> list[str]:
         names = ["labelled_loss"]
         names += ["unlabelled_loss"] * self.with_generator + ["consistency_loss", "confident"] * self.with_consistency
-        names += ["balance_loss"] * (self.weights.balance > 0) + ["vat_loss"] * self.with_vat
+        names += ["balance_loss"] * (self.weights.balance > 0) + ["entropy_loss"] * (self.weights.entropy > 0) + ["vat_loss"] * self.with_vat
         return names + ["labelled_error"] + ["generator_loss"] * self.with_generator
 
     def _initialised(self, lane: int):

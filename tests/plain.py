@@ -205,6 +205,8 @@ class Plain:
             loss = loss + self.recipe.consistency.weight * self._consistency_loss(weights, draws)
         if self.recipe.consistency.balance > 0:
             loss = loss + self.recipe.consistency.balance * self._balance_loss(weights, draws)
+        if self.recipe.consistency.entropy > 0:
+            loss = loss + self.recipe.consistency.entropy * self._entropy_loss(weights, draws)
         if self.recipe.vat.weight > 0:
             loss = loss + self.recipe.vat.weight * self._vat_loss(weights, draws)
         return loss
@@ -239,6 +241,13 @@ class Plain:
         self.losses["balance_loss"] = loss.item()
         return loss
 
+    def _entropy_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
+        answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+        loss = sum(-(answer * torch.log(answer)).sum() for answer in answers) / len(answers)
+        self.losses["entropy_loss"] = loss.item()
+        return loss
+
     def _consistency_loss(self, weights: Weights, draws: Draws) -> Tensor:
         settings = self.recipe.consistency
         with torch.no_grad():
@@ -255,6 +264,9 @@ class Plain:
         _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
         _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
         loss = ((real.mean(0) - fake.mean(0)) ** 2).mean()
+        if self.recipe.gan.pull_away > 0:
+            pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
+            loss = loss + self.recipe.gan.pull_away * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)
         self.losses["generator_loss"] = loss.item()
         return loss
 

@@ -98,9 +98,11 @@ def changed_keys(recipe: Recipe, other: Recipe) -> set[tuple[str, str]]:
 
 
 def test_the_networks_alone_differ_in_their_help_alone():
-    recipe = override(Recipe(), ["consistency.weight=1", "vat.weight=1", "gan.weight=1", "augment.shift=2", "train.epochs=3"])
+    recipe = override(Recipe(), ["consistency.weight=1", "consistency.balance=1", "consistency.entropy=1", "vat.weight=1", "gan.weight=1",
+                                 "augment.shift=2", "train.epochs=3"])
     supervised, silent = baselines.supervised_only(recipe), baselines.without_generator(recipe)
-    assert changed_keys(recipe, supervised) == {("gan", "weight"), ("consistency", "weight"), ("vat", "weight")}
+    assert changed_keys(recipe, supervised) == {
+        ("gan", "weight"), ("consistency", "weight"), ("consistency", "balance"), ("consistency", "entropy"), ("vat", "weight")}
     assert changed_keys(recipe, silent) == {("gan", "weight")}
     assert supervised.gan.weight == supervised.consistency.weight == supervised.vat.weight == silent.gan.weight == 0
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 import plain
-from ssgan.losses import consistency_loss, feature_matching, labelled_loss, unlabelled_loss
+from ssgan.losses import consistency_loss, entropy_loss, feature_matching, labelled_loss, pull_away, unlabelled_loss
 
 
 def some_logits(n: int, k: int, seed: int, scale: float = 3.0) -> torch.Tensor:
@@ -95,3 +95,28 @@ def test_consistency_counts_confident_images_and_divides_by_all():
     by_hand = sum(-logits[i].softmax(0)[targets[i]].log() for i in (0, 3, 4)) / 6
     torch.testing.assert_close(consistency_loss(logits, targets, confident), by_hand)
     assert consistency_loss(logits, targets, torch.zeros(6)).item() == 0
+
+
+def test_pull_away_is_one_for_one_image_and_zero_for_images_that_have_nothing_in_common():
+    x = some_logits(1, 5, 6).expand(7, 5)
+    torch.testing.assert_close(pull_away(x * torch.arange(1, 8)[:, None]), torch.tensor(1.0, dtype=torch.float64))
+    assert pull_away(torch.eye(4)) == 0
+    assert pull_away(-torch.eye(4)[:2].repeat(2, 1)).item() == pytest.approx(1 / 3)  # of six pairs two are of one kind
+
+
+def test_pull_away_and_its_gradient_are_finite_for_silent_features():
+    features = torch.zeros(3, 4)
+    features[0, 1] = 2
+    features.requires_grad_()
+    gradient, = torch.autograd.grad(pull_away(features), features)
+    assert pull_away(features) == 0 and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("k", [2, 10])
+def test_entropy_is_that_of_the_answers(k):
+    assert entropy_loss(torch.full((3, k), 7.0)).item() == pytest.approx(torch.tensor(float(k)).log().item())
+    sure = 1000 * torch.eye(k).requires_grad_()
+    gradient, = torch.autograd.grad(entropy_loss(sure), sure)
+    assert entropy_loss(sure) == 0 and gradient.isfinite().all()
+    logits = some_logits(20, k, 8)
+    torch.testing.assert_close(entropy_loss(logits), torch.distributions.Categorical(logits=logits).entropy().mean())
