@@ -54,10 +54,10 @@ class Progress:
         if self.terminal:
             self._start(_bars(), stage, total, count="", note="")
 
-    def tell(self, done: int, part: float, note: str, running: Sequence[tuple[str, str, float]]) -> None:
-        """How many runs are done, how far the others are together, in runs, and each that is under way: its name, its stage, and how much of the stage is done."""
+    def tell(self, done: int, under_way: float, note: str, running: Sequence[tuple[str, str, float]]) -> None:
+        """How many runs are done, how far those under way are together, in runs, and each of these: its name, its stage, and how much of the stage is done."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=done + part, count=f"{done}/{self._total}", note=note)
+            self._bar.update(self._task, completed=done + under_way, count=f"{done}/{self._total}", note=note)
             while len(self._rows) < len(running):
                 self._rows.append(self._bar.add_task("", total=1.0, visible=False, count="", note=""))
             for number, row in enumerate(self._rows):

@@ -225,7 +225,7 @@ def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, c
 
 
 def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress := Progress(quiet=True), "tell", lambda done, part, note, running: shown.append((done + part, running)))
+    monkeypatch.setattr(progress := Progress(quiet=True), "tell", lambda done, under_way, note, running: shown.append((done + under_way, running)))
     shown = []
     plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
     alone = done(tmp_path / "alone", plan)
