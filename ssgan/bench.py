@@ -23,6 +23,7 @@ from ssgan.resolve import Resolved, pinned
 from ssgan.trainer import Trainer
 
 PARTS = ("images", "noise", "generated images", "teacher", "discriminator pass", "generator pass", "backward", "adam", "averaging", "cast")
+COMPILED_PARTS = ("images", "noise", "products", "adam, averaging, cast", "elementwise")
 
 
 def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[int], seconds: float = 8.0,
@@ -111,9 +112,9 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 
     trainer.step()
     with FlopCounterMode(display=False) as counter:
-        trainer._draw_and_update()  # not by a graph's replay, of which the counter sees nothing
+        trainer._update(trainer._draw())  # neither a graph's replay nor compiled code, of which the counter sees nothing
     draws = trainer._draw()
-    small, wide = trainer._copies[0].element_size(), trainer.discriminator.flat.element_size()
+    small, wide = trainer.learners[0].copy.element_size(), trainer.discriminator.flat.element_size()
     weights = sum(stack.flat.numel() for stack in trainer.stacks)
     sites = [draws.context, *(draws.generator_contexts or ())]
     noise = sum(site.numel() for context in sites for site in context.noise)
@@ -126,7 +127,8 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
     """Seconds of a step by part, from torch's profiler; "rest" is what lies between the parts, on a CPU Python's time above all.
 
-    On a GPU it is the kernels' own time, outside any graph; "rest" then holds what no part has launched.
+    On a GPU it is the kernels' own time, outside any graph; "rest" then holds what no part has launched. A compiled step has other
+    parts: its kernels are told apart by their names, and "products" are what it leaves to libraries.
     """
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
@@ -142,10 +144,22 @@ def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
     elapsed, events = time.perf_counter() - began, seen.key_averages()
     kernels = sum(event.device_time_total for event in events if event.device_type != DeviceType.CPU and event.key not in PARTS) / 1e6
     total = elapsed if cpu else kernels
-    times = {event.key: (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6
-             for event in events if event.device_type == DeviceType.CPU}
-    found = {name: times[name] for name in PARTS if name in times}
+    times: dict[str, float] = {}
+    for event in events:
+        if event.device_type == DeviceType.CPU:
+            name = _compiled_part(event.key) or event.key
+            times[name] = times.get(name, 0.0) + (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6
+    found = {name: times[name] for name in dict.fromkeys(PARTS + COMPILED_PARTS) if name in times}
     return found | {"rest": max(0.0, total / steps - sum(found.values()))}
+
+
+def _compiled_part(event: str) -> str | None:
+    """The part of a compiled step that one of its kernels or library calls belongs to; None for other events."""
+    if event.startswith("aoti_torch_"):
+        return "products"
+    if re.match(r"(graph_\d+_)?cpp_fused_", event):
+        return "adam, averaging, cast" if "lerp" in event else "elementwise"
+    return None
 
 
 def _plain_seconds(recipe: Recipe, dataset: Dataset, resolved: Resolved, seconds: float) -> dict[str, float]:

@@ -158,8 +158,9 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(self.overrides, str):
                 raise Mistake(f"overrides={self.overrides!r} is a tuple of texts, for example ({self.overrides!r},).")
             recipe = read(str(self.recipe)).recipe
-            if recipe.train.precision == "auto":
-                recipe = override(recipe, ["train.precision=fp32"])  # auto is measured, so that two fits could differ
+            for key, value in (("precision", "fp32"), ("compile", "no")):
+                if getattr(recipe.train, key) == "auto":  # which is found out here, so that two fits could differ
+                    recipe = override(recipe, [f"train.{key}={value}"])
             recipe = override(recipe, [*self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
         except Mistake as mistake:
             raise ValueError(str(mistake)) from None

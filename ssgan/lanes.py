@@ -1,6 +1,7 @@
 """Lanes: R models in one batched program. One model is written; stacking and vmap are here and nowhere else."""
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -28,6 +29,12 @@ class Stack:
         self.flat = self.flat.to(device, dtype)
         self.fixed = {name: value.to(device, dtype) for name, value in self.fixed.items()}
         return self
+
+    def on(self, flat: Tensor, fixed: dict[str, Tensor]) -> "Stack":
+        """The same modules with other tensors in the place of `flat` and `fixed`."""
+        twin = copy.copy(self)
+        twin.flat, twin.fixed = flat, fixed
+        return twin
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""

@@ -1,5 +1,6 @@
 """Adam, the averaged weights and the learning rate's schedule, on flat tensors [r, p] that hold every trained parameter of r lanes."""
 
+import copy
 import math
 
 import torch
@@ -14,13 +15,16 @@ class Adam:
 
     `adam = "authors"` divides by sqrt(v_hat + epsilon), with the epsilon inside the root. That is plain Adam with a zero
     epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both.
-    `replayed` where a graph repeats the step: the learning rate is then read from a tensor.
+    `replayed` where the step is repeated without Python: the learning rate is then read from a tensor. `plain` is the same update
+    in plain operations, for a compiler, which makes one pass of them and of what stands around them.
     """
 
-    def __init__(self, parameters: Tensor, config: TrainConfig, replayed: bool = False):
-        self.parameters, self.config = parameters, config
+    def __init__(self, parameters: Tensor, config: TrainConfig, replayed: bool = False, *, plain: bool = False):
+        self.parameters, self.config, self.plain = parameters, config, plain
         self.inside = config.epsilon if config.adam == "authors" else 0.0
-        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if replayed else config.learning_rate
+        self.rate: float | Tensor = config.learning_rate
+        if replayed or plain:
+            self.rate = torch.tensor(self.rate, device=parameters.device, dtype=torch.float64 if plain else None)
         self.state = {"step": torch.zeros((), device=parameters.device),
                       "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
 
@@ -34,11 +38,34 @@ class Adam:
     @torch.no_grad()
     def step(self, gradient: Tensor) -> None:
         """One update of the parameters, in place."""
+        if self.plain:
+            self._plain_step(gradient)
+            return
         if self.inside:
             self.state["exp_avg_sq"].add_(self.inside * (1 - self.config.beta2) / self.config.beta2)
         adam([self.parameters], [gradient], [self.state["exp_avg"]], [self.state["exp_avg_sq"]], [], [self.state["step"]],
              fused=True, capturable=isinstance(self.rate, Tensor), amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate,
              beta1=self.config.beta1, beta2=self.config.beta2, eps=0.0 if self.inside else self.config.epsilon)
+
+    def held(self) -> dict[str, Tensor]:
+        """The tensors that an update reads or changes, besides the parameters."""
+        return self.state | ({"rate": self.rate} if isinstance(self.rate, Tensor) else {})
+
+    def on(self, parameters: Tensor, held: dict[str, Tensor]) -> "Adam":
+        """The same optimiser on other tensors."""
+        twin = copy.copy(self)
+        twin.parameters, twin.rate, twin.state = parameters, held.get("rate", self.rate), {name: held[name] for name in self.state}
+        return twin
+
+    def _plain_step(self, gradient: Tensor) -> None:
+        beta1, beta2 = self.config.beta1, self.config.beta2
+        step, first, second = self.state.values()
+        gradient = gradient.to(first.dtype)
+        count = step.add_(1).double()  # 1 - beta2**1 would be off by one part in 20,000
+        first.lerp_(gradient, 1 - beta1)
+        second.copy_(beta2 * second + (1 - beta2) * (gradient.square() + self.inside))
+        root = (second / (1 - beta2**count)).sqrt() + (0.0 if self.inside else self.config.epsilon)
+        self.parameters.sub_(self.rate / (1 - beta1**count) * first / root)
 
 
 def averaging_weight(config: TrainConfig, step: int) -> float:

@@ -14,7 +14,7 @@ from ssgan.data.sources import Dataset
 from ssgan.errors import Mistake
 from ssgan.resolve import resolve
 from ssgan.stages import Member, make_split
-from ssgan.trainer import pair_size
+from ssgan.trainer import size_of
 
 MOST_MEMBERS = 10_000
 LADDER = (1, 4, 10, 20, 40, 80)  # group sizes that are tried on a GPU
@@ -87,8 +87,8 @@ def default_lanes(recipe: Recipe, dataset: Dataset, device: str, most: int) -> i
     """
     if not device.startswith("cuda") or most == 1:
         return 1
-    size = pair_size(recipe, dataset.train)
-    resolved = resolve(device, recipe.train.precision, size)
+    size = size_of(recipe, dataset.train)
+    resolved = resolve(device, recipe.train, size)
     return largest_gain(lambda lanes: bench.lane_rate(recipe, dataset, resolved, lanes), min(most, lanes_in_memory(size.parameters, device)))
 
 

@@ -279,6 +279,8 @@ def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage
         events = training.train(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, should_stop=lambda: group.stop.requested,
                                 before_save=lambda: [folder.flush() for folder in group.folders])
         begun = False
+        if group.resolved.compiled:
+            group.progress.begin(f"{stage}: compiling the step", 0)
         for event in events:
             if not begun:
                 group.progress.begin(stage, trainer.steps, trainer.first)

@@ -1,14 +1,16 @@
 """`Trainer`: everything that changes in training a lane group, and the update that changes it."""
 
 import contextlib
+import copy
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ssgan import augment, noise
+from ssgan.compiled import compiled
 from ssgan.config import Recipe
 from ssgan.data.batches import DeviceOrders, epoch_tables, steps_per_epoch
 from ssgan.data.images import Images
@@ -16,6 +18,7 @@ from ssgan.data.splits import Split
 from ssgan.graphs import CudaGraphs, Replay
 from ssgan.lanes import Stack, over_lanes
 from ssgan.layers import Context
+from ssgan.learners import Learner
 from ssgan.models import build_discriminator, build_generator
 from ssgan.optimisers import Adam, averaging_weight, learning_rate
 from ssgan.resolve import Resolved, Size
@@ -77,28 +80,43 @@ class Trainer:
         discriminators = [self._initialised(lane) for lane in range(len(seeds))]
         generators = [build_generator(recipe.model, images.shape, torch_generator(seed, "generator weights")) for seed in seeds]
         self._noise_shapes, self._sites_per_pass = self._noise_of_a_step(discriminators[0])
-        self.discriminator, self.generator = self.stacks = [
-            Stack(modules).to(self.device, self.master) for modules in (discriminators, generators)]
-        self.adams = [Adam(stack.flat, self.config, self._generator is not None) for stack in self.stacks]
-        corrected = self.config.averaging == "corrected"
-        self.averages = [stack.flat.clone() if corrected else torch.zeros_like(stack.flat) for stack in self.stacks]
-        # The weights in the type of the products, made anew after each update and used until the next.
-        self._copies = [stack.flat.to(self.compute, copy=True) for stack in self.stacks]
-        self._tensors = [stack.tensors(copy) for stack, copy in zip(self.stacks, self._copies)]
-        # The same memory as leaves of the graph, and where their gradients are put together.
-        self._leaves = [stack.views(copy.detach()) for stack, copy in zip(self.stacks, self._copies)]
-        for leaf in (leaf for leaves in self._leaves for leaf in leaves.values()):
-            leaf.requires_grad_()
-        self._gradients = [torch.empty_like(stack.flat) for stack in self.stacks]
-        self._gradient_views = [list(stack.views(gradient).values()) for stack, gradient in zip(self.stacks, self._gradients)]
-        # Numbers that change with the step: read from the device where a graph replays it.
-        self._averaging, self._strength = ([torch.zeros((), device=self.device, dtype=self.master) for _ in range(2)]
-                                           if self._generator else (0.0, 0.0))
+        self.learners = [Learner(Stack(modules).to(self.device, self.master), self.config, self.compute,
+                                 replayed=self._generator is not None, compiled=resolved.compiled) for modules in (discriminators, generators)]
+        # Numbers that change with the step: read from the device where a graph replays it, or compiled code.
+        numbers = [torch.zeros((), device=self.device, dtype=self.master) for _ in range(2)]
+        self._averaging = numbers[0] if self._generator or resolved.compiled else 0.0
+        self._strength = numbers[1] if self._generator else 0.0
         self._number = torch.zeros((), device=self.device, dtype=torch.int64)  # of the step, for the device
         self.names = self._measured()
         self.sums = torch.zeros(len(seeds), len(self.names), dtype=self.master, device=self.device)
         self.first_bad = torch.full((len(seeds), len(self.names) + 1), -1, dtype=torch.int64, device=self.device)
+        self._compiled = compiled(self._update_on) if resolved.compiled else None
         self._program = Replay(self._draw_and_update, CudaGraphs(self.device, self._generator)) if self._generator else self._draw_and_update
+
+    @property
+    def stacks(self) -> list[Stack]:
+        """The discriminators' stack, and the generators'."""
+        return [learner.stack for learner in self.learners]
+
+    @property
+    def discriminator(self) -> Stack:
+        """The discriminators."""
+        return self.learners[0].stack
+
+    @property
+    def generator(self) -> Stack:
+        """The generators."""
+        return self.learners[1].stack
+
+    @property
+    def adams(self) -> list[Adam]:
+        """The optimisers of both."""
+        return [learner.adam for learner in self.learners]
+
+    @property
+    def averages(self) -> list[Tensor]:
+        """The averaged weights of both: [r, p]."""
+        return [learner.average for learner in self.learners]
 
     def step(self) -> None:
         """One update of everything."""
@@ -171,30 +189,45 @@ class Trainer:
         for key in ("averages", "flat"):
             for target, saved in zip(mine[key], state[key]):
                 target.copy_(saved)
-        for name, target in self.discriminator.fixed.items():
-            target.copy_(state["fixed"][name])
         for adam, saved in zip(self.adams, state["adam"]):
             for name, target in adam.state.items():
                 target.copy_(saved[name])
-        for i, stack in enumerate(self.stacks):
-            self._refresh(i)
-            self._tensors[i] = stack.tensors(self._copies[i])  # the fixed ones, which are saved too
+        self.learners[0].take_fixed(state["fixed"])
+        for learner in self.learners:
+            learner.refresh()
 
     def _draw_and_update(self) -> None:
-        self._update(self._draw())
+        draws = self._draw()
+        if self._compiled:
+            self._compiled((self._held(), draws))
+        else:
+            self._update(draws)
+
+    def _held(self) -> dict[str, Any]:
+        """All that an update reads or changes besides the draws."""
+        return {"learners": tuple(learner.held() for learner in self.learners[: 1 + self.with_generator]), "sums": self.sums,
+                "first_bad": self.first_bad, "number": self._number, "averaging": self._averaging}
+
+    def _update_on(self, tensors: tuple[dict[str, Any], Draws]) -> None:
+        """The update of a twin that holds these tensors, as the compiler's tracing gives them."""
+        held, draws = tensors
+        twin = copy.copy(self)
+        twin.learners = [learner.on(its) for learner, its in zip(self.learners, held["learners"])]
+        twin.sums, twin.first_bad, twin._number, twin._averaging = (held[name] for name in ("sums", "first_bad", "number", "averaging"))
+        twin._update(draws)
 
     def _update(self, draws: Draws) -> None:
         """The update as a program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers."""
         # Update the discriminator.
         batch = self._discriminator_batch(draws)
         with part("discriminator pass"):
-            losses, parts = over_lanes(self._discriminator_loss, self._tensors[0] | self._leaves[0], batch, draws.context)
+            losses, parts = over_lanes(self._discriminator_loss, self.learners[0].tensors | self.learners[0].leaves, batch, draws.context)
         self._descend(0, losses)
 
         # Update the generator against the new discriminator.
         if self.with_generator:
             with part("generator pass"):
-                losses = over_lanes(self._generator_loss, self._tensors[1] | self._leaves[1], self._tensors[0],
+                losses = over_lanes(self._generator_loss, self.learners[1].tensors | self.learners[1].leaves, self.learners[0].tensors,
                                     draws.latents[1], draws.for_generator, draws.generator_contexts)
             self._descend(1, losses)
             parts["generator_loss"] = losses.detach()
@@ -207,14 +240,15 @@ class Trainer:
 
     def _descend(self, which: int, losses: Tensor) -> None:
         """One Adam step of the discriminators (0) or the generators (1), and of their average."""
+        learner = self.learners[which]
         with part("backward"):
-            gradients = torch.autograd.grad(losses.sum(), tuple(self._leaves[which].values()))
+            gradient = learner.gradients(losses)
         with part("adam"):
-            torch._foreach_copy_(self._gradient_views[which], gradients)
-            self.adams[which].step(self._gradients[which])
+            learner.adam.step(gradient)
         with part("averaging"):
-            self.averages[which].lerp_(self.stacks[which].flat, self._averaging)
-        self._refresh(which)
+            learner.average.lerp_(learner.stack.flat, self._averaging)
+        with part("cast"):
+            learner.refresh()
 
     def _set(self, name: str, value: float) -> None:
         held = getattr(self, name)
@@ -222,10 +256,6 @@ class Trainer:
             held.fill_(value)
         else:
             setattr(self, name, value)
-
-    def _refresh(self, which: int) -> None:
-        with part("cast"):
-            self._copies[which].copy_(self.stacks[which].flat)
 
     def _discriminator_loss(self, tensors, batch: DiscriminatorBatch, context: Context):
         with self.discriminator.of(tensors) as discriminator:
@@ -239,7 +269,7 @@ class Trainer:
         generated = targets = confident = None
         if self.with_generator:
             with torch.no_grad(), part("generated images"):
-                generated = over_lanes(self.generator.call, self._tensors[1], draws.latents[0])
+                generated = over_lanes(self.generator.call, self.learners[1].tensors, draws.latents[0])
         if self.with_consistency:
             with part("teacher"):
                 probability, targets = self.averaged_logits(draws.plain).to(self.master).softmax(-1).max(-1)
@@ -329,11 +359,12 @@ def step_count(recipe: Recipe, split: Split) -> int:
     return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
 
 
-def pair_size(recipe: Recipe, images: Images) -> Size:
-    """The size of the pair, found without allocating it."""
+def size_of(recipe: Recipe, images: Images) -> Size:
+    """The size of a run, found without allocating its pair."""
     with torch.device("meta"):
         pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
-    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair))
+    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair),
+                int(recipe.train.epochs * len(images) / recipe.train.batch))
 
 
 def part(name: str) -> contextlib.AbstractContextManager:

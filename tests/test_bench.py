@@ -1,10 +1,13 @@
 """The step's speed: what is counted, what is timed, and what is told."""
 
+import dataclasses
+
 import pytest
 import torch
 
 import small
 from ssgan import bench
+from ssgan.compiled import compiler_problem
 from ssgan.config import override
 
 RECIPE = override(small.MLP, ["augment.shift=1", "consistency.weight=1"])
@@ -26,6 +29,16 @@ def test_the_products_are_counted_as_by_hand():
 def test_the_parts_of_a_step_are_named_and_a_rest():
     found = bench.parts(small.trainer(RECIPE, small.FP32), steps=2)
     assert set(found) == {*bench.PARTS, "rest"} and all(seconds >= 0 for seconds in found.values())
+
+
+def test_the_parts_of_a_compiled_step_are_its_kernels():
+    if compiler_problem():
+        pytest.skip(f"NO COMPILED STEP IS TESTED: {compiler_problem()}")
+    trainer = small.trainer(RECIPE, dataclasses.replace(small.FP32, compiled=True))
+    flop = bench.count_work(trainer)["flop"]
+    assert flop == bench.count_work(small.trainer(RECIPE, small.FP32))["flop"], "the compiled step's work is counted in the eager one"
+    found = bench.parts(trainer, steps=2)
+    assert set(found) == {*bench.COMPILED_PARTS, "rest"} and all(seconds > 0 for seconds in found.values())
 
 
 def test_a_comparison_tells_speed_bound_and_shares(monkeypatch):

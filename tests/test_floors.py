@@ -14,10 +14,11 @@ PACKAGE = Path(ssgan.__file__).parent
 # From the ground up. Modules of one row do not know each other; a folder is one module here, within which imports are free.
 ROWS = (
     {"errors", "seeds"},
-    {"config", "resolve", "stopping"},
+    {"config", "stopping"},
     {"layers", "losses", "penalties", "metrics", "augment", "noise", "optimisers", "sampling", "ensembles", "forecast"},
     {"recipes", "models", "data", "lanes", "checkpoints", "workfolder"},
-    {"graphs", "step"},
+    {"graphs", "compiled", "learners", "step"},
+    {"resolve"},
     {"trainer"},
     {"training"},
     {"baselines", "evaluation", "scoring", "bench"},
@@ -113,10 +114,10 @@ def test_a_run_begins_without_torchs_compiler():
 import sys, torch
 sys.path.insert(0, "tests")
 import small
-from ssgan.trainer import pair_size
+from ssgan.trainer import size_of
 trainer = small.trainer(small.MLP)
 trainer.step()
-print(pair_size(small.MLP, trainer.images), pair_size(small.CONV, trainer.images), "torch._dynamo" in sys.modules)
+print(size_of(small.MLP, trainer.images), size_of(small.CONV, trainer.images), "torch._dynamo" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.split()[-1] == "False", done.stdout + done.stderr

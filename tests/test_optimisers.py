@@ -23,12 +23,13 @@ def gradients(steps: int, dtype=torch.float64) -> torch.Tensor:
     return torch.randn(steps, 3, 5, generator=random, dtype=dtype) * sizes
 
 
+@pytest.mark.parametrize("operations", ["fused", "plain"])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("settings", [{}, {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}, {"beta1": 0.0, "beta2": 0.001}])
-def test_adam_is_the_plain_loop(form, settings):
+def test_adam_is_the_plain_loop(form, settings, operations):
     chosen = config(adam=form, learning_rate=0.1, **settings)
     start = torch.randn(3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    adam, weights = Adam(start.clone(), chosen), {"w": start.clone()}
+    adam, weights = Adam(start.clone(), chosen, plain=operations == "plain"), {"w": start.clone()}
     slow = plain.Adam(dataclasses.replace(Recipe(), train=chosen))
     for step, gradient in enumerate(gradients(30)):
         adam.set_rate(0.1 / (1 + step))

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from ssgan import resolve
+from ssgan.config import TrainConfig
 from ssgan.errors import Mistake
 
 
 def size(parameters: int, products: int | None = None) -> resolve.Size:
-    return resolve.Size(parameters, parameters if products is None else products)
+    return resolve.Size(parameters, parameters if products is None else products, 100)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_devices_that_are_not_there(cards, count, name, said):
 
 def test_everything_is_decided_and_survives_its_table(cards):
     cards(0)
-    found = resolve.resolve("auto", "bf16", size(10))
+    found = resolve.resolve("auto", TrainConfig(precision="bf16"), size(10))
     assert (found.device, found.precision, found.torch) == ("cpu", "bf16", torch.__version__)
     assert resolve.Resolved(**found.table()) == found
 
@@ -54,12 +55,12 @@ def test_precision_auto_is_bf16_for_large_pairs_where_it_is_fast(cards, monkeypa
     cards(0)
     seconds = {"fp32": 1.0, "bf16": 0.5}
     monkeypatch.setattr(resolve, "_product_seconds", seconds.__getitem__)
-    assert resolve.resolve("cpu", "auto", size(1_000_000)).precision == "bf16"
-    assert resolve.resolve("cpu", "auto", size(1000)).precision == "fp32"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000)).precision == "bf16"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1000)).precision == "fp32"
     seconds["bf16"] = 0.9
-    assert resolve.resolve("cpu", "auto", size(1_000_000)).precision == "fp32"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000)).precision == "fp32"
     cards(1)
-    assert resolve.resolve("cuda", "auto", size(1_000_000)).precision == "bf16"
+    assert resolve.resolve("cuda", TrainConfig(precision="auto"), size(1_000_000)).precision == "bf16"
 
 
 def test_products_are_really_timed():
@@ -69,8 +70,8 @@ def test_products_are_really_timed():
 @pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
 def test_threads_are_those_of_the_environment_or_the_cores_and_one_for_a_small_pair(monkeypatch, said, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert resolve.resolve("cpu", "fp32", size(10, resolve.SMALL)).threads == (threads or len(os.sched_getaffinity(0)))
-    assert resolve.resolve("cpu", "fp32", size(10**9, resolve.SMALL - 1)).threads == (threads or 1)
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, resolve.SMALL)).threads == (threads or len(os.sched_getaffinity(0)))
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10**9, resolve.SMALL - 1)).threads == (threads or 1)
 
 
 def test_pinning_holds_the_threads_and_lets_them_go_again():

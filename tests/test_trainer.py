@@ -10,7 +10,7 @@ from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.models import build_discriminator, build_generator
 from ssgan.seeds import torch_generator
-from ssgan.trainer import Failure, Trainer, pair_size
+from ssgan.trainer import Failure, Trainer, size_of
 
 FULL = ["augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0"]
 DIGITS = override(small.MLP, ["train.batch=20", "model.widths=[30, 20]", "model.generator_widths=[20, 20]", *FULL])
@@ -161,10 +161,10 @@ def test_the_first_value_that_is_not_finite_is_named_with_its_lane_and_step():
     trainer = run(small.trainer(RECIPES["mlp"], seeds=(0, 1, 2)), 2)
     assert trainer.failures() == []
     trainer.generator.flat[2].fill_(float("nan"))
-    trainer._refresh(1)
+    trainer.learners[1].refresh()
     run(trainer, 1)
     trainer.discriminator.flat[1].fill_(float("inf"))
-    trainer._refresh(0)
+    trainer.learners[0].refresh()
     run(trainer, 2)
     assert trainer.failures() == [Failure(1, 3, "labelled_loss"), Failure(2, 2, "unlabelled_loss")]
 
@@ -218,7 +218,7 @@ def test_bf16_is_fp32_but_for_the_rounding():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_pairs_size_is_known_without_making_it(recipe):
     trainer = small.trainer(RECIPES[recipe])
-    assert pair_size(trainer.recipe, trainer.images).parameters == sum(stack.flat.numel() for stack in trainer.stacks)
+    assert size_of(trainer.recipe, trainer.images).parameters == sum(stack.flat.numel() for stack in trainer.stacks)
 
 
 def test_training_learns():

@@ -105,7 +105,7 @@ def poison(trainer: Trainer, at: dict[int, int]) -> None:
     def poisoned() -> None:
         if trainer.done in at:
             trainer.discriminator.flat[at[trainer.done]] = float("inf")
-            trainer._refresh(0)
+            trainer.learners[0].refresh()
         step()
 
     trainer.step = poisoned

@@ -48,7 +48,7 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     from ssgan.data.sources import load
     from ssgan.resolve import resolve
     from ssgan.stopping import Stop
-    from ssgan.trainer import pair_size
+    from ssgan.trainer import size_of
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -56,7 +56,7 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
         plan.check(dataset)
-    resolved = resolve(device, chosen.recipe.train.precision, pair_size(chosen.recipe, dataset.train))
+    resolved = resolve(device, chosen.recipe.train, size_of(chosen.recipe, dataset.train))
     found = {"recipe": recipe, "machine": bench.machine_name(resolved), "date": datetime.date.today().isoformat(),
              **bench.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}
     stop = Stop()

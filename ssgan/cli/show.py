@@ -83,7 +83,8 @@ def percent(error: float) -> str:
 def bench(found: dict[str, Any]) -> None:
     """The step's speed as a table, and a table against the clock."""
     resolved, limits = found["resolved"], found["limits"]
-    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, torch {resolved['torch']}")
+    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, "
+               f"{'compiled, ' * resolved['compiled']}torch {resolved['torch']}")
     click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies {limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
     if found["rows"]:
         click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   of bound   of peak   steps/s   lane-steps/s")
@@ -105,7 +106,7 @@ def bench(found: dict[str, Any]) -> None:
 def bench_markdown(command: str, found: dict[str, Any]) -> str:
     """The same as Markdown, with the command, the machine and the day."""
     resolved = found["resolved"]
-    lines = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, torch {resolved['torch']}, {found['date']}.", ""]
+    lines = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, {'compiled, ' * resolved['compiled']}torch {resolved['torch']}, {found['date']}.", ""]
     if found["rows"]:
         lines += ["| lanes | ms a step | steps/s | lane-steps/s | plain loop, ms | speed-up | bound, ms | share of bound | share of peak |", "| --- " * 9 + "|"]
         lines += [f"| {row['lanes']} | {1e3 * row['seconds_per_step']:.2f} | {row['steps_per_second']:.1f} | {row['lane_steps_per_second']:.1f} | "
