@@ -1,7 +1,6 @@
 """`compiled`: what a function does to tensors, written down once as torch's operations and made one program by torch's compiler, for a CPU."""
 
 import contextlib
-import functools
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -36,17 +35,6 @@ def compiled(function: Callable[[Any], None]) -> Callable[[Any], None]:
     return call
 
 
-@functools.cache
-def compiler_problem() -> str:
-    """Why torch's compiler fails here; empty where it works."""
-    x = torch.ones(3)
-    try:
-        compiled(lambda x: x.add_(1).mul_(x))(x)
-    except Mistake as mistake:
-        return str(mistake)
-    return "" if x.tolist() == [4.0] * 3 else f"torch's compiler makes {x.tolist()} of 4s"
-
-
 def _traced(function: Callable[[Any], None], tree: Any, tensors: list[Tensor]) -> torch.nn.Module:
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -69,7 +57,7 @@ def _compile(graph: torch.nn.Module, tensors: list[Tensor]) -> Callable[..., Non
     except TorchDynamoException as error:
         reason = next((line for line in str(error).splitlines() if ": " in line), type(error).__name__)
         raise Mistake(f"torch's compiler fails here: {reason.strip()}\n"
-                      "It needs a C++ compiler (g++) and Python's headers (python3-dev); --set train.compile=no does without.") from error
+                      "It needs a C++ compiler (g++), Python's headers (python3-dev) and a torch that compiles these layers; --set train.compile=no does without.") from error
     return program
 
 

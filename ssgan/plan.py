@@ -12,9 +12,8 @@ from ssgan import bench
 from ssgan.config import Recipe, flatten, override
 from ssgan.data.sources import Dataset
 from ssgan.errors import Mistake
-from ssgan.resolve import resolve
 from ssgan.stages import Member, make_split
-from ssgan.trainer import size_of
+from ssgan.trainer import resolved_for, size_of
 
 MOST_MEMBERS = 10_000
 LADDER = (1, 4, 10, 20, 40, 80)  # group sizes that are tried on a GPU
@@ -88,7 +87,7 @@ def default_lanes(recipe: Recipe, dataset: Dataset, device: str, most: int) -> i
     if not device.startswith("cuda") or most == 1:
         return 1
     size = size_of(recipe, dataset.train)
-    resolved = resolve(device, recipe.train, size)
+    resolved = resolved_for(recipe, dataset.train, device)
     return largest_gain(lambda lanes: bench.lane_rate(recipe, dataset, resolved, lanes), min(most, lanes_in_memory(size.parameters, device)))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,14 +55,19 @@ class Resolved:
         return dataclasses.asdict(self)
 
 
-def resolve(device: str, config: TrainConfig, size: Size) -> Resolved:
-    """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from compiling. Raises Mistake."""
+def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str]) -> Resolved:
+    """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from compiling. Raises Mistake.
+
+    `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done, and says
+    nothing where it can.
+    """
     import torch
 
     device, precision = find_device(device), config.precision
     if precision == "auto":
         precision = "fp32" if size.parameters < SMALL or not _bf16_is_fast(device) else "bf16"
-    return Resolved(device, precision, _threads(size.products < SMALL), torch.__version__, _compiles(device, config.compile, size.steps))
+    found = Resolved(device, precision, _threads(size.products < SMALL), torch.__version__)
+    return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
 
 
 @contextlib.contextmanager
@@ -123,18 +129,16 @@ def _threads(small: bool) -> int:
     return 1 if small else len(os.sched_getaffinity(0))
 
 
-def _compiles(device: str, wanted: str, steps: int) -> bool:
+def _compiles(wanted: str, steps: int, found: Resolved, problem: Callable[[Resolved], str]) -> bool:
     """Whether the step is compiled. Raises Mistake where that is wanted and cannot be."""
-    if wanted == "yes" and device != "cpu":
-        raise Mistake(f"train.compile = yes is for a CPU; on {device} the step is a CUDA graph: leave it out.")
-    if wanted == "no" or device != "cpu" or (wanted == "auto" and steps < MANY_STEPS):
+    if wanted == "yes" and found.device != "cpu":
+        raise Mistake(f"train.compile = yes is for a CPU; on {found.device} the step is a CUDA graph: leave it out.")
+    if wanted == "no" or found.device != "cpu" or (wanted == "auto" and steps < MANY_STEPS):
         return False
-    from ssgan.compiled import compiler_problem
-
-    problem = compiler_problem()
-    if problem and wanted == "yes":
-        raise Mistake(problem)
-    return not problem
+    said = problem(found)
+    if said and wanted == "yes":
+        raise Mistake(said)
+    return not said
 
 
 def _bf16_is_fast(device: str) -> bool:

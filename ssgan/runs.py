@@ -12,10 +12,10 @@ from ssgan.config import fingerprint, flatten
 from ssgan.data.sources import Dataset
 from ssgan.errors import Failed, Mistake
 from ssgan.progress import Progress
-from ssgan.resolve import Resolved, find_device, resolve
+from ssgan.resolve import Resolved, find_device
 from ssgan.stages import Group, Member, evaluate, lost, make_split, score, split, train
 from ssgan.stopping import Stop
-from ssgan.trainer import size_of
+from ssgan.trainer import resolved_for
 from ssgan.training import Interrupted
 from ssgan.workfolder import STAGES, WorkFolder
 
@@ -158,7 +158,7 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
             raise Mistake(f"--device {setting.device}: this run began on {resolved.device} and goes on there.\n"
                           f"Leave --device out, or start anew with --again after it has finished.")
     else:
-        resolved = resolve(setting.device, recipe.train, size_of(recipe, dataset.train))
+        resolved = resolved_for(recipe, dataset.train, setting.device)
     tags = {f"ssgan.{key}": str(value) for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
     for member, folder in zip(members, folders):
         uri = setting.store.uri if setting.store else "none"

@@ -22,7 +22,7 @@ from ssgan.resolve import Resolved, pinned
 from ssgan.sampling import sample_images
 from ssgan.seeds import torch_generator
 from ssgan.stopping import Stop
-from ssgan.trainer import Failure, Trainer
+from ssgan.trainer import Failure, Trainer, compile_problem
 from ssgan.workfolder import STAGES, WorkFolder, write_atomically
 
 
@@ -267,6 +267,8 @@ def _trained_alone(group: Group, tables: list[splits.Split], recipe: Recipe) -> 
     """The trainer of a baseline at its end, and what its files are named after."""
     name = next(name for name, without, _ in _wanted_alone(group.recipe) if without == recipe).replace(" ", "-")
     path = group.folders[0].path / f"checkpoint-{name}.pt"
+    if group.resolved.compiled and compile_problem(recipe, group.dataset.train, group.resolved):
+        group = dataclasses.replace(group, resolved=dataclasses.replace(group.resolved, compiled=False))
     trainer = _run_trainer(group, recipe, tables, name, path, record=False)
     if trainer.first < trainer.steps:
         training.save(trainer, path)  # until the stage is done, so that another baseline's end does not cost this one again

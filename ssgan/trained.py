@@ -16,11 +16,11 @@ from ssgan.data.splits import Split
 from ssgan.errors import Failed, Mistake
 from ssgan.models import build_discriminator, build_generator
 from ssgan.predict.card import Card
-from ssgan.resolve import pinned, resolve
+from ssgan.resolve import pinned
 from ssgan.seeds import torch_generator
 from ssgan.stages import load_model
 from ssgan.tracking import run_ids
-from ssgan.trainer import Trainer, size_of
+from ssgan.trainer import Trainer, resolved_for
 from ssgan.workfolder import WorkFolder
 
 
@@ -68,7 +68,7 @@ def train(recipe: Recipe, images: Images, split: Split, seed: int = 0, *, device
 
     Raises Mistake, and Failed where a loss is not finite.
     """
-    resolved = resolve(device, recipe.train, size_of(recipe, images))
+    resolved = resolved_for(recipe, images, device)
     with tempfile.TemporaryDirectory() as folder, pinned(resolved):
         trainer = Trainer(recipe, images, [split], [seed], resolved)
         for event in training.train(trainer, Path(folder) / "checkpoint.pt", checkpoint_seconds=math.inf):

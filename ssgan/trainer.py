@@ -2,10 +2,12 @@
 
 import contextlib
 import copy
+import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,13 +17,14 @@ from ssgan.config import Recipe
 from ssgan.data.batches import DeviceOrders, epoch_tables, steps_per_epoch
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
+from ssgan.errors import Mistake
 from ssgan.graphs import CudaGraphs, Replay
 from ssgan.lanes import Stack, over_lanes
 from ssgan.layers import Context
 from ssgan.learners import Learner
 from ssgan.models import build_discriminator, build_generator
 from ssgan.optimisers import Adam, averaging_weight, learning_rate
-from ssgan.resolve import Resolved, Size
+from ssgan.resolve import Resolved, Size, pinned, resolve
 from ssgan.sampling import sample_images
 from ssgan.seeds import stream, torch_generator
 from ssgan.step import DiscriminatorBatch, Weights, discriminator_loss, generator_loss
@@ -365,6 +368,29 @@ def size_of(recipe: Recipe, images: Images) -> Size:
         pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
     return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair),
                 int(recipe.train.epochs * len(images) / recipe.train.batch))
+
+
+def resolved_for(recipe: Recipe, images: Images, device: str) -> Resolved:
+    """What is decided at the start of a run of the recipe on these images. Raises Mistake."""
+    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found))
+
+
+def compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
+    """Why the recipe's step cannot be compiled here, found by doing it, once; empty where it can. The run's own is then found in torch's cache."""
+    return _compile_problem(replace(recipe, labels=len(images.classes)), images, resolved)  # the step is that of every budget
+
+
+@functools.cache
+def _compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
+    index, none = np.arange(len(images)), np.arange(0)
+    split = Split(images.known[:1].numpy(), index, none, none, 1, 0, recipe.split.pool, recipe.dataset, images.sha256)
+    with pinned(resolved):
+        trainer = Trainer(recipe, images, [split], [0], replace(resolved, compiled=True))
+        try:
+            trainer.step()
+        except Mistake as mistake:
+            return str(mistake)
+    return ""
 
 
 def part(name: str) -> contextlib.AbstractContextManager:

@@ -3,13 +3,16 @@
 import functools
 from pathlib import Path
 
+import pytest
 import torch
 
+from ssgan.compiled import compiled
 from ssgan.config import Recipe, build, override
 from ssgan.data import sources
 from ssgan.data.images import Images
 from ssgan.data.sources import Dataset
 from ssgan.data.splits import Split, make_split
+from ssgan.errors import Mistake
 from ssgan.resolve import Resolved
 from ssgan.trainer import Trainer
 
@@ -58,3 +61,12 @@ def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = 
 def lane_weights(stack, flat: torch.Tensor, lane: int) -> dict[str, torch.Tensor]:
     """One lane's tensors by name, in the type in which they are trained."""
     return {name: value[lane].detach().clone() for name, value in stack.tensors(flat).items()}
+
+
+@functools.cache
+def need_compiler() -> None:
+    """Skips a test where torch's compiler does not work."""
+    try:
+        compiled(lambda x: x.add_(1))(torch.ones(3))
+    except Mistake as mistake:
+        pytest.skip(f"NO COMPILED STEP IS TESTED: {mistake}")

@@ -7,7 +7,6 @@ import torch
 
 import small
 from ssgan import bench
-from ssgan.compiled import compiler_problem
 from ssgan.config import override
 
 RECIPE = override(small.MLP, ["augment.shift=1", "consistency.weight=1"])
@@ -32,8 +31,7 @@ def test_the_parts_of_a_step_are_named_and_a_rest():
 
 
 def test_the_parts_of_a_compiled_step_are_its_kernels():
-    if compiler_problem():
-        pytest.skip(f"NO COMPILED STEP IS TESTED: {compiler_problem()}")
+    small.need_compiler()
     trainer = small.trainer(RECIPE, dataclasses.replace(small.FP32, compiled=True))
     flop = bench.count_work(trainer)["flop"]
     assert flop == bench.count_work(small.trainer(RECIPE, small.FP32))["flop"], "the compiled step's work is counted in the eager one"

@@ -9,25 +9,24 @@ import pytest
 import torch
 
 import small
-from ssgan import checkpoints, compiled as compiled_module, resolve
-from ssgan.compiled import compiled, compiler_problem
-from ssgan.config import TrainConfig
+from ssgan import baselines, checkpoints, compiled as compiled_module, resolve, stages, trainer as trainer_module
+from ssgan.compiled import compiled
+from ssgan.config import override
 from ssgan.errors import Mistake
+from ssgan.trainer import Trainer, resolved_for
+from ssgan.workfolder import WorkFolder
 from test_graphs import FULL, run, same
 from test_step import check_steps
-
-LONG = resolve.Size(1000, 1000, resolve.MANY_STEPS)
 
 
 def in_compiled(resolved: resolve.Resolved) -> resolve.Resolved:
     return dataclasses.replace(resolved, compiled=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def compiler():
     """Skips where there is none."""
-    if compiler_problem():
-        pytest.skip(f"NO COMPILED STEP IS TESTED: {compiler_problem()}")
+    small.need_compiler()
 
 
 @pytest.mark.parametrize(("case", "lanes"), [
@@ -82,22 +81,40 @@ def test_a_function_whose_way_depends_on_a_value_is_refused(compiler):
         compiled(lambda x: x.add_(1) if x.sum() > 0 else None)(torch.ones(3))
 
 
-@pytest.mark.parametrize(("wanted", "steps", "problem", "found"), [
-    ("auto", resolve.MANY_STEPS - 1, "", False), ("auto", resolve.MANY_STEPS, "", True), ("auto", resolve.MANY_STEPS, "no compiler", False),
-    ("no", 10**6, "", False), ("yes", 1, "", True)])
-def test_the_step_is_compiled_where_many_are_made_or_where_it_is_wanted(monkeypatch, wanted, steps, problem, found):
-    monkeypatch.setattr(compiled_module, "compiler_problem", lambda: problem)
-    assert resolve.resolve("cpu", TrainConfig(precision="fp32", compile=wanted), LONG._replace(steps=steps)).compiled is found
+def test_a_step_that_does_not_compile_is_made_eagerly_unless_it_was_wanted(monkeypatch):
+    """As with older torch, whose compiler fails at some convolutions."""
+    def fails(graph, tensors):
+        raise Mistake("torch's compiler fails here: because.")
 
-
-def test_what_is_wanted_and_cannot_be_is_a_mistake(monkeypatch):
-    monkeypatch.setattr(compiled_module, "compiler_problem", lambda: "torch's compiler fails here: because.")
+    monkeypatch.setattr(compiled_module, "_compile", fails)
+    images = small.images(60, (2, 6, 8), 4, 0)  # of its own: what was found is kept
+    many = override(small.MLP, [f"train.epochs={resolve.MANY_STEPS}"])
+    assert not resolved_for(many, images, "cpu").compiled
     with pytest.raises(Mistake, match="because"):
-        resolve.resolve("cpu", TrainConfig(compile="yes"), LONG)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(Mistake, match="CUDA graph"):
-        resolve.resolve("cuda:0", TrainConfig(compile="yes"), LONG)
-    assert not resolve.resolve("cuda:0", TrainConfig(), LONG).compiled
+        resolved_for(override(many, ["train.compile=yes"]), images, "cpu")
+
+
+def test_the_step_that_is_tried_is_the_runs_own(compiler, monkeypatch):
+    graphs = []
+    monkeypatch.setattr(compiled_module, "_compile", lambda graph, tensors, real=compiled_module._compile: graphs.append(graph.code) or real(graph, tensors))
+    images = small.images(60, (2, 6, 8), 4, 0)
+    recipe = override(small.MLP, ["train.compile=yes", "train.precision=fp32"])
+    resolved = resolved_for(recipe, images, "cpu")
+    assert resolved.compiled and resolved_for(recipe, images, "cpu") == resolved and len(graphs) == 1
+    with resolve.pinned(resolved):
+        run(small.trainer(recipe, resolved, data=dataclasses.replace(small.dataset(), train=images)), 2)
+    assert len(graphs) == 2 and graphs[0] == graphs[1]
+
+
+@pytest.mark.parametrize(("problem", "compiled"), [("", True), ("no such operation", False)])
+def test_a_baseline_whose_own_step_does_not_compile_is_trained_eagerly(tmp_path, monkeypatch, problem, compiled):
+    made = []
+    monkeypatch.setattr(stages, "compile_problem", lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
+    monkeypatch.setattr(stages, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
+    monkeypatch.setattr(trainer_module, "compiled", lambda function: function)  # what is compiled is seen elsewhere
+    group = stages.Group([stages.Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(), in_compiled(small.FP32))
+    trainer, name = stages._trained_alone(group, [small.split(small.MLP, small.dataset())], baselines.without_generator(small.MLP))
+    assert name == "supervised-only" and trainer.done == trainer.steps and [resolved.compiled for resolved in made] == [compiled]
 
 
 def command(*arguments: str, folder, **environment: str) -> subprocess.CompletedProcess:

@@ -30,7 +30,7 @@ def test_the_largest_group_that_still_gains_is_chosen(rates, most, chosen):
 
 def test_a_gpu_is_measured_within_its_memory_and_a_cpu_is_not(monkeypatch):
     asked = []
-    monkeypatch.setattr(plan, "resolve", lambda device, precision, size: device)
+    monkeypatch.setattr(plan, "resolved_for", lambda recipe, images, device: device)
     monkeypatch.setattr(bench, "lane_rate", lambda recipe, dataset, resolved, lanes: (asked.append(lanes), 100.0 * lanes)[1])
     monkeypatch.setattr(plan, "lanes_in_memory", lambda parameters, device: 12)
     assert default_lanes(small.MLP, small.dataset(), "cuda:0", 40) == 12 and asked == [1, 4, 10, 12]

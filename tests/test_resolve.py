@@ -16,6 +16,10 @@ def size(parameters: int, products: int | None = None) -> resolve.Size:
     return resolve.Size(parameters, parameters if products is None else products, 100)
 
 
+def never(found: resolve.Resolved) -> str:
+    raise AssertionError("a run of 100 steps is not compiled")
+
+
 @pytest.fixture
 def cards(monkeypatch):
     """Sets the number of CUDA devices that torch finds."""
@@ -41,7 +45,7 @@ def test_devices_that_are_not_there(cards, count, name, said):
 
 def test_everything_is_decided_and_survives_its_table(cards):
     cards(0)
-    found = resolve.resolve("auto", TrainConfig(precision="bf16"), size(10))
+    found = resolve.resolve("auto", TrainConfig(precision="bf16"), size(10), never)
     assert (found.device, found.precision, found.torch) == ("cpu", "bf16", torch.__version__)
     assert resolve.Resolved(**found.table()) == found
 
@@ -55,12 +59,30 @@ def test_precision_auto_is_bf16_for_large_pairs_where_it_is_fast(cards, monkeypa
     cards(0)
     seconds = {"fp32": 1.0, "bf16": 0.5}
     monkeypatch.setattr(resolve, "_product_seconds", seconds.__getitem__)
-    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000)).precision == "bf16"
-    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1000)).precision == "fp32"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000), never).precision == "bf16"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1000), never).precision == "fp32"
     seconds["bf16"] = 0.9
-    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000)).precision == "fp32"
+    assert resolve.resolve("cpu", TrainConfig(precision="auto"), size(1_000_000), never).precision == "fp32"
     cards(1)
-    assert resolve.resolve("cuda", TrainConfig(precision="auto"), size(1_000_000)).precision == "bf16"
+    assert resolve.resolve("cuda", TrainConfig(precision="auto"), size(1_000_000), never).precision == "bf16"
+
+
+@pytest.mark.parametrize(("wanted", "steps", "problem", "compiled"), [
+    ("auto", resolve.MANY_STEPS - 1, "", False), ("auto", resolve.MANY_STEPS, "", True), ("auto", resolve.MANY_STEPS, "no compiler", False),
+    ("no", 10**6, "", False), ("yes", 1, "", True)])
+def test_the_step_is_compiled_where_many_are_made_or_where_it_is_wanted(cards, wanted, steps, problem, compiled):
+    cards(0)
+    config = TrainConfig(precision="bf16", compile=wanted)
+    assert resolve.resolve("cpu", config, size(10)._replace(steps=steps), lambda found: problem if found.precision == "bf16" else "?").compiled is compiled
+    cards(1)
+    assert wanted == "yes" or not resolve.resolve("cuda", config, size(10)._replace(steps=steps), never).compiled
+
+
+def test_a_compiled_step_that_is_wanted_and_cannot_be_is_a_mistake(cards):
+    cards(1)
+    for device, said in (("cpu", "because"), ("cuda:0", "CUDA graph")):
+        with pytest.raises(Mistake, match=said):
+            resolve.resolve(device, TrainConfig(compile="yes"), size(10), lambda found: "torch's compiler fails here: because.")
 
 
 def test_products_are_really_timed():
@@ -70,8 +92,8 @@ def test_products_are_really_timed():
 @pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
 def test_threads_are_those_of_the_environment_or_the_cores_and_one_for_a_small_pair(monkeypatch, said, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, resolve.SMALL)).threads == (threads or len(os.sched_getaffinity(0)))
-    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10**9, resolve.SMALL - 1)).threads == (threads or 1)
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, resolve.SMALL), never).threads == (threads or len(os.sched_getaffinity(0)))
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10**9, resolve.SMALL - 1), never).threads == (threads or 1)
 
 
 def test_pinning_holds_the_threads_and_lets_them_go_again():

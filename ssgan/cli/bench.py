@@ -46,9 +46,8 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     from ssgan import bench
     from ssgan.data.sources import data_dir as data_folder
     from ssgan.data.sources import load
-    from ssgan.resolve import resolve
     from ssgan.stopping import Stop
-    from ssgan.trainer import size_of
+    from ssgan.trainer import resolved_for
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -56,7 +55,7 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
         plan.check(dataset)
-    resolved = resolve(device, chosen.recipe.train, size_of(chosen.recipe, dataset.train))
+    resolved = resolved_for(chosen.recipe, dataset.train, device)
     found = {"recipe": recipe, "machine": bench.machine_name(resolved), "date": datetime.date.today().isoformat(),
              **bench.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}
     stop = Stop()
