@@ -22,15 +22,20 @@ class Adam:
     def __init__(self, parameters: Tensor, config: TrainConfig, replayed: bool = False, *, plain: bool = False):
         self.parameters, self.config, self.plain = parameters, config, plain
         self.inside = config.epsilon if config.adam == "authors" else 0.0
-        self.rate: float | Tensor = config.learning_rate
-        if replayed or plain:
-            self.rate = torch.tensor(self.rate, device=parameters.device, dtype=torch.float64 if plain else None)
+        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if replayed else config.learning_rate
         self.state = {"step": torch.zeros((), device=parameters.device),
                       "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
+        # What the next step's bias correction makes of the rate, and divides the second moment by: for Python's floats, as powers of numbers near 1.
+        self.corrected = (torch.zeros((), dtype=parameters.dtype), torch.ones((), dtype=parameters.dtype)) if plain else ()
+        self.set_rate(config.learning_rate)
 
     def set_rate(self, learning_rate: float) -> None:
-        """The learning rate of the steps that follow."""
-        if isinstance(self.rate, Tensor):
+        """The learning rate of the steps that follow; where `plain`, of the next one, for it says which that is."""
+        if self.plain:
+            step = 1 + int(self.state["step"])
+            self.corrected[0].fill_(learning_rate / (1 - self.config.beta1**step))
+            self.corrected[1].fill_(1 - self.config.beta2**step)
+        elif isinstance(self.rate, Tensor):
             self.rate.fill_(learning_rate)
         else:
             self.rate = learning_rate
@@ -49,23 +54,25 @@ class Adam:
 
     def held(self) -> dict[str, Tensor]:
         """The tensors that an update reads or changes, besides the parameters."""
-        return self.state | ({"rate": self.rate} if isinstance(self.rate, Tensor) else {})
+        return self.state | {f"corrected {i}": value for i, value in enumerate(self.corrected)}
 
     def on(self, parameters: Tensor, held: dict[str, Tensor]) -> "Adam":
         """The same optimiser on other tensors."""
         twin = copy.copy(self)
-        twin.parameters, twin.rate, twin.state = parameters, held.get("rate", self.rate), {name: held[name] for name in self.state}
+        twin.parameters, twin.state = parameters, {name: held[name] for name in self.state}
+        twin.corrected = tuple(held[f"corrected {i}"] for i in range(len(self.corrected)))
         return twin
 
     def _plain_step(self, gradient: Tensor) -> None:
         beta1, beta2 = self.config.beta1, self.config.beta2
         step, first, second = self.state.values()
+        rate, correction = self.corrected
         gradient = gradient.to(first.dtype)
-        count = step.add_(1).double()  # 1 - beta2**1 would be off by one part in 20,000
+        step.add_(1)
         first.lerp_(gradient, 1 - beta1)
         second.copy_(beta2 * second + (1 - beta2) * (gradient.square() + self.inside))
-        root = (second / (1 - beta2**count)).sqrt() + (0.0 if self.inside else self.config.epsilon)
-        self.parameters.sub_(self.rate / (1 - beta1**count) * first / root)
+        root = (second / correction).sqrt() + (0.0 if self.inside else self.config.epsilon)
+        self.parameters.sub_(rate * first / root)
 
 
 def averaging_weight(config: TrainConfig, step: int) -> float:
