@@ -63,6 +63,7 @@ def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Res
     """
     import torch
 
+    prepare_process()
     device, precision = find_device(device), config.precision
     if precision == "auto":
         precision = "fp32" if size.parameters < SMALL or not _bf16_is_fast(device) else "bf16"

@@ -46,12 +46,14 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     from ssgan import bench
     from ssgan.data.sources import data_dir as data_folder
     from ssgan.data.sources import load
+    from ssgan.resolve import prepare_process
     from ssgan.stopping import Stop
     from ssgan.trainer import resolved_for
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
 
+    prepare_process()
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
         plan.check(dataset)
