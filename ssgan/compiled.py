@@ -20,7 +20,8 @@ def compiled(function: Callable[[Any], None]) -> Callable[[Any], None]:
     """`function` of a tree of tensors, some of which it changes in place: traced and compiled at its first call.
 
     It must be a program of tensors alone: Python runs in it once, on tensors that hold no numbers. The tensors of later calls have
-    the shapes and types of the first one's. Raises Mistake where there is no C++ compiler, or it fails.
+    the shapes and types of the first one's. Raises Mistake where there is no C++ compiler, or it fails,
+    or its cache cannot be written.
     """
     program: Callable[..., None] | None = None
 
@@ -28,7 +29,10 @@ def compiled(function: Callable[[Any], None]) -> Callable[[Any], None]:
         nonlocal program
         tensors = list(tree_leaves(tree))
         if program is None:
-            program = _compile(_traced(function, tree, tensors), tensors)
+            try:
+                program = _compile(_traced(function, tree, tensors), tensors)
+            except OSError as error:  # a cache that cannot be written, as soon as torch's compiler is imported
+                raise _mistake(error) from error
         else:
             program(*tensors)
 
@@ -55,10 +59,15 @@ def _compile(graph: torch.nn.Module, tensors: list[Tensor]) -> Callable[..., Non
         with _quiet():
             program(*tensors)
     except TorchDynamoException as error:
-        reason = next((line for line in str(error).splitlines() if ": " in line), type(error).__name__)
-        raise Mistake(f"torch's compiler fails here: {reason.strip()}\n"
-                      "It needs a C++ compiler (g++), Python's headers (python3-dev) and a torch that compiles these layers; --set train.compile=no does without.") from error
+        raise _mistake(error) from error
     return program
+
+
+def _mistake(error: Exception) -> Mistake:
+    reason = next((line for line in str(error).splitlines() if ": " in line), type(error).__name__)
+    return Mistake(f"torch's compiler fails here: {reason.strip()}\n"
+                   "It needs a C++ compiler (g++), Python's headers (python3-dev), a place for its cache (TORCHINDUCTOR_CACHE_DIR) and a torch that\n"
+                   "compiles these layers; --set train.compile=no does without.")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from ssgan.errors import Mistake
 from ssgan.trainer import Trainer, resolved_for
 from ssgan.workfolder import WorkFolder
 from test_graphs import FULL, run, same
-from test_step import check_steps
+from test_step import CASES, check_steps
 
 
 def in_compiled(resolved: resolve.Resolved) -> resolve.Resolved:
@@ -34,6 +34,18 @@ def compiler():
     pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow)])
 def test_compiled_steps_are_those_of_the_plain_implementation(compiler, case, lanes):
     check_steps(case, lanes, in_compiled(small.FP64))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_program_that_is_compiled_is_that_of_the_plain_implementation(monkeypatch, case):
+    """Every kind of step can be written down; what was written is done by torch's own operations, which takes no compiler."""
+    def at_once(graph, tensors):
+        program = torch.no_grad()(graph)
+        program(*tensors)
+        return program
+
+    monkeypatch.setattr(compiled_module, "_compile", at_once)
+    check_steps(case, 1, in_compiled(small.FP64))
 
 
 def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit(compiler, tmp_path):
@@ -129,6 +141,13 @@ def test_without_a_compiler_the_command_says_what_is_missing(tmp_path):
     found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path, CXX="/bin/false")
     assert found.returncode == 2 and "Traceback" not in found.stderr
     assert "torch's compiler fails here: InvalidCxxCompiler" in found.stderr and "train.compile=no" in found.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_a_mistake_too(tmp_path):
+    (tmp_path / "file").touch()
+    found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    assert found.returncode == 2 and "Traceback" not in found.stderr
+    assert "torch's compiler fails here: [Errno 20] Not a directory" in found.stderr and "TORCHINDUCTOR_CACHE_DIR" in found.stderr
 
 
 @pytest.mark.slow
