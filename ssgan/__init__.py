@@ -11,14 +11,14 @@ _HOMES = {
     "Mistake": "ssgan.errors",
     "Failed": "ssgan.errors",
     "SSGANClassifier": "ssgan.estimator",
-    "load_data": "ssgan.notebook",
-    "read_recipe": "ssgan.notebook",
-    "make_split": "ssgan.notebook",
-    "train": "ssgan.notebook",
-    "evaluate": "ssgan.notebook",
-    "score": "ssgan.notebook",
-    "export_model": "ssgan.notebook",
-    "load_run": "ssgan.notebook",
+    "load_data": "ssgan.api",
+    "read_recipe": "ssgan.api",
+    "make_split": "ssgan.api",
+    "train": "ssgan.api",
+    "evaluate": "ssgan.api",
+    "score": "ssgan.api",
+    "export_model": "ssgan.api",
+    "load_run": "ssgan.api",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -15,17 +15,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ssgan.config import AugmentConfig, Recipe, as_table, build, override
+from ssgan.config import Recipe, build, override
+from ssgan.settings import as_table
+from ssgan.techniques.augmentation import AugmentConfig
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
 from ssgan.errors import Mistake
-from ssgan.export.classifier import fold
-from ssgan.layers import Context
+from ssgan.models.fold import fold
+from ssgan.models.context import Context
 from ssgan.models import build_discriminator
 from ssgan.recipes import read
-from ssgan.seeds import torch_generator
-from ssgan.trained import train
-from ssgan.workfolder import writing
+from ssgan.random_streams import torch_generator
+from ssgan.training.in_memory import train
+from ssgan.files import replacing
 
 UNLABELLED = -1
 BATCH = 1000
@@ -104,14 +106,9 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         weights = {f"network {name}": value.numpy() for name, value in self.network_.state_dict().items()}
         about = {"form": SAVED, "params": self.get_params() | {"random_state": _plain_state(self.random_state), "recipe": str(self.recipe)},
                  "recipe": as_table(self.recipe_), "shape": self.shape_, "labels_are_objects": self.classes_.dtype == object}
-        temporary = Path(f"{path}.{os.getpid()}.npz")
-        with writing(Path(path)):
-            try:
-                np.savez(temporary, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_), features=self.n_features_in_,
-                         low=self.low_, range=self.range_, **named, **weights)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with replacing(Path(path)) as file:
+            np.savez(file, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_), features=self.n_features_in_,
+                     low=self.low_, range=self.range_, **named, **weights)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "SSGANClassifier":

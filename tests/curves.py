@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssgan.efficiency import Result
+from ssgan.experiments.report import Result
 
 
 def result(labels: int = 100, seed: int = 0, error: float | None = 0.02, split_seed: int | None = None, dataset: str = "digits", total: int = 360,

@@ -10,14 +10,15 @@ import numpy as np
 from PIL import Image
 
 import small
-from ssgan import export
+from ssgan.export import write as export
 from ssgan.config import override
-from ssgan.progress import Progress
+from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
-from ssgan.runs import Setting, run_group
-from ssgan.stages import Member
-from ssgan.trained import of_run
-from ssgan.workfolder import WorkFolder
+from ssgan.experiments.run import Setting, run_group
+from ssgan.experiments.stages import Member
+from ssgan.export.model_card import card_of
+from ssgan.training.trained_model import TrainedModel
+from ssgan.tracking.workfolder import WorkFolder
 
 RECIPE = override(read("digits").recipe, [
     "train.epochs=6", "model.widths=[60, 40]", "model.generator_widths=[20, 20]", "evaluate.supervised=false", "evaluate.classical=false"])
@@ -64,8 +65,8 @@ def evaluated() -> np.ndarray:
 @functools.cache
 def exported(kind: str) -> Path:
     """The run's classifier in a format, for tests that only read it."""
-    path, trained = Path(KEPT.name) / {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}[kind], of_run(folder())
-    export.export_classifier(trained.discriminator(), trained.card(), kind, path, images_of_test())
+    path, trained = Path(KEPT.name) / {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}[kind], TrainedModel.of_run(folder())
+    export.export_classifier(trained.discriminator(), card_of(trained), kind, path, images_of_test())
     return path
 
 

@@ -14,9 +14,9 @@ import torch
 import small
 from ssgan.config import override
 from ssgan.data.images import Images
-from ssgan.data.sources import Dataset
-from ssgan.resolve import pinned
-from ssgan.training import train
+from ssgan.data.dataset import Dataset
+from ssgan.training.execution import pinned
+from ssgan.training.loop import run_to_end
 
 RECIPE = override(small.MLP, [
     "labels=50", "train.batch=30", "train.epochs=2", "model.widths=[30, 20]", "model.generator_widths=[20, 20]",
@@ -29,7 +29,7 @@ def final(folder: Path, checkpoint_seconds: float, should_stop) -> dict[str, lis
     images = Images.of(saved["pixels"], saved["labels"], tuple("0123456789"))
     with pinned(small.FP32):
         trainer = small.trainer(RECIPE, small.FP32, data=Dataset("digits", images, images))
-        for _ in train(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds, should_stop=lambda: should_stop(trainer)):
+        for _ in run_to_end(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds, should_stop=lambda: should_stop(trainer)):
             pass
     return {"flat": [stack.flat for stack in trainer.stacks], "averages": trainer.averages}
 

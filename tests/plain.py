@@ -203,10 +203,10 @@ class Plain:
             loss = loss + self.recipe.gan.weight * part
         if self.recipe.consistency.weight > 0:
             loss = loss + self.recipe.consistency.weight * self._consistency_loss(weights, draws)
-        if self.recipe.consistency.balance > 0:
-            loss = loss + self.recipe.consistency.balance * self._balance_loss(weights, draws)
-        if self.recipe.consistency.entropy > 0:
-            loss = loss + self.recipe.consistency.entropy * self._entropy_loss(weights, draws)
+        if self.recipe.class_balance.weight > 0:
+            loss = loss + self.recipe.class_balance.weight * self._balance_loss(weights, draws)
+        if self.recipe.entropy.weight > 0:
+            loss = loss + self.recipe.entropy.weight * self._entropy_loss(weights, draws)
         if self.recipe.vat.weight > 0:
             loss = loss + self.recipe.vat.weight * self._vat_loss(weights, draws)
         return loss
@@ -264,9 +264,9 @@ class Plain:
         _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
         _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
         loss = ((real.mean(0) - fake.mean(0)) ** 2).mean()
-        if self.recipe.gan.pull_away > 0:
+        if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
-            loss = loss + self.recipe.gan.pull_away * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)
+            loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)
         self.losses["generator_loss"] = loss.item()
         return loss
 

@@ -3,7 +3,7 @@
 import torch
 
 from ssgan.data.images import Images
-from ssgan.data.sources import Dataset
+from ssgan.data.dataset import Dataset
 
 
 class Unreadable:

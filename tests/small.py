@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.compiled import compiled
+from ssgan.training.compile import compiled
 from ssgan.config import Recipe, build, override
-from ssgan.data import sources
+from ssgan.data import named
 from ssgan.data.images import Images
-from ssgan.data.sources import Dataset
+from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split, make_split
 from ssgan.errors import Mistake
-from ssgan.resolve import Resolved
-from ssgan.trainer import Trainer
+from ssgan.training.execution import Resolved
+from ssgan.training.trainer import Trainer
 
 FP64 = Resolved("cpu", "fp64", 1, torch.__version__)
 FP32 = Resolved("cpu", "fp32", 1, torch.__version__)
@@ -42,12 +42,12 @@ def dataset(count: int = 60, shape: tuple[int, int, int] = (2, 6, 8), classes: i
 @functools.cache
 def digits() -> Dataset:
     """scikit-learn's digits."""
-    return sources.load("digits", Path("unused"))
+    return named.load("digits", Path("unused"))
 
 
 def split(recipe: Recipe, data: Dataset, split_seed: int = 0, labels: int | None = None) -> Split:
     """The split that a run of the recipe makes."""
-    return make_split(data, labels or recipe.labels, split_seed, recipe.split.pool, recipe.split.validation)
+    return make_split(data, labels or recipe.labels, split_seed, recipe.split)
 
 
 def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = (0,), data: Dataset | None = None,

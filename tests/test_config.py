@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssgan import config
-from ssgan.config import Recipe, as_table, build, describe, fingerprint, flatten, keys, override, parse
+from ssgan.config import Recipe, build, describe, keys, override, parse
+from ssgan.settings import as_table, flatten
+from ssgan.settings import fingerprint
 from ssgan.errors import Mistake
 
 

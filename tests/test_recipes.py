@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssgan import recipes
-from ssgan.config import flatten
+from ssgan.settings import flatten
 from ssgan.errors import Mistake
 
 SHIPPED = recipes.names()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import choose, parse_budgets, parse_seeds
 from ssgan.errors import Mistake
 
@@ -43,12 +43,12 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     plan = _plan(chosen, labels, seeds, group) if minutes else None
     target = _writable(markdown) if markdown else None
 
-    from ssgan import bench
-    from ssgan.data.sources import data_dir as data_folder
-    from ssgan.data.sources import load
-    from ssgan.resolve import prepare_process
-    from ssgan.stopping import Stop
-    from ssgan.trainer import resolved_for
+    from ssgan.training import benchmark
+    from ssgan.data.named import data_dir as data_folder
+    from ssgan.data.named import load
+    from ssgan.training.execution import prepare_process
+    from ssgan.experiments.interrupt import Stop
+    from ssgan.training.trainer import resolved_for
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -58,20 +58,20 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     if plan:
         plan.check(dataset)
     resolved = resolved_for(chosen.recipe, dataset.train, device)
-    found = {"recipe": recipe, "machine": bench.machine_name(resolved), "date": datetime.date.today().isoformat(),
-             **bench.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}
+    found = {"recipe": recipe, "machine": benchmark.machine_name(resolved), "date": datetime.date.today().isoformat(),
+             **benchmark.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}
     stop = Stop()
     if plan:
-        from ssgan.clocked import train_table
+        from ssgan.experiments.timed_table import train_table
 
         with stop.listening(), stop.polite():
             found["table"] = train_table(plan, dataset, resolved, minutes, found["limits"]["flop_per_second"], stop, say)
     if target:
-        target.write_text(show.bench_markdown(_command(), found), encoding="utf-8")
+        target.write_text(output.bench_markdown(_command(), found), encoding="utf-8")
     if as_json:
-        show.as_json_line(found)
+        output.as_json_line(found)
     else:
-        show.bench(found)
+        output.bench(found)
     if stop.requested:
         sys.exit(130)
 
@@ -92,7 +92,7 @@ def _only_with_table(**options: str | None) -> None:
 
 
 def _plan(chosen, labels: str | None, seeds: str | None, group: str | None):
-    from ssgan.plan import Plan
+    from ssgan.experiments.grid import Plan
 
     if group not in (None, "auto") and not (group.isdecimal() and 1 <= int(group) <= 1024):
         raise Mistake(f"--group {group}: write auto, or a number from 1 to 1024.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import open_store, parse_targets, store_options
 from ssgan.errors import Mistake
 
@@ -27,28 +27,29 @@ def compare_command(dataset, html, png, markdown, target, as_json, tracking_uri,
     store = open_store(tracking_uri, experiment)
     if store is None:
         raise Mistake("--tracking-uri none: there is no store to compare runs of; leave it out, or name one.")
-    from ssgan import efficiency, tracking
+    from ssgan import tracking
+    from ssgan.experiments import report
 
     with tempfile.TemporaryDirectory(prefix="ssgan-") as downloads:
         try:
             runs = tracking.stored_runs(store, Path(downloads))
-            comparison = efficiency.compare(_results(runs, dataset, store), targets)
+            comparison = report.compare(_results(runs, dataset, store), targets)
             title = f"{store.experiment}: test error by label budget"
-            pictures = efficiency.pictures(comparison) if html or png else {}
-            page = efficiency.page(comparison, title, pictures).encode() if html else b""
+            pictures = report.pictures(comparison) if html or png else {}
+            page = report.page(comparison, title, pictures).encode() if html else b""
         except tracking.Undelivered as reason:
             raise Mistake(f"{store.name} cannot be read: {reason}.\n"
                           f"Start that server, or name another store: --tracking-uri sqlite:////folder/mlflow.db or http://host:port.") from None
-    text = efficiency.markdown(comparison, title)
+    text = report.markdown(comparison, title)
     for path, content in ((html, page), (png, next(iter(pictures.values()), b"")), (markdown, text.encode())):
         if path is not None:
-            efficiency.write(path, content)
-    show.comparison(comparison, text, as_json, {"html": html, "png": png, "markdown": markdown})
+            report.write(path, content)
+    output.comparison(comparison, text, as_json, {"html": html, "png": png, "markdown": markdown})
 
 
 def _results(runs, dataset, store) -> list:
     """The runs that can be compared. Raises Mistake where there is none."""
-    from ssgan.efficiency import of_stored
+    from ssgan.experiments.report import of_stored
 
     found = [result for run in runs if (result := of_stored(run)) is not None and dataset in (None, result.dataset)]
     if not found:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import open_store, store_options, work_root
 from ssgan.errors import Mistake
 
@@ -20,7 +20,7 @@ def deliver_command(source, as_json, tracking_uri, experiment) -> None:
     if store is None:
         raise Mistake("--tracking-uri none: there is no store to deliver to; leave it out, or name one.")
     from ssgan import tracking
-    from ssgan.workfolder import WorkFolder
+    from ssgan.tracking.workfolder import WorkFolder
 
     root = source or work_root()
     if source is not None and not WorkFolder.all(source):
@@ -37,7 +37,7 @@ def deliver_command(source, as_json, tracking_uri, experiment) -> None:
     for folder, reason in waiting:
         click.echo(f"still waiting: {folder.facts.get('name')}: {reason}", err=True)
     if as_json:
-        show.as_json_line({"delivered": [run_id for _, run_id in brought], "waiting": [folder.fingerprint for folder, _ in waiting]})
+        output.as_json_line({"delivered": [run_id for _, run_id in brought], "waiting": [folder.fingerprint for folder, _ in waiting]})
     else:
         for folder, run_id in brought:
             click.echo(f"{run_id}  {folder.facts.get('name')}")

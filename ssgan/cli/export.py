@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
 from ssgan.cli.options import open_store, store_options, work_root
+from ssgan.cli.output import as_json_line
 from ssgan.errors import Mistake
 
 KINDS = ("onnx", "pt2", "mlflow")
@@ -33,13 +33,14 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     if register and store is None:
         raise Mistake("--register: --tracking-uri none is no store to register in; leave it out, or name one.")
     from ssgan import tracking
-    from ssgan.export import check_path, export_classifier, size
-    from ssgan.trained import of_run
-    from ssgan.workfolder import writing
+    from ssgan.export.write import check_path, export_classifier, size
+    from ssgan.export.model_card import card_of
+    from ssgan.training.trained_model import TrainedModel
+    from ssgan.files import writing
 
     folder = tracking.find_run(run, work_root(), store)
-    trained = of_run(folder)
-    card, discriminator = trained.card(), trained.discriminator()
+    model = TrainedModel.of_run(folder)
+    card, discriminator = card_of(model), model.discriminator()
     paths = _paths(kinds, output, f"{card.dataset}-{card.labels}-{card.run_id[:8]}")
     several = len(kinds) > 1 and output is not None
     for kind, path in paths.items():
@@ -61,7 +62,7 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     version = _register(store, run_id, paths["mlflow"], register, card) if register else None
     if as_json:
         registered = {"name": register, "version": version} if version else None
-        show.as_json_line({"run_id": card.run_id, "checked_on": checked_on, "exports": rows, "registered": registered})
+        as_json_line({"run_id": card.run_id, "checked_on": checked_on, "exports": rows, "registered": registered})
     elif version:
         click.echo(f"registered as {register}, version {version}: models:/{register}/{version}")
 
@@ -90,9 +91,8 @@ def _paths(kinds: list[str], output: Path | None, name: str) -> dict[str, Path]:
 
 def _images(folder, card, data_dir):
     """The run's test images, uint8 [n, c, h, w], and their name; random ones, openly, where its data cannot be had."""
-    from ssgan.data.sources import data_dir as data_folder
-    from ssgan.data.sources import load
-    from ssgan.export import random_images
+    from ssgan.data.named import data_dir as data_folder, load
+    from ssgan.export.write import random_images
 
     try:
         dataset = load(card.dataset, data_folder(data_dir))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssgan.config import Recipe, override
 from ssgan.errors import Mistake
-from ssgan.recipes import names, read
 
 if TYPE_CHECKING:
-    from ssgan.runs import Setting
+    from ssgan.config import Recipe
+    from ssgan.experiments.run import Setting
     from ssgan.tracking import Store
 
 SEED = click.IntRange(0, 2**31 - 1)
@@ -24,7 +23,7 @@ SEED = click.IntRange(0, 2**31 - 1)
 class Chosen:
     """A recipe with the command line's changes, and the seeds."""
 
-    recipe: Recipe
+    recipe: "Recipe"
     recipe_name: str
     seed: int
     split_seed: int
@@ -67,8 +66,11 @@ def _with(options, command):
     return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
-def choose(dataset, labels, recipe, overrides, seed, split_seed, base: Recipe | None = None) -> Chosen:
+def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe | None" = None) -> Chosen:
     """The recipe that the options mean. Raises Mistake."""
+    from ssgan.config import override
+    from ssgan.recipes import names, read
+
     if base is not None:
         found, name = base, ""
     elif recipe:
@@ -76,7 +78,7 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: Recipe | 
         found, name = file.recipe, file.name
     elif dataset:
         if dataset not in names():
-            from ssgan.data.sources import SOURCES
+            from ssgan.data.named import SOURCES
             from ssgan.errors import unknown
 
             raise unknown("data set", dataset, SOURCES)
@@ -113,10 +115,10 @@ def open_store(tracking_uri: str | None, experiment: str) -> "Store | None":
 def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting":
     """Where a command works and whom it tells."""
     store = open_store(tracking_uri, experiment)
-    from ssgan.data.sources import data_dir as data_folder
-    from ssgan.progress import Progress
-    from ssgan.resolve import prepare_process
-    from ssgan.runs import Setting
+    from ssgan.data.named import data_dir as data_folder
+    from ssgan.experiments.progress import Progress
+    from ssgan.training.execution import prepare_process
+    from ssgan.experiments.run import Setting
 
     prepare_process()
 

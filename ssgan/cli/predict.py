@@ -30,13 +30,13 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
     """
     if as_csv and as_json:
         raise Mistake("--csv and --json: choose one.")
-    from ssgan.predict import Unreadable, predict
-    from ssgan.predict.files import find
-    from ssgan.predict.exported import is_export, open_model
-    from ssgan.predict.pictures import Reader
+    from ssgan.export.predict import Unreadable, predict
+    from ssgan.data.image_files import find
+    from ssgan.export.load import is_export, open_model
+    from ssgan.data.image_reader import Reader
 
     opened = open_model(Path(model)) if is_export(model) else _of_run(model, tracking_uri, experiment)
-    reader = Reader(opened.card, lambda text: print(f"ssgan: {text}", file=sys.stderr))
+    reader = Reader(opened.card.shape, lambda text: print(f"ssgan: {text}", file=sys.stderr))
     unreadable: list[Unreadable] = []
 
     def answers():
@@ -64,13 +64,14 @@ def _of_run(run: str, tracking_uri: str | None, experiment: str):
     import torch
 
     from ssgan.export.classifier import Classifier
-    from ssgan.predict.exported import Model
+    from ssgan.export.load import Model
+    from ssgan.export.model_card import card_of
     from ssgan.tracking import find_run
-    from ssgan.trained import of_run
+    from ssgan.training.trained_model import TrainedModel
 
-    trained = of_run(find_run(run, work_root(), store))
-    classifier = Classifier(trained.discriminator())
-    return Model(trained.card(), lambda images: tuple(each.numpy() for each in classifier(torch.from_numpy(images))))
+    model = TrainedModel.of_run(find_run(run, work_root(), store))
+    classifier = Classifier(model.discriminator())
+    return Model(card_of(model), lambda images: tuple(each.numpy() for each in classifier(torch.from_numpy(images))))
 
 
 def _as_table(answers: Iterator, classes: tuple[str, ...], threshold: float) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import Chosen, choose, make_setting, place_options, recipe_options
 from ssgan.errors import Mistake
 
@@ -47,21 +47,22 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
     chosen = _resumed(resume, tracking_uri, experiment, recipe_choice) if resume else choose(**recipe_choice)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
     setting.ahead = True
-    from ssgan.runs import run_group, summary
-    from ssgan.stages import Member
+    from ssgan.experiments.run import run_group, summary
+    from ssgan.experiments.stages import Member
 
     dataset = _load(chosen.recipe.dataset, setting)
     member = Member(chosen.recipe, chosen.seed, chosen.split_seed, chosen.recipe_name)
     with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
-    show.run(folder, summary(folder), as_json)
+    output.run(folder, summary(folder), as_json)
 
 
 def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    from ssgan.config import flatten
-    from ssgan.runs import stage_again, summary
-    from ssgan.stages import Member, load_model
+    from ssgan.settings import flatten
+    from ssgan.experiments.run import stage_again, summary
+    from ssgan.experiments.stages import Member
+    from ssgan.training.trained_model import TrainedModel
 
     folder, chosen = _found(run, setting.store, recipe_choice)
     settings = folder.facts["settings"]
@@ -69,15 +70,15 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
     changed = [key for key in after if after[key] != before[key] and not key.startswith(f"{stage}.")]
     if changed:
         raise Mistake(f"{run} is trained already: of its recipe only keys of {stage}.* can change now, not {', '.join(changed)}.")
-    load_model(folder)
+    TrainedModel.of_run(folder)  # or the Mistake that there is none
     dataset = _load(chosen.recipe.dataset, setting)
     with stoppable(setting):
         stage_again(folder, Member(chosen.recipe, chosen.seed, chosen.split_seed, chosen.recipe_name), dataset, setting, stage)
-    show.run(folder, summary(folder), as_json)
+    output.run(folder, summary(folder), as_json)
 
 
 def _load(name: str, setting):
-    from ssgan.data.sources import load
+    from ssgan.data.named import load
 
     return load(name, Path(setting.data_source))
 
@@ -85,7 +86,7 @@ def _load(name: str, setting):
 def _resumed(run, tracking_uri, experiment, recipe_choice) -> Chosen:
     """The choice that a work folder was made with. Raises Mistake with the differences where the options say otherwise."""
     from ssgan.cli.options import open_store
-    from ssgan.config import flatten
+    from ssgan.settings import flatten
 
     folder, chosen = _found(run, open_store(tracking_uri, experiment), recipe_choice)
     before = _flat(folder.facts["settings"])
@@ -100,7 +101,8 @@ def _resumed(run, tracking_uri, experiment, recipe_choice) -> Chosen:
 def _found(run, store, recipe_choice):
     """The work folder that RUN means, and its own settings with the options' changes."""
     from ssgan.cli.options import work_root
-    from ssgan.config import build, flatten
+    from ssgan.config import build
+    from ssgan.settings import flatten
     from ssgan.tracking import find_run
 
     folder = find_run(run, work_root(), store)
@@ -120,7 +122,8 @@ def _found(run, store, recipe_choice):
 
 
 def _flat(settings: dict) -> dict:
-    from ssgan.config import build, flatten
+    from ssgan.config import build
+    from ssgan.settings import flatten
 
     return flatten(build(settings["recipe"], "run.json")) | {key: settings[key] for key in ("seed", "split_seed")}
 
@@ -138,7 +141,7 @@ def stoppable(setting):
     """Ctrl-C saves a checkpoint and says how to go on."""
     import sys
 
-    from ssgan.training import Interrupted
+    from ssgan.training.loop import Interrupted
 
     with setting.stop.listening():
         try:

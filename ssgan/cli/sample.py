@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from ssgan.cli import show
 from ssgan.cli.options import open_store, store_options, work_root
+from ssgan.cli.output import as_json_line
 from ssgan.errors import Mistake
 
 
@@ -20,24 +20,17 @@ from ssgan.errors import Mistake
 def sample_command(run, number, output, seed, last, as_json, tracking_uri, experiment) -> None:
     """A picture of images that the generator of RUN makes (a run id, a unique prefix, or latest)."""
     store = open_store(tracking_uri, experiment)
-    from ssgan.config import build
-    from ssgan.models import build_generator
-    from ssgan.reports import sample_sheet
-    from ssgan.sampling import sample_images
-    from ssgan.seeds import torch_generator
-    from ssgan.stages import load_model
+    from ssgan.evaluation.figures import sample_sheet
     from ssgan.tracking import find_run
+    from ssgan.training.trained_model import TrainedModel
 
     folder = find_run(run, work_root(), store)
-    model = load_model(folder)
-    recipe = build(folder.facts["settings"]["recipe"], f"the settings of {run}")
-    if recipe.gan.weight == 0:
+    model = TrainedModel.of_run(folder)
+    if model.recipe.gan.weight == 0:
         raise Mistake(f"run {folder.facts['name']} was trained without a generator (gan.weight = 0): there is nothing to sample.")
     output = output or Path(f"samples-{folder.fingerprint[:8]}.png")
     if output.suffix.lower() != ".png" or not output.parent.is_dir():
         raise Mistake(f"-o {output}: name a .png file in a folder that exists.")
-    generator = build_generator(recipe.model, tuple(model["shape"]), torch_generator(0))
-    generator.load_state_dict(model["generator_last" if last else "generator_average"])
-    images = sample_images(generator, recipe, folder.facts["seed"] if seed is None else seed, 0, number)
+    images = model.sampler(average=not last, seed=seed)(0, number)
     sample_sheet((images * 255).round().byte(), output, columns=max(1, round(number ** 0.5)))
-    show.as_json_line({"path": str(output), "images": number}) if as_json else click.echo(f"{number} generated images: {output}")
+    as_json_line({"path": str(output), "images": number}) if as_json else click.echo(f"{number} generated images: {output}")

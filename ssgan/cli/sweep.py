@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets, place_options
 from ssgan.cli.run import stoppable
 
@@ -34,9 +34,9 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
     from pathlib import Path
 
-    from ssgan.data.sources import load
-    from ssgan.plan import Plan
-    from ssgan.sweep import run_sweep
+    from ssgan.data.named import load
+    from ssgan.experiments.grid import Plan
+    from ssgan.experiments.sweep import run_sweep
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
     plan.variants()  # a grid that makes no sense is told before the data are read
@@ -44,7 +44,7 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     with stoppable(setting):
         outcome = run_sweep(plan, data, setting, targets, count)
     _save_view(outcome, setting, grid)
-    show.sweep(outcome, as_json)
+    output.sweep(outcome, as_json)
     if outcome.comparison.failed:
         sys.exit(1)
 

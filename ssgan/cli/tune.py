@@ -4,10 +4,10 @@ import sys
 
 import click
 
-from ssgan.cli import show
+from ssgan.cli import output
 from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options
 from ssgan.cli.run import stoppable
-from ssgan.seeds import FIRST_TO_TUNE
+from ssgan.random_streams import FIRST_TO_TUNE
 
 
 @click.command("tune")
@@ -34,9 +34,9 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
     from pathlib import Path
 
-    from ssgan.data.sources import load
-    from ssgan.plan import Plan
-    from ssgan.tune import check, run_tune
+    from ssgan.data.named import load
+    from ssgan.experiments.grid import Plan
+    from ssgan.experiments.tune import check, run_tune
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
     check(plan)  # what makes no sense is told before the data are read
@@ -45,7 +45,7 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
         found = run_tune(plan, data, setting, validation, count)
     named = [part for option, value in (("--dataset", dataset), ("--recipe", recipe)) if value for part in (option, value)]
     changes = [part for value in overrides if not value.startswith("split.validation") for part in ("--set", value)]
-    show.tune(found, ["ssgan", "sweep", *named, *changes, "--seeds", "10"], as_json)
+    output.tune(found, ["ssgan", "sweep", *named, *changes, "--seeds", "10"], as_json)
     if found.lost:
         sys.exit(1)
 

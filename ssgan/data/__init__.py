@@ -1,1 +1,1 @@
-"""The data: sources of images, downloads, and splits into labelled, unlabelled, validation and test images."""
+"""The data: images by name and from files, and splits into labelled, unlabelled, validation and test images."""

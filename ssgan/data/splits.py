@@ -1,7 +1,5 @@
 """`Split`: which images are labelled, unlabelled, validation and test."""
 
-import os
-import secrets
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -9,15 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ssgan.data.sources import Dataset
+from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake, unknown
-from ssgan.seeds import numpy_generator
+from ssgan.files import replacing
+from ssgan.random_streams import numpy_generator
+from ssgan.settings import choice, number
 
 POOLS = ("inclusive", "exclusive")
 PARTS = ("labelled", "unlabelled", "validation", "test")
 
 # what numpy and zipfile raise on a damaged file; RuntimeError is for a broken flag that asks for a password
 DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """The recipe's [split] section: which images are labelled, unlabelled and held out."""
+
+    pool: str = choice("inclusive", POOLS, "labelled images inside the unlabelled pool, or outside")
+    validation: int = number(0, 0, 10_000_000, "images held out of the training images, for tuning and the monitor")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +47,9 @@ class Split:
         return {part: len(getattr(self, part)) for part in PARTS}
 
     def save(self, path: Path) -> None:
-        """Writes the split as .npz, whole or not at all: equal splits give equal bytes."""
-        part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-        try:
-            with open(part, "xb") as file:
-                np.savez(file, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        """Writes the split as .npz, whole or not at all: equal splits give equal bytes. Raises Mistake."""
+        with replacing(path) as file:
+            np.savez(file, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
 
     def verify(self, dataset: Dataset) -> None:
         """Raises Mistake when the data is not the data that the split was made from, or the tables do not fit it."""
@@ -78,7 +81,7 @@ def load(path: Path) -> Split:
     return Split(**values)
 
 
-def make_split(dataset: Dataset, labels: int, split_seed: int, pool: str, validation: int) -> Split:
+def make_split(dataset: Dataset, labels: int, split_seed: int, config: SplitConfig = SplitConfig()) -> Split:
     """The class-balanced split of a budget: a function of the training labels and the other arguments alone. Raises Mistake.
 
     Each class is permuted once by the split seed. Its first labels / k images are labelled, so a smaller budget's labelled images
@@ -86,51 +89,29 @@ def make_split(dataset: Dataset, labels: int, split_seed: int, pool: str, valida
     All other training images are unlabelled; the labelled ones are too when the pool is inclusive. Images of unknown class (-1)
     are only ever unlabelled, and never in the test.
     """
-    if pool not in POOLS:
-        raise unknown("split.pool", pool, POOLS)
     of_train = dataset.train.labels.cpu().numpy()  # [n]
     members = [np.flatnonzero(of_train == label) for label in range(len(dataset.classes))]
-    sizes = np.array([len(images) for images in members])  # [k]
-    held_out = _allot(validation, sizes)  # [k]
-    _check(dataset, labels, validation, sizes, held_out)
-
+    held_out = check_budget(dataset, labels, config)  # [k]
     orders = [numpy_generator(split_seed, "split", label).permutation(images) for label, images in enumerate(members)]
     each = labels // len(members)
     labelled = np.sort(np.concatenate([order[:each] for order in orders]))
     lasts = [order[len(order) - count :] for order, count in zip(orders, held_out, strict=True)]
     kept_back = np.sort(np.concatenate(lasts))
-    apart = kept_back if pool == "inclusive" else np.concatenate([kept_back, labelled])
+    apart = kept_back if config.pool == "inclusive" else np.concatenate([kept_back, labelled])
     unlabelled = np.setdiff1d(np.arange(len(of_train)), apart)
-    if not len(unlabelled):
-        raise Mistake(
-            f"--labels {labels}: all {len(of_train)} training images of {dataset.name} are labelled or held out, "
-            f"none is left unlabelled; take fewer labels or --set split.pool=inclusive."
-        )
-    return Split(labelled, unlabelled, kept_back, dataset.test.known.numpy(), int(labels), int(split_seed), pool, dataset.name, dataset.sha256)
+    return Split(labelled, unlabelled, kept_back, dataset.test.known.numpy(), int(labels), int(split_seed), config.pool, dataset.name, dataset.sha256)
 
 
-def most_validation(dataset: Dataset, labels: int) -> int:
-    """The largest number of validation images beside a budget of labels; below 0 where the budget itself is too large."""
-    sizes = np.bincount(dataset.train.labels[dataset.train.known].cpu().numpy(), minlength=len(dataset.classes))  # [k]
-    return _room(labels, sizes)
+def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfig()) -> np.ndarray:
+    """How many images of each class [k] are held out for validation. Raises Mistake for a budget that the data cannot give.
 
-
-def _room(labels: int, sizes: np.ndarray) -> int:
-    """The validation images that classes of these sizes [k] have beside the labels: one of s among n gives at most ceil(validation * s / n)."""
-    return int(((sizes - labels // len(sizes)) * sizes.sum() // np.maximum(1, sizes)).min())
-
-
-def _allot(total: int, sizes: np.ndarray) -> np.ndarray:
-    """The total shared out over classes in proportion to their sizes [k], by largest remainder."""
-    n = max(1, int(sizes.sum()))
-    shares, remainders = np.divmod(total * sizes, n)  # [k], [k]
-    for label in np.argsort(-remainders, kind="stable")[: total - shares.sum()]:
-        shares[label] += 1
-    return shares
-
-
-def _check(dataset: Dataset, labels: int, validation: int, sizes: np.ndarray, held_out: np.ndarray) -> None:
-    k = len(sizes)
+    Cheap: what `make_split` would refuse is found here, before anything is made or written.
+    """
+    if config.pool not in POOLS:
+        raise unknown("split.pool", config.pool, POOLS)
+    sizes = _class_sizes(dataset)  # [k]
+    k, validation = len(sizes), config.validation
+    held_out = _allot(validation, sizes)  # [k]
     said = f"--labels {labels}: {dataset.name} has {k} classes"
     smallest = int(sizes.argmin())
     if sizes[smallest] == 0:
@@ -155,6 +136,37 @@ def _check(dataset: Dataset, labels: int, validation: int, sizes: np.ndarray, he
             f"--labels {labels} and split.validation {validation} are too many together for the {sizes.sum()} training images of "
             f"{dataset.name}; try --set split.validation={room}{fewer}."
         )
+    left_over = len(dataset.train) - int(held_out.sum()) - (labels if config.pool == "exclusive" else 0)
+    if left_over < 1:
+        raise Mistake(
+            f"--labels {labels}: all {len(dataset.train)} training images of {dataset.name} are labelled or held out, "
+            f"none is left unlabelled; take fewer labels or --set split.pool=inclusive."
+        )
+    return held_out
+
+
+def _class_sizes(dataset: Dataset) -> np.ndarray:
+    """The training images of each class: [k]."""
+    return np.bincount(dataset.train.labels[dataset.train.known].cpu().numpy(), minlength=len(dataset.classes))
+
+
+def most_validation(dataset: Dataset, labels: int) -> int:
+    """The largest number of validation images beside a budget of labels; below 0 where the budget itself is too large."""
+    return _room(labels, _class_sizes(dataset))
+
+
+def _room(labels: int, sizes: np.ndarray) -> int:
+    """The validation images that classes of these sizes [k] have beside the labels: one of s among n gives at most ceil(validation * s / n)."""
+    return int(((sizes - labels // len(sizes)) * sizes.sum() // np.maximum(1, sizes)).min())
+
+
+def _allot(total: int, sizes: np.ndarray) -> np.ndarray:
+    """The total shared out over classes in proportion to their sizes [k], by largest remainder."""
+    n = max(1, int(sizes.sum()))
+    shares, remainders = np.divmod(total * sizes, n)  # [k], [k]
+    for label in np.argsort(-remainders, kind="stable")[: total - shares.sum()]:
+        shares[label] += 1
+    return shares
 
 
 def _value(name: str, kind: type, saved: np.ndarray) -> np.ndarray | int | str:

@@ -16,8 +16,8 @@ from torch.export import ExportedProgram
 
 from ssgan.errors import Mistake
 from ssgan.export.classifier import Classifier, Stacked
-from ssgan.predict.card import Card
-from ssgan.predict.exported import CARD_FILE
+from ssgan.export.model_card import Card
+from ssgan.export.load import CARD_FILE
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.config import ModelConfig
-from ssgan.models import conv, mlp
+from ssgan.models.settings import ModelConfig
+from ssgan.models import mlp, small_conv
 
-FAMILIES = {"mlp": mlp, "conv": conv}
+FAMILIES = {"mlp": mlp, "conv": small_conv}
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):

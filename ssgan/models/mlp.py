@@ -6,8 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.config import ModelConfig
-from ssgan.layers import OUTPUTS, BatchNorm, Context, Softplus, WeightNorm, add_noise, sigmoid
+from ssgan.models.settings import ModelConfig
+from ssgan.models.batch_norm import BatchNorm
+from ssgan.models.context import Context
+from ssgan.models.functional import Softplus, add_noise, sigmoid
+from ssgan.models.output import output_layer
+from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
@@ -20,7 +24,7 @@ class Discriminator(nn.Module):
         self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
-        self.output = OUTPUTS[config.output](sizes[-1], classes, config.initial_scale, generator)
+        self.output = output_layer(config, sizes[-1], classes, generator)
         self.sizes, self.products = sizes, products([*sizes, classes])
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ssgan.tracking.record import Record, mlflow_name, wanted
+from ssgan.files import locked
+from ssgan.tracking.receipt import Record, mlflow_name, wanted
 from ssgan.tracking.store import Store, Undelivered, faults
-from ssgan.workfolder import ENDED, WorkFolder, locked_file
+from ssgan.tracking.workfolder import ENDED, WorkFolder
 
 MOST_VALUES = 1000  # MLflow's limits for one call
 MOST_SETTINGS = 100
@@ -26,8 +27,8 @@ def deliver(folder: WorkFolder, store: Store) -> str:
 
     May be cut off anywhere and called again: nothing is lost and nothing is there twice. Raises Undelivered.
     """
-    with faults(store), locked_file(folder.path / "delivery.lock") as held:
-        if held is None:
+    with faults(store), locked(folder.path / "delivery.lock") as held:
+        if not held:
             raise Busy
         record = Record(folder, store)
         if record.run_id and not store.has_run(record.run_id):

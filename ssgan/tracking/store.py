@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ssgan.errors import Mistake, unknown
-from ssgan.tracking.database import ALLOWED, SQLITE, check_schema, check_writable, holds_run
-from ssgan.workfolder import locked_file, writing
+from ssgan.files import locked, writing
+from ssgan.tracking.sqlite import ALLOWED, SQLITE, check_schema, check_writable, holds_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -142,8 +142,8 @@ class Store:
         # Two processes that make the same store at once destroy it, so one makes it and the others wait.
         with writing(self.database.parent):
             self.database.parent.mkdir(parents=True, exist_ok=True)
-        with locked_file(self.database.with_name(self.database.name + ".lock"), wait_seconds=120) as held:
-            if held is None:
+        with locked(self.database.with_name(self.database.name + ".lock"), wait_seconds=120) as held:
+            if not held:
                 raise Undelivered(f"another process has been opening {self.name} for two minutes")
             if not self.database.exists() or self.database.stat().st_size == 0:
                 self._make_database()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ssgan import bench
+from ssgan.training import benchmark as bench
 from ssgan.cli import main
 
 ROOT = Path(__file__).parent.parent.parent

@@ -20,8 +20,8 @@ import handed
 from ssgan.cli import main
 from ssgan.errors import Mistake
 from ssgan.models import mlp
-from ssgan.predict.exported import open_model
-from ssgan.workfolder import WorkFolder
+from ssgan.export.load import open_model
+from ssgan.tracking.workfolder import WorkFolder
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_without_its_data_the_check_is_on_random_images_and_says_so(case, here, 
         raise Mistake("there is no network.\nmore")
 
     if case == "no data":
-        monkeypatch.setattr("ssgan.data.sources.load", load)
+        monkeypatch.setattr("ssgan.data.named.load", load)
     else:
         folder, = WorkFolder.all(here)
         folder.update(settings=folder.facts["settings"] | {"data": "0" * 64})

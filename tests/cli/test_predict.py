@@ -15,7 +15,7 @@ from PIL import Image
 
 import handed
 from ssgan.cli import main
-from ssgan.predict.exported import open_model
+from ssgan.export.load import open_model
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
 def test_bad_input_is_one_mistake_and_leaves_nothing(tmp_path, monkeypatch, arguments, told):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("ssgan.training.train", lambda *_, **__: pytest.fail("bad input came as far as training"))
+    monkeypatch.setattr("ssgan.training.loop.run_to_end", lambda *_, **__: pytest.fail("bad input came as far as training"))
     done = CliRunner().invoke(main, ["run", *arguments])
     message = done.stderr.strip()
     assert done.exit_code == 2, message

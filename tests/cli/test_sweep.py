@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.test_run import TINY
-from ssgan import reports, scoring
+from ssgan.evaluation import figures as reports
+from ssgan.evaluation import domain_classifier
 from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
@@ -29,7 +30,7 @@ def ssgan(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setitem(scoring.SETTINGS, "steps", 20)
+        patch.setitem(domain_classifier.SETTINGS, "steps", 20)
         for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
             patch.setattr(reports, name, lambda *arguments, **options: None)
         yield lambda *arguments: CliRunner().invoke(main, arguments)

@@ -12,7 +12,7 @@ from cli.test_run import TINY
 from sealed import permuted, unreadable
 from ssgan.cli import main
 from ssgan.cli.tune import _pairs
-from ssgan.data import sources
+from ssgan.data import named
 
 TUNE = ["tune", "--dataset", "digits", "--labels", "50", "--grid", "gan.weight=0,1", "--seeds", "2", "--validation", "100", *TINY, "--workers", "1"]
 
@@ -68,7 +68,7 @@ def test_the_store_holds_the_runs_and_neither_compare_nor_latest_takes_them_for_
 @pytest.mark.parametrize("hidden", [unreadable, permuted])
 def test_tune_and_train_read_no_test_image_and_no_test_label(ssgan, found, tmp_path, monkeypatch, hidden):
     data = hidden(small.digits())
-    monkeypatch.setitem(sources.SOURCES, "digits", lambda folder: (data.train, data.test))
+    monkeypatch.setitem(named.SOURCES, "digits", lambda folder: (data.train, data.test))
     monkeypatch.chdir(tmp_path)
     tuned = ssgan(*TUNE, "--tracking-uri", "none", "--quiet", "--json")
     assert tuned.exit_code == 0 and errors(json.loads(tuned.stdout.splitlines()[-1])) == errors(found)

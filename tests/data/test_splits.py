@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssgan.data import sources, splits
+from ssgan.data import named, splits
 from ssgan.data.images import Images
-from ssgan.data.sources import Dataset
-from ssgan.data.splits import make_split
+from ssgan.data.dataset import Dataset
+from ssgan.data.splits import make_split, SplitConfig
 from ssgan.errors import Mistake
 
 
@@ -51,7 +51,7 @@ small = settings(max_examples=40, deadline=None)
 @given(requests(), st.sampled_from(splits.POOLS))
 def test_every_training_image_has_its_one_place(request_, pool):
     dataset, labels, seed, validation = request_
-    split = make_split(dataset, labels, seed, pool, validation)
+    split = make_split(dataset, labels, seed, SplitConfig(pool, validation))
     parts = {name: set(getattr(split, name).tolist()) for name in ("labelled", "unlabelled", "validation")}
     assert parts["labelled"] | parts["unlabelled"] | parts["validation"] == set(range(len(dataset.train)))
     assert not parts["validation"] & (parts["labelled"] | parts["unlabelled"])
@@ -70,7 +70,7 @@ def test_every_training_image_has_its_one_place(request_, pool):
 @given(requests())
 def test_labelled_images_are_balanced_and_validation_is_proportional(request_):
     dataset, labels, seed, validation = request_
-    split = make_split(dataset, labels, seed, "inclusive", validation)
+    split = make_split(dataset, labels, seed, SplitConfig("inclusive", validation))
     k = len(dataset.classes)
     assert counts(dataset, split.labelled) == [labels // k] * k
     assert len(split.validation) == validation
@@ -85,7 +85,7 @@ def test_a_smaller_budget_lies_inside_a_larger_one_and_validation_stays(request_
     dataset, labels, seed, validation = request_
     k = len(dataset.classes)
     fewer = k * data.draw(st.integers(1, labels // k))
-    large, small_ = (make_split(dataset, budget, seed, "inclusive", validation) for budget in (labels, fewer))
+    large, small_ = (make_split(dataset, budget, seed, SplitConfig("inclusive", validation)) for budget in (labels, fewer))
     assert set(small_.labelled) <= set(large.labelled)
     assert np.array_equal(small_.validation, large.validation)
 
@@ -94,11 +94,11 @@ def test_a_smaller_budget_lies_inside_a_larger_one_and_validation_stays(request_
 @given(requests(), st.sampled_from(splits.POOLS))
 def test_a_split_is_a_function_of_training_labels_and_request_alone(request_, pool):
     dataset, labels, seed, validation = request_
-    split = make_split(dataset, labels, seed, pool, validation)
+    split = make_split(dataset, labels, seed, SplitConfig(pool, validation))
     np.random.seed(seed % 1000)  # no global generator has a say
     torch.manual_seed(seed)
     other = dataset_of(dataset.train.labels.tolist(), len(dataset.classes), test=(1, 1), salt=9)
-    again = make_split(other, labels, seed, pool, validation)
+    again = make_split(other, labels, seed, SplitConfig(pool, validation))
     for name in ("labelled", "unlabelled", "validation"):
         assert np.array_equal(getattr(split, name), getattr(again, name))
 
@@ -108,7 +108,7 @@ def test_a_split_is_a_function_of_training_labels_and_request_alone(request_, po
 def test_a_saved_split_comes_back(tmp_path_factory, request_, pool):
     dataset, labels, seed, validation = request_
     folder = tmp_path_factory.mktemp("split")
-    split = make_split(dataset, labels, seed, pool, validation)
+    split = make_split(dataset, labels, seed, SplitConfig(pool, validation))
     split.save(folder / "one.npz")
     split.save(folder / "two.npz")
     assert (folder / "one.npz").read_bytes() == (folder / "two.npz").read_bytes()
@@ -122,20 +122,20 @@ def test_a_saved_split_comes_back(tmp_path_factory, request_, pool):
 def test_validation_shares_by_largest_remainder():
     dataset = dataset_of([0] * 10 + [1] * 7 + [2] * 3, 3)
     # shares of 6 by 10:7:3 are 3.0, 2.1 and 0.9
-    assert counts(dataset, make_split(dataset, 3, 0, "inclusive", 6).validation) == [3, 2, 1]
+    assert counts(dataset, make_split(dataset, 3, 0, SplitConfig("inclusive", 6)).validation) == [3, 2, 1]
 
 
 def test_seeds_choose_different_images_and_every_image_in_the_end():
     dataset = dataset_of([0] * 6 + [1] * 6, 2)
-    chosen = [make_split(dataset, 4, seed, "inclusive", 0).labelled for seed in range(60)]
+    chosen = [make_split(dataset, 4, seed, SplitConfig("inclusive", 0)).labelled for seed in range(60)]
     assert len({tuple(index) for index in chosen}) > 30
     assert set(np.concatenate(chosen)) == set(range(12))
 
 
 def test_the_digits_split_of_a_seed_is_the_one_it_was():
     """Published results name their split by its seed: a library that draws otherwise must not go unnoticed."""
-    dataset = sources.load("digits", Path("unused"))
-    split = make_split(dataset, 100, 0, "inclusive", 137)
+    dataset = named.load("digits", Path("unused"))
+    split = make_split(dataset, 100, 0, SplitConfig("inclusive", 137))
     digest = hashlib.sha256(split.labelled.astype("<i8").tobytes() + split.validation.astype("<i8").tobytes()).hexdigest()
     assert split.labelled[:5].tolist() == [22, 27, 44, 65, 104] and digest.startswith("f715e4b8ffeff223")
 
@@ -154,7 +154,7 @@ def test_the_digits_split_of_a_seed_is_the_one_it_was():
 )
 def test_budgets_that_cannot_be_given(labels, said):
     with pytest.raises(Mistake) as mistake:
-        make_split(dataset_of([0] * 9 + [1] * 3 + [-1] * 9, 2), labels, 0, "inclusive", 0)
+        make_split(dataset_of([0] * 9 + [1] * 3 + [-1] * 9, 2), labels, 0, SplitConfig("inclusive", 0))
     assert f"--labels {labels}" in str(mistake.value) and said in str(mistake.value)
 
 
@@ -164,32 +164,32 @@ def test_too_much_validation_is_refused_with_amounts_that_can_be_given(request_)
     dataset, labels, seed, _ = request_
     known = int((dataset.train.labels >= 0).sum())
     with pytest.raises(Mistake, match="too many together") as mistake:
-        make_split(dataset, labels, seed, "inclusive", known - labels + 1)
+        make_split(dataset, labels, seed, SplitConfig("inclusive", known - labels + 1))
     room = int(str(mistake.value).partition("split.validation=")[2].partition(",")[0].rstrip("."))
-    assert len(make_split(dataset, labels, seed, "inclusive", room).validation) == room
+    assert len(make_split(dataset, labels, seed, SplitConfig("inclusive", room)).validation) == room
     fewer = str(mistake.value).partition(", or --labels ")[2].rstrip(".")
     if fewer:
-        assert make_split(dataset, int(fewer), seed, "inclusive", known - labels + 1).labels == int(fewer)
+        assert make_split(dataset, int(fewer), seed, SplitConfig("inclusive", known - labels + 1)).labels == int(fewer)
 
 
 def test_other_requests_that_cannot_be_met():
     dataset = dataset_of([0] * 3 + [1] * 3, 2)
     with pytest.raises(Mistake, match="split.validation -1"):
-        make_split(dataset, 2, 0, "inclusive", -1)
+        make_split(dataset, 2, 0, SplitConfig("inclusive", -1))
     with pytest.raises(Mistake, match="did you mean exclusive"):
-        make_split(dataset, 2, 0, "exclusiv", 0)
+        make_split(dataset, 2, 0, SplitConfig("exclusiv", 0))
     with pytest.raises(Mistake, match="no training image of class 'b'"):
-        make_split(dataset_of([0, 0], 2), 2, 0, "inclusive", 0)
+        make_split(dataset_of([0, 0], 2), 2, 0, SplitConfig("inclusive", 0))
     with pytest.raises(Mistake, match="none is left unlabelled"):
-        make_split(dataset, 6, 0, "exclusive", 0)
+        make_split(dataset, 6, 0, SplitConfig("exclusive", 0))
     with pytest.raises(Mistake, match="none is left unlabelled"):
-        make_split(dataset, 4, 0, "exclusive", 2)
-    assert make_split(dataset, 6, 0, "inclusive", 0).summary()["unlabelled"] == 6
+        make_split(dataset, 4, 0, SplitConfig("exclusive", 2))
+    assert make_split(dataset, 6, 0, SplitConfig("inclusive", 0)).summary()["unlabelled"] == 6
 
 
 def test_verify_refuses_other_data_and_damaged_tables():
     dataset = dataset_of([0] * 5 + [1] * 5, 2)
-    split = make_split(dataset, 4, 0, "inclusive", 2)
+    split = make_split(dataset, 4, 0, SplitConfig("inclusive", 2))
     with pytest.raises(Mistake, match="SHA-256"):
         split.verify(dataset_of([0] * 5 + [1] * 5, 2, salt=1))
     outside, negative, repeated = np.array([3, 10]), np.array([-1, 3]), np.array([3, 3])
@@ -210,7 +210,7 @@ def test_a_missing_split_says_what_to_type(tmp_path):
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.98])
 def test_a_truncated_split_is_named(tmp_path, share):
     path = tmp_path / "split.npz"
-    make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2).save(path)
+    make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, SplitConfig("inclusive", 2)).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(Mistake, match="split.npz is not a whole split"):
@@ -219,7 +219,7 @@ def test_a_truncated_split_is_named(tmp_path, share):
 
 def test_a_changed_byte_is_found_or_changes_nothing(tmp_path):
     path = tmp_path / "split.npz"
-    split = make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2)
+    split = make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, SplitConfig("inclusive", 2))
     split.save(path)
     whole = path.read_bytes()
     refused = 0
@@ -235,7 +235,7 @@ def test_a_changed_byte_is_found_or_changes_nothing(tmp_path):
 
 
 def test_other_files_are_no_split(tmp_path):
-    good = vars(make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, "inclusive", 2))
+    good = vars(make_split(dataset_of([0] * 5 + [1] * 5, 2), 4, 0, SplitConfig("inclusive", 2)))
     path = tmp_path / "split.npz"
     changes = [
         {"labelled": good["labelled"].astype(float)},
@@ -260,7 +260,7 @@ def test_other_files_are_no_split(tmp_path):
 def test_a_failed_save_leaves_the_old_split(tmp_path, monkeypatch):
     dataset = dataset_of([0] * 5 + [1] * 5, 2)
     path = tmp_path / "split.npz"
-    old = make_split(dataset, 4, 0, "inclusive", 2)
+    old = make_split(dataset, 4, 0, SplitConfig("inclusive", 2))
     old.save(path)
 
     def full(file, **arrays):
@@ -268,7 +268,7 @@ def test_a_failed_save_leaves_the_old_split(tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(splits.np, "savez", full)
-    with pytest.raises(OSError, match="no space"):
-        make_split(dataset, 2, 1, "inclusive", 2).save(path)
+    with pytest.raises(Mistake, match="no space"):
+        make_split(dataset, 2, 1, SplitConfig("inclusive", 2)).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["split.npz"]
     assert np.array_equal(splits.load(path).labelled, old.labelled)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from ssgan.tracking import Store
-from ssgan.workfolder import WorkFolder
+from ssgan.tracking.workfolder import WorkFolder
 
 
 OPEN = """

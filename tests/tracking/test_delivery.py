@@ -8,7 +8,7 @@ import pytest
 
 from ssgan.tracking import Store, Undelivered, deliver, delivered, run_id
 from ssgan.tracking import delivery as module
-from ssgan.workfolder import WorkFolder
+from ssgan.tracking.workfolder import WorkFolder
 
 CALLS = ("create_run", "update_run", "log_batch", "log_inputs", "log_artifact", "set_terminated")
 
@@ -231,7 +231,7 @@ def test_a_run_deleted_in_mlflow_stays_deleted(store, make):
 
 def test_one_delivery_at_a_time(store, make):
     folder = make("busy")
-    with module.locked_file(folder.path / "delivery.lock"), pytest.raises(module.Busy, match="another process"):
+    with module.locked(folder.path / "delivery.lock"), pytest.raises(module.Busy, match="another process"):
         deliver(folder, store)
     deliver(folder, store)
 

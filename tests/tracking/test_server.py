@@ -12,7 +12,7 @@ import pytest
 
 from ssgan.errors import Mistake
 from ssgan.tracking import Delivery, Store, deliver, delivered, run_id, ui_command
-from ssgan.tracking.record import Record
+from ssgan.tracking.receipt import Record
 
 
 @pytest.fixture

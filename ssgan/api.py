@@ -1,0 +1,75 @@
+"""The public functions: load data, split, train, evaluate, score, export."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from ssgan import recipes, tracking
+from ssgan.config import Recipe, override
+from ssgan.data import named, splits
+from ssgan.data.dataset import Dataset
+from ssgan.data.splits import Split
+from ssgan.evaluation import classifier, domain_classifier, inception_score
+from ssgan.export import formats, write
+from ssgan.export.model_card import card_of
+from ssgan.training import in_memory
+from ssgan.training.execution import find_device
+from ssgan.training.trained_model import TrainedModel
+
+
+def load_data(name: str, data_dir: str | Path | None = None) -> Dataset:
+    """The data set of that name: digits, mnist or fashion-mnist. `data_dir` as --data-dir. Raises Mistake."""
+    return named.load(name, named.data_dir(str(data_dir) if data_dir else None))
+
+
+def read_recipe(name: str, *overrides: str, labels: int | None = None) -> Recipe:
+    """The shipped recipe of that name, or the one in a file, with `a.b=value` put in, and another label budget. Raises Mistake."""
+    recipe = override(recipes.read(str(name)).recipe, list(overrides))
+    return recipe if labels is None else override(recipe, [f"labels={labels}"])
+
+
+def make_split(dataset: Dataset, recipe: Recipe, seed: int = 0) -> Split:
+    """Which images are labelled, unlabelled and held out, by the recipe's budget and the seed. Raises Mistake."""
+    return splits.make_split(dataset, recipe.labels, seed, recipe.split)
+
+
+def train(recipe: Recipe, dataset: Dataset, split: Split, seed: int = 0, *, device: str = "auto",
+          callback: Callable[[int, dict[str, float]], object] = lambda step, values: None) -> TrainedModel:
+    """Trains in memory, untracked; `callback(step, {name: value})` comes every 100 steps. Raises Mistake and Failed."""
+    split.verify(dataset)
+    return in_memory.train(recipe, dataset.train, split, seed, device=device, callback=callback)
+
+
+def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work", tracking_uri: str | None = None) -> TrainedModel:
+    """The trained pair of a run of `ssgan run`: its id, a prefix of it, or latest, found as the command line finds it. Raises Mistake."""
+    uri = tracking.resolve_uri(tracking_uri, Path.cwd())
+    return TrainedModel.of_run(tracking.find_run(run, Path(folder), tracking.Store(uri) if uri else None))
+
+
+def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
+    """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
+    return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
+
+
+def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> inception_score.Score:
+    """The Inception Score of the generator, beside that of real images, by a network that is trained once and cached. Raises Mistake."""
+    recipe = model.recipe
+    if (dataset.train.labels >= 0).all():
+        network = domain_classifier.domain_classifier(dataset.train, dataset.test, find_device(device))
+    else:
+        network = inception_score.itself(model.classifier())
+    samples = model.sampler(average=recipe.score.generator == "average")
+    return inception_score.score(samples, dataset.test, network, samples=recipe.score.samples, splits=recipe.score.splits, generator=recipe.score.generator)
+
+
+def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *, force: bool = False) -> write.Agreement:
+    """Writes the classifier by the path's ending (.onnx, .pt2, none for an MLflow folder), checked on the test images, else on random ones.
+
+    Raises Mistake, and Failed where the file's answers are not the classifier's; nothing is written then.
+    """
+    path = Path(path)
+    kinds = {kind.ending: name for name, kind in formats.FORMATS.items()}
+    error = evaluate(model, dataset).error if dataset else model.test_error
+    card = dataclasses.replace(card_of(model), test_error=error)
+    images = dataset.test.pixels.numpy() if dataset else write.random_images(card)
+    return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images, force=force)

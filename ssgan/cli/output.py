@@ -1,0 +1,202 @@
+"""What a person reads at the end of a command, and what a program reads."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def as_json_line(found: Any) -> None:
+    """One JSON object as the last line of stdout."""
+    click.echo(json.dumps(found))
+
+
+def run(folder, found: dict[str, Any], as_json: bool) -> None:
+    """The closing summary of a run."""
+    if as_json:
+        as_json_line(found)
+        return
+    from ssgan.experiments.progress import duration
+
+    total = sum(found["seconds"].values())
+    click.echo(f"\n{found['name']}, {found['status'].lower()} in {duration(total)}\n")
+    for name, text in (*_errors(folder, found), *_scores(found), *_rest(found, duration)):
+        click.echo(f"  {name:16} {text}".rstrip())
+    click.echo()
+
+
+def _errors(folder, found: dict[str, Any]):
+    if found["test_error"] is None:
+        return
+    low, high = found["test_error_interval"]
+    yield "test error", (f"{percent(found['test_error'])}  {found['test_wrong']} wrong of {found['test_total']:,}; "
+                         f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, for the choice of test images only")
+    rows = folder.facts.get("result", {}).get("baselines", [])
+    for row in rows:
+        yield row["name"], f"{percent(row['error'])}  {row['note'] or ''}"
+    if rows:
+        best = min(rows, key=lambda row: row["error"])
+        gain = best["error"] - found["test_error"]
+        yield "gain", f"{100 * gain:+.2f} points over {best['name']}, the best of these"
+
+
+def _scores(found: dict[str, Any]):
+    if found["inception_score"] is None:
+        return
+    network = found["score_network"]
+    if found["score_network_error"] is not None:
+        network += f", {100 * found['score_network_error']:.2f} % test error"
+    yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  {_real(found)}"
+    yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
+
+
+def _real(found: dict[str, Any]) -> str:
+    """The real images' score, and ours at their count where it is another."""
+    text = f"real test images {found['inception_score_real']:.2f}"
+    if found["real_samples"] == found["samples"]:
+        return text
+    return f"{text} on {found['real_samples']:,}, generated ones {found['inception_score_matched']:.2f} on as many"
+
+
+def _rest(found: dict[str, Any], duration):
+    yield "time", ", ".join(f"{name} {duration(seconds)}" for name, seconds in found["seconds"].items())
+    folder = Path(found["folder"])
+    inside = folder.is_relative_to(Path.cwd())
+    yield "files", str(folder.relative_to(Path.cwd()) if inside else folder)
+    yield "run", found["run_id"]
+    if "score" in found["seconds"]:
+        short = found["run_id"][:8]
+        budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
+        yield "next", "ssgan ui                      all runs, in MLflow"
+        yield "", f"ssgan sample {short} -n 100    a picture of generated images"
+        yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
+        yield "", f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3    what more labels would bring"
+
+
+def percent(error: float) -> str:
+    """A fraction as right-aligned per cent."""
+    return f"{100 * error:6.2f} %"
+
+
+def bench(found: dict[str, Any]) -> None:
+    """The step's speed as a table, and a table against the clock."""
+    resolved, limits = found["resolved"], found["limits"]
+    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, "
+               f"{'compiled, ' * resolved['compiled']}torch {resolved['torch']}")
+    click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies {limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
+    if found["rows"]:
+        click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   of bound   of peak   steps/s   lane-steps/s")
+    for row in found["rows"]:
+        step = row["seconds_per_step"]
+        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   {row['speedup']:7.2f}x   "
+                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:6.0f} %   {100 * row['share_of_peak']:5.0f} %   "
+                   f"{row['steps_per_second']:7.1f}   {row['lane_steps_per_second']:12.1f}")
+    for row in found["rows"]:
+        shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(row["parts"].items(), key=lambda part: -part[1]))
+        click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): {shares}")
+    if "table" in found:
+        click.echo(f"\n  {clocked(found['table'])}\n")
+        for row in found["table"]["rows"]:
+            click.echo(f"  {row['labels']:6} labels   {_spread(row)}, n = {row['n']}: {_seeds(row)}")
+    click.echo()
+
+
+def bench_markdown(command: str, found: dict[str, Any]) -> str:
+    """The same as Markdown, with the command, the machine and the day."""
+    resolved = found["resolved"]
+    lines = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, {'compiled, ' * resolved['compiled']}torch {resolved['torch']}, {found['date']}.", ""]
+    if found["rows"]:
+        lines += ["| lanes | ms a step | steps/s | lane-steps/s | plain loop, ms | speed-up | bound, ms | share of bound | share of peak |", "| --- " * 9 + "|"]
+        lines += [f"| {row['lanes']} | {1e3 * row['seconds_per_step']:.2f} | {row['steps_per_second']:.1f} | {row['lane_steps_per_second']:.1f} | "
+                  f"{1e3 * row['plain_seconds_per_step']:.1f} | {row['speedup']:.1f} | {1e3 * row['bound_seconds']:.2f} | "
+                  f"{100 * row['share_of_bound']:.0f} % | {100 * row['share_of_peak']:.0f} % |" for row in found["rows"]]
+        lines.append("")
+    if "table" in found:
+        lines += [clocked(found["table"]), "", "| labels | test error, %, mean ± std | median | n | every split seed |", "| --- " * 5 + "|"]
+        lines += [f"| {row['labels']} | {_spread(row)} | {'' if row['median'] is None else format(row['median'], '.2f')} | {row['n']} | {_seeds(row)} |"
+                  for row in found["table"]["rows"]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def clocked(table: dict[str, Any]) -> str:
+    """One sentence on a table against the clock."""
+    from ssgan.experiments.progress import duration
+
+    groups = f"{table['runs']} runs, {table['lanes']} at once"
+    groups += f" in {len(table['groups'])} groups one behind the other, the time split evenly" if len(table["groups"]) > 1 else ""
+    if not table["steps"]:
+        return f"{groups}: stopped before the first group."
+    speed = f"{table['steps_per_second']:.1f} steps/s, {table['lane_steps_per_second']:.1f} lane-steps/s, {100 * table['share_of_peak']:.1f} % of the peak of products"
+    epochs = " to ".join(dict.fromkeys(f"{value:.3g}" for value in table["epochs"]))
+    took = f"{epochs} of {table['epochs_of_recipe']:g} epochs in {duration(60 * table['minutes'])}"
+    if len(table["steps"]) < len(table["groups"]):
+        took += f", stopped after {len(table['steps'])} of {len(table['groups'])} groups"
+    if table["complete"]:
+        return f"{groups}: {speed}; {took}, everything included."
+    return f"{groups}: {speed}; {took}, {duration(60 * table['minutes_projected'])} projected for all of them. The errors are those of unfinished training."
+
+
+def _spread(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "none"
+    return f"{row['mean']:.2f}" + (f" ± {row['std']:.2f}" if row["std"] is not None else "")
+
+
+def _seeds(row: dict[str, Any]) -> str:
+    lost = f"; lost: split seeds {', '.join(map(str, row['lost']))}" if row["lost"] else ""
+    return ", ".join(f"{error:.2f}" for error in row["errors"]) + lost
+
+
+def sweep(outcome, as_json: bool) -> None:
+    """The answers of a sweep, and where its report is."""
+    from ssgan.experiments.report import as_plain, markdown
+    from ssgan.experiments.run import summary
+    from ssgan.tracking import run_ids
+
+    folder = outcome.folder
+    paths = {name: str(folder.path / "report" / file) for name, file in (("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
+    ids = run_ids(folder)
+    if as_json:
+        members = [{**summary(member), "grid": outcome.grid[member.fingerprint]} for member in outcome.members]
+        as_json_line({"sweep": folder.fingerprint, "summary_run_id": ids[-1] if ids else None, "name": folder.facts["name"],
+                      "members": members, **as_plain(outcome.comparison), "report": paths})
+        return
+    click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
+    inside = folder.path.is_relative_to(Path.cwd())
+    click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
+    if folder.facts["tracking_uri"] != "none":
+        click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+
+
+def tune(found, command: list[str], as_json: bool) -> None:
+    """What tuning found; `command` is a sweep that measures the best values on other splits, but for these."""
+    from ssgan.experiments.grid import written
+    from ssgan.experiments.tune import as_plain, markdown
+
+    if as_json:
+        as_json_line(as_plain(found))
+        return
+    click.echo(f"\n# {found.folder.facts['name']}\n\n{markdown(found)}")
+    best: dict[str, list[str]] = {}
+    for labels, rows in found.budgets.items():
+        if rows[0].errors:
+            changes = [part for value in written(rows[0].grid) for part in ("--set", value)]
+            best.setdefault(shlex.join(changes), []).append(str(labels))
+    click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other splits:")
+    for changes, budgets in best.items():
+        click.echo(f"next    {shlex.join([*command, '--labels', ','.join(budgets)])} {changes}")
+
+
+def comparison(found, text: str, as_json: bool, paths: dict[str, Path | None]) -> None:
+    """A comparison as text, and where its files are."""
+    from ssgan.experiments.report import as_plain
+
+    written = {name: str(path) for name, path in paths.items() if path}
+    if as_json:
+        as_json_line({**as_plain(found), "report": written})
+        return
+    click.echo(text)
+    for path in written.values():
+        click.echo(f"written: {path}")

@@ -1,0 +1,99 @@
+"""`Reader`: image files decoded by Pillow and converted to what a classifier takes."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ssgan.errors import Mistake
+from ssgan.data.image_files import Unreadable
+
+MODES = {1: "L", 3: "RGB"}
+GREY = ("1", "L", "LA", "La", "I", "F")
+LARGEST = 100_000_000  # pixels; decoded they take 400 MB
+ORIENTATION = 0x0112
+
+
+class Reader:
+    """Turns files into uint8 images of `shape` (c, h, w), and says each kind of conversion once.
+
+    Transparent parts become black, the background of the images that ssgan trains on; other sizes are stretched. Raises Mistake for
+    channels that no image file has.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], say: Callable[[str], object]):
+        channels, height, width = shape
+        if channels not in MODES:
+            raise Mistake(f"this classifier takes images of {channels} channels; only grey and RGB images can be read from files.")
+        self._mode, self._size, self._say = MODES[channels], (width, height), say
+        self._said: set[str] = set()
+
+    def read(self, path: Path) -> tuple[Path, np.ndarray] | Unreadable:
+        """The path with the image's pixels; Unreadable where Pillow cannot decode it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, about strange EXIF data and about sizes, which are checked here
+            try:
+                with Image.open(path) as image:
+                    if image.width * image.height > LARGEST:
+                        return Unreadable(path, f"it has more than {LARGEST:,} pixels")
+                    return path, self._convert(image, path)
+            except UnidentifiedImageError:
+                return Unreadable(path, "it is no image")
+            except _NoRange as reason:
+                return Unreadable(path, str(reason))
+            except Exception as error:  # of a damaged file a decoder raises whatever comes; the file is listed with it
+                text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                return Unreadable(path, text.splitlines()[0])
+
+    def _convert(self, image: Image.Image, path: Path) -> np.ndarray:
+        if getattr(image, "is_animated", False):
+            self._note("of animations and files of several pages the first image is taken", path)
+        if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+            self._note("turned as EXIF says", path)
+            image = ImageOps.exif_transpose(image)
+        image = self._opaque(self._eight_bits(image, path), path)
+        if image.mode != self._mode:
+            if self._mode == "L" and image.mode not in GREY:
+                self._note(f"{'palette' if image.mode == 'P' else image.mode} colours are converted to grey", path)
+            elif self._mode == "RGB" and image.mode != "P":
+                self._note(f"{'grey' if image.mode in GREY else image.mode} is converted to RGB", path)
+            image = image.convert(self._mode)
+        if image.size != self._size:
+            self._note(f"resized to {self._size[0]}x{self._size[1]}", path, f", {image.width}x{image.height}")
+            image = image.resize(self._size, Image.Resampling.BILINEAR)
+        pixels = np.asarray(image)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)  # [c, h, w]
+
+    def _eight_bits(self, image: Image.Image, path: Path) -> Image.Image:
+        """Sixteen bits of grey scaled to eight; other deep pixels have no range that is known."""
+        deep = image.mode.startswith("I;16") or image.mode == "I" and image.format in ("PNG", "PPM")  # older Pillow calls them I
+        if deep:
+            self._note("16 bits of grey are scaled to 8", path)
+            values = np.asarray(image).astype(np.int64)
+            return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            kind = "32-bit" if image.mode == "I" else "floating-point"
+            raise _NoRange(f"its {kind} pixels have no known range; save it with 8 or 16 bits")
+        return image
+
+    def _opaque(self, image: Image.Image, path: Path) -> Image.Image:
+        """The image on black where it is transparent."""
+        if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
+            return image
+        grey = image.mode in ("1", "L", "LA", "La")
+        image = image.convert("LA" if grey else "RGBA").convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            self._note("transparent parts become black", path)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+        return image.convert("L" if grey else "RGB")
+
+    def _note(self, kind: str, path: Path, detail: str = "") -> None:
+        if kind not in self._said:
+            self._said.add(kind)
+            self._say(f"{kind} (first: {path}{detail})")
+
+
+class _NoRange(Exception):
+    """Pixels that cannot be scaled to 8 bits."""

@@ -1,0 +1,106 @@
+"""`Result`: what a comparison needs of one run, read from its work folder or from a store."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssgan.evaluation import baselines
+from ssgan.config import Recipe
+from ssgan.settings import flatten
+from ssgan.errors import Mistake
+from ssgan.tracking import StoredRun, run_ids
+from ssgan.tracking.workfolder import WorkFolder
+
+OWN = ("labels", "seed", "split_seed", "recipe", "dataset")  # params that are not among `settings`
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One run. Errors are fractions; `error` is None where it has none."""
+
+    run_id: str
+    name: str
+    dataset: str
+    recipe: str
+    labels: int
+    seed: int
+    split_seed: int
+    status: str
+    error: float | None
+    total: int | None  # test images
+    baselines: dict[str, float]
+    score: float | None
+    score_real: float | None
+    seconds: float
+    ended: float  # epoch seconds
+    settings: dict[str, str]  # every key of the recipe that bears on training, as text
+    images: int | None  # training images of the data set, if known
+    fetch: Callable[[str], Path | None]  # an artifact by its path in the run, or None
+    reason: str | None = None  # why it has no error
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What may differ among the runs of one series."""
+        return self.labels, self.split_seed, self.seed
+
+    def probabilities(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake for a damaged file."""
+        path = self.fetch("evaluate/test.npz")
+        if path is None:
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                return saved["probabilities"], saved["labels"]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise Mistake(f"{path} is damaged ({error}).\nMake it again: ssgan evaluate {self.run_id}") from None
+
+    def sheet(self) -> Path | None:
+        """The last sheet of generated images."""
+        return self.fetch("train/samples-*.png")
+
+
+def of_folder(folder: WorkFolder) -> Result:
+    """The result in a work folder, finished or not."""
+    facts = folder.facts
+    found = facts.get("result", {})
+    evaluation, score = found.get("evaluation", {}), found.get("score", {})
+    ids = run_ids(folder)
+    return Result(
+        ids[-1] if ids else folder.fingerprint, facts.get("name", folder.fingerprint), facts.get("dataset", ""), facts.get("recipe_name", ""),
+        facts.get("labels", 0), facts.get("seed", 0), facts.get("split_seed", 0), facts.get("status", "not begun"),
+        evaluation.get("error"), evaluation.get("total"), {row["name"]: row["error"] for row in found.get("baselines", [])},
+        score.get("inception_score"), score.get("inception_score_real"),
+        sum(stage["seconds"] for stage in facts.get("stages", {}).values()), facts.get("ended") or 0.0,
+        _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"), _finder(folder.path), facts.get("error"))
+
+
+def of_stored(run: StoredRun) -> Result | None:
+    """The result of a run in a store; None where it is no run of a label budget with a test error."""
+    params, metrics = run.params, run.metrics
+    numbers = [params.get(name, "") for name in ("labels", "seed", "split_seed")]
+    if not all(number.isdecimal() for number in numbers) or "test/error" not in metrics or "dataset" not in params:
+        return None
+    labels, seed, split_seed = map(int, numbers)
+    wrong, error = metrics.get("test/wrong"), metrics["test/error"]
+    compared = {name: metrics[baselines.metric(name)] for name in baselines.NAMES if baselines.metric(name) in metrics}
+    return Result(
+        run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
+        round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
+        metrics.get("score/inception_score_real"), sum(value for name, value in metrics.items() if name.startswith("stage/")),
+        run.ended, _settings(params), run.images, run.fetch)
+
+
+def _settings(params: Mapping[str, Any]) -> dict[str, str]:
+    """Every key that bears on training, with the default where an older run does not have it."""
+    merged = flatten(Recipe()) | dict(params)
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in merged.items()}
+    return {key: text for key, text in texts.items() if key not in OWN and not key.startswith("evaluate.")}
+
+
+def _finder(folder: Path) -> Callable[[str], Path | None]:
+    """Finds the last file of a pattern in a folder."""
+    return lambda pattern: max(folder.glob(pattern), default=None)

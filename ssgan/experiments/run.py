@@ -1,0 +1,235 @@
+"""Runs from start to end: work folders, locks, tracking, the stages in order, and the way it ended."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ssgan import tracking
+from ssgan.experiments.ahead import ahead
+from ssgan.settings import flatten
+from ssgan.settings import fingerprint
+from ssgan.data.dataset import Dataset
+from ssgan.errors import Failed, Mistake
+from ssgan.experiments.progress import Progress
+from ssgan.training.execution import Resolved, find_device
+from ssgan.experiments.stages import Group, Member, evaluate, lost, make_split, score, split, train
+from ssgan.experiments.interrupt import Stop
+from ssgan.training.trainer import resolved_for
+from ssgan.training.loop import Interrupted
+from ssgan.tracking.workfolder import STAGES, WorkFolder
+
+FINAL_DELIVERY_SECONDS = 60.0
+SWEEP_TAG, TUNE_TAG = "ssgan.sweep", "ssgan.tune"  # the ids of the sweeps, and of the tunings, that a run belongs to
+
+
+@dataclass
+class Setting:
+    """Where runs happen and who is told: everything that does not change a result."""
+
+    work: Path  # the folder of work folders
+    store: tracking.Store | None
+    device: str = "auto"
+    data_source: str = ""
+    progress: Progress = field(default_factory=Progress)
+    stop: Stop = field(default_factory=Stop)
+    tags: dict[str, str] = field(default_factory=dict)
+    until: str = "score"  # the last stage of the members of a sweep
+    ahead: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
+
+
+def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
+    """Brings members that differ in seeds and budget alone through the stages, up to `until`; returns their work folders.
+
+    What is done already is not done again, unless `again`; a lone member that was begun in a lane group goes on with all of it.
+    Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
+    """
+    for member in members:
+        make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
+    find_device(setting.device)
+    if setting.store is not None:
+        setting.store.check()
+    asked = [_folder(member, dataset, setting.work, again) for member in members]
+    members = begun_group(members[0], asked[0]) if len(members) == 1 else members
+    folders = [_folder(member, dataset, setting.work, again=False) for member in members]
+    with contextlib.ExitStack() as held:
+        for folder in folders:
+            held.enter_context(folder.lock())
+        if all(lost(folder) for folder in folders):  # another try, from the last good checkpoint
+            for folder in folders:
+                folder.update(failure=None)
+        wanted = stages_of(members[0], until)
+        if all(lost(folder) or all(folder.stage_finished(stage) for stage in wanted) for folder in folders):
+            for folder in folders:
+                if folder.facts["status"] != "FINISHED" and not lost(folder):  # killed between its last stage and its end
+                    folder.update(status="FINISHED", error=None)
+            deliver_finished(folders, setting)
+            return _came_through(asked)
+        group = _group(members, folders, dataset, setting)
+        with _tracked(group, setting):
+            tables = split(group)
+            with ahead(group, tables, setting.data_source) if setting.ahead and "evaluate" in wanted else contextlib.nullcontext() as alone:
+                if "train" in wanted:
+                    train(group, tables)
+                if alone:
+                    alone.wait()
+            if "evaluate" in wanted:
+                evaluate(group, tables)
+            if "score" in wanted:
+                score(group)
+            _finish(folders)
+    return _came_through(asked)
+
+
+def stages_of(member: Member, until: str) -> list[str]:
+    """The stages up to `until` that a run of the member has."""
+    return [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or member.recipe.gan.weight > 0]
+
+
+def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:
+    """Does `evaluate` or `score` once more on a run that has been trained; its results go where the first ones are."""
+    with folder.lock():
+        group = _group([member], [folder], dataset, setting)
+        with _tracked(group, setting):
+            tables = split(group)
+            evaluate(group, tables, again=True) if stage == "evaluate" else score(group, again=True)
+            _finish([folder])
+
+
+def summary(folder: WorkFolder) -> dict[str, Any]:
+    """What `--json` prints of one run."""
+    facts = folder.facts
+    result, evaluation = facts.get("result", {}), facts.get("result", {}).get("evaluation", {})
+    found = {key: facts.get(key) for key in ("dataset", "labels", "seed", "split_seed", "status", "error")}
+    found |= {f"test_{key}": evaluation.get(key) for key in ("error", "wrong", "total")}
+    found["test_error_interval"] = [evaluation.get("low"), evaluation.get("high")] if evaluation else None
+    found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
+    scores = result.get("score", {})
+    found |= {key: scores.get(key) for key in (
+        "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples", "score_network", "score_network_error",
+        "samples", "splits", "samples_per_split")}
+    found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
+    ids = tracking.run_ids(folder)
+    return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found, "folder": str(folder.path)}
+
+
+def validation_error(folder: WorkFolder) -> float | None:
+    """The averaged classifier's error on the validation images after the last step; None without such images, or before it is trained."""
+    if not folder.stage_finished("train"):
+        return None
+    return max(((step, values["val/error"]) for _, step, _, values in folder.measurements() if "val/error" in values), default=(0, None))[1]
+
+
+def begun_group(member: Member, folder: WorkFolder) -> list[Member]:
+    """The lane group in which an unfinished member was begun: the unit of checkpoint and retry. The member alone, if in none."""
+    facts = folder.facts
+    if facts.get("status") == "FINISHED" or len(facts.get("group", [])) < 2:
+        return [member]
+    return [replace(member, recipe=replace(member.recipe, labels=labels), seed=seed, split_seed=split_seed)
+            for labels, seed, split_seed in facts["group"]]
+
+
+def _came_through(folders: list[WorkFolder]) -> list[WorkFolder]:
+    """The folders again. Raises Failed where training ended none of them well."""
+    if all(lost(folder) for folder in folders):
+        raise Failed(folders[0].facts["error"])
+    return folders
+
+
+def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFolder:
+    """The member's work folder with its facts; `again` sets a finished one aside, where it stays whole."""
+    name = fingerprint(member.settings(dataset.sha256))
+    folder = WorkFolder.create(work, name)
+    if again and folder.facts.get("status") == "FINISHED":
+        number = next(n for n in range(1, 10**6) if not (work / f"{name}-{n}").exists())
+        with folder.lock():
+            folder.path.rename(folder.path.with_name(f"{name}-{number}"))
+        folder = WorkFolder.create(work, name)
+    return folder
+
+
+def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting) -> Group:
+    """The group with what was resolved at its start: read where it is stored, else decided now and stored."""
+    stored = folders[0].facts.get("resolved")
+    recipe = members[0].recipe
+    if stored:
+        resolved = Resolved(**stored)
+        if setting.device != "auto" and find_device(setting.device) != resolved.device:
+            raise Mistake(f"--device {setting.device}: this run began on {resolved.device} and goes on there.\n"
+                          f"Leave --device out, or start anew with --again after it has finished.")
+    else:
+        resolved = resolved_for(recipe, dataset.train, setting.device)
+    tags = {f"ssgan.{key}": str(value) for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
+    for member, folder in zip(members, folders):
+        uri = setting.store.uri if setting.store else "none"
+        facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store else None}
+        if folder.facts.get("status") != "FINISHED" and not lost(folder):
+            facts |= {"status": "RUNNING", "error": None, "tags": tags | joined_tags(folder, tags)}
+        else:
+            facts |= {"tags": folder.facts["tags"] | joined_tags(folder, tags)}
+        if "settings" not in folder.facts:
+            lanes = [[other.recipe.labels, other.seed, other.split_seed] for other in members]
+            facts |= _identity(member, dataset, setting) | {"resolved": resolved.table(), "group": lanes}
+        folder.update(**facts)
+    return Group(members, folders, dataset, resolved, setting.progress, setting.stop)
+
+
+def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
+    """The tags of the sweeps and tunings that a run belongs to, with those among `tags`; {} where there is none."""
+    known = folder.facts.get("tags", {})
+    found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split())) for tag in (SWEEP_TAG, TUNE_TAG)}
+    return {tag: identities for tag, identities in found.items() if identities}
+
+
+def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, Any]:
+    recipe = member.recipe
+    seeds = {"seed": member.seed, "split_seed": member.split_seed}
+    same = member.seed == member.split_seed
+    text = f"seed {member.seed}" if same else f"split {member.split_seed}, seed {member.seed}"
+    return {
+        "name": f"{member.recipe_name or recipe.dataset} · {recipe.labels} labels · {text}",
+        "dataset": recipe.dataset, "labels": recipe.labels, **seeds, "recipe_name": member.recipe_name,
+        "settings": member.settings(dataset.sha256),
+        "params": flatten(recipe) | seeds | {"recipe": member.recipe_name},
+        "inputs": {"name": dataset.name, "sha256": dataset.sha256, "source": setting.data_source or dataset.name,
+                   "train": len(dataset.train), "test": len(dataset.test), "classes": list(dataset.classes)}}
+
+
+@contextlib.contextmanager
+def _tracked(group: Group, setting: Setting) -> Iterator[None]:
+    """Delivers beside the work, and notes how it ended."""
+    delivery = tracking.Delivery(group.folders, setting.store, root=setting.work)
+    delivery.start()
+    try:
+        yield
+    except BaseException as error:
+        status = "KILLED" if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit) else "FAILED"
+        for folder in group.folders:
+            if folder.facts.get("status") == "RUNNING":
+                folder.update(status=status, error=str(error) or type(error).__name__)
+        raise
+    finally:
+        setting.progress.end()
+        waiting = delivery.finish(FINAL_DELIVERY_SECONDS)
+        if setting.store is not None:
+            for folder, reason in waiting:
+                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the next run brings it in")
+        for folder, run_id, reason in delivery.brought:
+            if run_id:
+                setting.progress.say(f"brought into MLflow from an earlier run: {folder.facts.get('name')}")
+
+
+def _finish(folders: list[WorkFolder]) -> None:
+    for folder in folders:
+        if folder.facts["status"] == "RUNNING":
+            folder.update(status="FINISHED")
+
+
+def deliver_finished(folders: list[WorkFolder], setting: Setting) -> None:
+    """A finished run costs no MLflow, unless it is not in the store yet."""
+    if setting.store is None or all(tracking.delivered(folder, setting.store) for folder in folders):
+        return
+    delivery = tracking.Delivery(folders, setting.store)
+    for folder, reason in delivery.finish(FINAL_DELIVERY_SECONDS):
+        setting.progress.say(f"not in MLflow yet: {reason}")

@@ -1,0 +1,65 @@
+"""A sweep: budgets x seeds, and a grid over recipe keys where wanted, trained in lane groups on this machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ssgan.evaluation import domain_classifier
+from ssgan.experiments import report
+from ssgan.data.dataset import Dataset
+from ssgan.errors import Failed
+from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
+from ssgan.experiments.grid import Plan, worker_count
+from ssgan.training.execution import find_device
+from ssgan.experiments.run import SWEEP_TAG, Setting
+from ssgan.tracking.workfolder import WorkFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A sweep that has come to its end."""
+
+    folder: WorkFolder  # the summary run's
+    members: list[WorkFolder]
+    grid: dict[str, dict[str, Any]]  # the grid's values of each member, by fingerprint
+    comparison: report.Comparison
+
+
+def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[float] = (), workers: int | None = 1) -> Outcome:
+    """Runs every member that is not finished yet, and writes the report into the summary run's folder.
+
+    `targets` are errors for which the report says how many labels they need. `workers` processes run members side by side, on data
+    that they load by name; None chooses. Raises Mistake before anything is written, Failed where no member came through, Interrupted.
+    """
+    with summary_run("sweep", plan, dataset, setting) as (folder, groups):
+        device = find_device(setting.device)
+        count = worker_count(workers, groups, device)
+        if count > 1 and plan.recipe.gan.weight > 0 and (dataset.train.labels >= 0).all():
+            setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
+            domain_classifier.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)
+            setting.progress.end()
+        run_groups("sweep", plan, groups, dataset, replace(setting, tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)
+        folders = [folder_of(member, dataset, setting) for member in plan.members()]
+        comparison = _compare(folders, targets)
+        _report(folder, plan, comparison)
+    variants = plan.variants()
+    grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0] for number, found in enumerate(folders)}
+    return Outcome(folder, folders, grid, comparison)
+
+
+def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comparison:
+    """The comparison of the members. Raises Failed where none came through."""
+    results = [report.of_folder(folder) for folder in folders]
+    if not any(result.error is not None for result in results):
+        errors = [folder.facts["error"] for folder in folders if folder.facts.get("error")]
+        raise Failed(f"none of the {len(folders)} runs came through. The first: {errors[0] if errors else 'it has not begun'}")
+    return report.compare(results, targets=targets)
+
+
+def _report(folder: WorkFolder, plan: Plan, comparison: report.Comparison) -> None:
+    paths = report.write_report(comparison, folder.stage_folder("report"), title=folder.facts["name"])
+    note = paths["markdown"].read_text(encoding="utf-8").partition("\n")[2].strip()  # MLflow shows the title itself
+    folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": note})
+    for series in comparison.series[:1]:
+        for row in series.rows:
+            folder.measure(row.labels, row.measurements())

@@ -1,0 +1,23 @@
+"""The recipe's [model] section."""
+
+from dataclasses import dataclass
+
+from ssgan.settings import choice, number, numbers
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The pair of networks; what widths mean is said by the family's file in models/."""
+
+    family: str = choice("mlp", ("mlp", "conv"), "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
+    widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
+    generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
+    strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often as needed")
+    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or as it is")
+    latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
+    initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
+    output: str = choice("normalised", ("normalised", "plain"), "the classifier's last layer: with weight norm as in the paper, or without")
+    output_scale: float = number(1.0, 1e-6, 100, "standard deviation of the classifier's first logits, over images")
+    input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")
+    hidden_noise: float = number(0.5, 0, 100, "standard deviation of the Gaussian noise after each hidden layer")

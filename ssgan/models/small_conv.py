@@ -1,0 +1,100 @@
+"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssgan.models.settings import ModelConfig
+from ssgan.models.batch_norm import BatchNorm
+from ssgan.models.context import Context
+from ssgan.models.functional import add_noise, sigmoid
+from ssgan.models.output import output_layer
+from ssgan.models.weight_norm import WeightNorm
+
+
+class Discriminator(nn.Module):
+    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
+
+    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where things are.
+    Gaussian noise falls on the input and on the features.
+    """
+
+    couples_batch = False
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
+        super().__init__()
+        self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
+        self.shape, self.pooled = shape, config.pooling == "mean"
+        channels = [shape[0], *config.widths]
+        strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
+        maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides], initial=shape[1:]))[1:]
+        self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
+        self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(channels, channels[1:], maps)) + self.width * classes
+        self.hidden = nn.ModuleList(
+            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
+            for a, b, stride in zip(channels, channels[1:], strides))
+        self.output = output_layer(config, self.width, classes, generator)
+
+    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
+        """The shapes of the normal draws that one pass over n images takes."""
+        return [(n, *self.shape), (n, self.width)]
+
+    def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f])."""
+        features = self.features(x, context)
+        return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
+
+    def features(self, x: Tensor, context: Context = Context()) -> Tensor:
+        """The last map before the noise, pooled or not: [n, f]."""
+        x = channels_last(add_noise(x, self.input_noise, context.at(0)))
+        for layer in self.hidden:
+            x = functional.leaky_relu(layer(x), 0.2)
+        return self._pooled(x)
+
+    def initialise(self, x: Tensor, context: Context) -> None:
+        """Data-dependent initialisation, layer after layer, noise on."""
+        x = add_noise(x, self.input_noise, context.at(0))
+        for layer in self.hidden:
+            x = functional.leaky_relu(layer.initialise(x), 0.2)
+        self.output.initialise(add_noise(self._pooled(x), self.hidden_noise, context.at(1)), self.output_scale)
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        x = channels_last(x)  # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth of the time
+        return x.mean((2, 3)) if self.pooled else x.flatten(1)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same images [n, c, h, w], in memory pixel by pixel: convolutions with few channels take two thirds of the time so.
+
+    Written with views, as under vmap, which knows no memory formats; strides say the format of a single channel too.
+    """
+    return x.movedim(1, -1).flatten().view(x.shape[0], *x.shape[2:], x.shape[1]).movedim(-1, 1)
+
+
+class Generator(nn.Module):
+    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
+
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+        super().__init__()
+        self.shape, widths = shape, config.generator_widths
+        self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
+        self.dense = nn.Linear(config.latent, widths[0] * math.prod(self.start), bias=False)
+        self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
+        self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
+        for layer in (self.dense, *self.hidden):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
+        places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
+        self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
+        x = self.dense(latent).unflatten(1, (-1, *self.start))
+        x = functional.relu(self.norms[0](x))
+        for layer, norm in zip(self.hidden, self.norms[1:]):
+            x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))
+        height, width = self.shape[1:]
+        return sigmoid(self.output(x)[:, :, :height, :width])

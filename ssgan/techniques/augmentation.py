@@ -1,0 +1,75 @@
+"""Random changes of the shape of image batches, on the device that holds them."""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ssgan.settings import number
+
+
+AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of the elastic one's lattice
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """The recipe's [augment] section: random changes of the shape of every real image, drawn uniformly between minus and plus the value."""
+
+    shift: float = number(0.0, 0, 100, "pixels, in each direction")
+    rotation: float = number(0.0, 0, 180, "degrees")
+    scale: float = number(0.0, 0, 0.9, "share: 0.1 is 90 % to 110 %")
+    shear: float = number(0.0, 0, 80, "degrees")
+    elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp between")
+    end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from train.decay_from on")
+
+
+def warp(x: Tensor, draw: Tensor, config: AugmentConfig) -> Tensor:
+    """Shifts, turns, scales and shears each image [n, c, h, w] about its centre, and warps it elastically; outside is black.
+
+    By its draw [n, d], uniform on [-1, 1), with d from `draw_size`. The elastic displacements are interpolated between the lattice's
+    points by cubics (the idea: Simard, Steinkraus & Platt 2003).
+    """
+    height, width = x.shape[-2:]
+    angle = draw[:, 0] * math.radians(config.rotation)
+    shear = torch.tan(draw[:, 1] * math.radians(config.shear))
+    sx, sy = (1 / (1 + draw[:, i] * config.scale) for i in (2, 3))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    # grid_sample asks where each output pixel comes from, in coordinates from -1 to 1, so the map is the inverse one.
+    theta = torch.stack((
+        torch.stack((sx * cos, sx * (shear * cos - sin) * height / width, draw[:, 4] * (2 * config.shift / width)), 1),
+        torch.stack((sy * sin * width / height, sy * (shear * sin + cos), draw[:, 5] * (2 * config.shift / height)), 1),
+    ), 1)  # [n, 2, 3]
+    if config.elastic:
+        scale = x.new_tensor((2 * config.elastic / width, 2 * config.elastic / height))
+        theta = torch.cat((theta, draw[:, AFFINE:].unflatten(1, (2, LATTICE**2)) * scale[:, None]), 2)
+    grid = (theta @ _places(height, width, theta.shape[2], x.dtype, x.device)).unflatten(2, (height, width)).movedim(1, -1)
+    return functional.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+@functools.cache
+def _places(height: int, width: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What a pixel's place is summed from: its x, its y, 1, and the shares of the lattice's points: [count, height * width]."""
+    x, y = ((2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in (width, height))
+    affine = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width), torch.ones(height, width)))
+    shares = torch.eye(LATTICE**2, dtype=torch.float64).view(-1, 1, LATTICE, LATTICE)
+    shares = functional.interpolate(shares, (height, width), mode="bicubic", align_corners=True)[:, 0]
+    return torch.cat((affine, shares)).flatten(1)[:count].to(device, dtype)
+
+
+def strength(config: AugmentConfig, decay_from: float, step: int, steps: int) -> float:
+    """The share of the full changes in update number `step` (from 0) of `steps`; they shrink from the share `decay_from` of them on."""
+    first = decay_from * steps
+    return 1 - (1 - config.end) * max(0.0, (step - first) / (steps - first)) if step > first else 1.0
+
+
+def draw_size(config: AugmentConfig) -> int:
+    """How many numbers the change of one image takes."""
+    return AFFINE + (2 * LATTICE**2 if config.elastic else 0)
+
+
+def is_on(config: AugmentConfig) -> bool:
+    """Whether any change is asked for."""
+    return any((config.shift, config.rotation, config.scale, config.shear, config.elastic))

@@ -1,0 +1,121 @@
+"""The training loop: brings a trainer to its last step and yields what it measures."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ssgan.training import checkpoint as checkpoint_file
+from ssgan.training.trained_model import TrainedModel
+from ssgan.training.trainer import Failure, Trainer
+
+SHEETS = 8  # sample sheets in a run
+SHEET_IMAGES = 100
+MONITORS = 40  # looks at the validation images in a run
+
+
+@dataclass(frozen=True)
+class Record:
+    """Means since the last record, one number a lane; `step` is the number of steps done."""
+
+    step: int
+    values: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Generated images of every lane: uint8 [r, n, c, h, w]."""
+
+    step: int
+    images: Tensor
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; a checkpoint has been saved at `step`."""
+
+    def __init__(self, step: int):
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
+def run_to_end(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.0,
+          should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None) -> Iterator[Record | Sheet | Failure]:
+    """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is one.
+
+    A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
+    `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
+    """
+    if checkpoint.exists():
+        trainer.restore(checkpoint_file.load(checkpoint))
+    known = {failure.lane for failure in trainer.failures()}
+    if len(known) == len(trainer.seeds):
+        return
+    saved = time.monotonic()
+    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps) for parts in (MONITORS, SHEETS))
+    while trainer.done < trainer.steps:
+        began = time.monotonic()
+        trainer.step()
+        last = trainer.done == trainer.steps
+        recorded = trainer.done % trainer.record_steps == 0 or last
+        values = trainer.read() if recorded else {}  # waits for a device
+        trainer.seconds += time.monotonic() - began
+        if recorded:
+            failures = [failure for failure in trainer.failures() if failure.lane not in known]
+            yield Record(trainer.done, values)
+            yield from failures
+            known |= {failure.lane for failure in failures}
+            if len(known) == len(trainer.seeds):
+                return
+        if trainer.done % monitor_steps == 0 or last:
+            yield from _monitor(trainer)
+        if trainer.with_generator and (trainer.done % sheet_steps == 0 or last):
+            yield Sheet(trainer.done, _sheet(trainer))
+        stop = should_stop() and not last
+        if stop or time.monotonic() - saved > checkpoint_seconds:
+            before_save()
+            save(trainer, checkpoint)
+            saved = time.monotonic()
+        if stop:
+            raise Interrupted(trainer.done)
+
+
+def save(trainer: Trainer, path: Path) -> None:
+    """Saves the trainer; rows of lanes that have failed stay as the last good checkpoint has them."""
+    state = trainer.state()
+    bad = [failure.lane for failure in trainer.failures()]
+    if bad and path.exists():
+        good = checkpoint_file.load(path)
+        state = {**state, **{key: [_rows(new, old, bad) for new, old in zip(state[key], good[key])] for key in ("averages", "flat")}}
+    if len(bad) < len(trainer.seeds):
+        checkpoint_file.save(path, state)
+
+
+def _rows(new: Tensor, old: Tensor, lanes: list[int]) -> Tensor:
+    kept = new.cpu().clone()
+    kept[lanes] = old[lanes]
+    return kept
+
+
+def _multiple(steps: float, record_steps: int) -> int:
+    """The steps as a multiple of the record's, so that looks fall together."""
+    return max(1, round(steps / record_steps)) * record_steps
+
+
+def _monitor(trainer: Trainer) -> Iterator[Record]:
+    """The averaged classifiers' error on the validation images of each lane, where there are any."""
+    if not len(trainer.splits[0].validation):
+        return
+    index = torch.stack([torch.from_numpy(split.validation) for split in trainer.splits]).to(trainer.device)
+    wrong = torch.zeros(len(trainer.seeds), device=trainer.device)
+    for part in index.split(1000, 1):
+        logits = trainer.averaged_logits(trainer.images.gather(part, dtype=trainer.master))
+        wrong += (logits.argmax(-1) != trainer.images.labels[part]).sum(1)
+    yield Record(trainer.done, {"val/error": [count / index.shape[1] for count in wrong.tolist()]})
+
+
+def _sheet(trainer: Trainer) -> Tensor:
+    lanes = [TrainedModel.of_trainer(trainer, lane).sampler()(0, SHEET_IMAGES) for lane in range(len(trainer.seeds))]
+    return (torch.stack(lanes) * 255).round().to(torch.uint8).cpu()

@@ -1,0 +1,99 @@
+"""`TrainedModel`: a trained pair of networks with what it was made from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ssgan.config import Recipe, build
+from ssgan.errors import Mistake
+from ssgan.models import build_discriminator, build_generator
+from ssgan.models.context import Context
+from ssgan.models.sampling import sample_images
+from ssgan.random_streams import torch_generator
+from ssgan.tracking import run_ids
+from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training import checkpoint
+
+if TYPE_CHECKING:
+    from ssgan.training.trainer import Trainer
+
+NAMES = ("discriminator", "generator_average", "generator_last")  # of the state dicts; the discriminator's is the averaged one
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """The weights of a pair, on the CPU, and what they were trained with."""
+
+    recipe: Recipe
+    seed: int
+    shape: tuple[int, int, int]  # of an image: c, h, w
+    classes: tuple[str, ...]
+    weights: dict[str, dict[str, Tensor]]  # state dicts by NAMES
+    run_id: str = ""
+    test_error: float | None = None
+
+    @classmethod
+    def of_trainer(cls, trainer: "Trainer", lane: int = 0) -> "TrainedModel":
+        """One lane's pair as it is now."""
+        states = trainer.discriminator_state(lane), trainer.generator_state(lane), trainer.generator_state(lane, average=False)
+        return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes, dict(zip(NAMES, states)))
+
+    @classmethod
+    def of_run(cls, folder: WorkFolder) -> "TrainedModel":
+        """The trained pair of a run. Raises Mistake for a run without a trained classifier."""
+        saved, facts = _read(folder), folder.facts
+        if "settings" not in facts:
+            raise Mistake(f"{folder.path} has no settings of a run: it carries a report, or was made by something else.")
+        recipe = build(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
+        ids = run_ids(folder)
+        return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]), {name: saved[name] for name in NAMES},
+                   ids[-1] if ids else folder.fingerprint, facts.get("result", {}).get("evaluation", {}).get("error"))
+
+    def save(self, folder: WorkFolder) -> None:
+        """Writes the weights as the run's train/model.pt. Raises Mistake."""
+        about = {"shape": list(self.shape), "classes": list(self.classes)}
+        checkpoint.save(folder.stage_folder("train") / "model.pt", about | self.weights)
+
+    def discriminator(self) -> nn.Module:
+        """The discriminator with averaged weights: module(x in [0, 1], Context()) -> (logits, features)."""
+        module = build_discriminator(self.recipe.model, self.shape, len(self.classes), torch_generator(0))
+        return _filled(module, self.weights["discriminator"])
+
+    def generator(self, *, average: bool = True) -> nn.Module:
+        """The generator with averaged or last weights: module(latent [n, z]) -> images [n, c, h, w]."""
+        weights = self.weights["generator_average" if average else "generator_last"]
+        return _filled(build_generator(self.recipe.model, self.shape, torch_generator(0)), weights)
+
+    def classifier(self, device: str | torch.device = "cpu") -> Callable[[Tensor], Tensor]:
+        """Images [n, c, h, w] in [0, 1] -> logits [n, k], with averaged weights, in fp32, without noise."""
+        module = self.discriminator().to(device)
+
+        @torch.no_grad()
+        def logits_of(x: Tensor) -> Tensor:
+            return module(x.to(device), Context())[0]
+
+        return logits_of
+
+    def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None) -> Callable[[int, int], Tensor]:
+        """(start, count) -> generated images number `start` to start + count of the seed (None: the training's): float32 [count, c, h, w]."""
+        module, recipe = self.generator(average=average).to(device), self.recipe
+        latents = self.seed if seed is None else seed
+        return lambda start, count: sample_images(module, recipe.model.latent, recipe.train.generated_images, latents, start, count)
+
+
+def _filled(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    module.load_state_dict(weights)
+    return module.eval()
+
+
+def _read(folder: WorkFolder) -> dict[str, Any]:
+    """What training saved. Raises Mistake for a run without a trained classifier."""
+    path = folder.path / "train" / "model.pt"
+    if not path.exists():
+        status = folder.facts.get("status", "unknown")
+        raise Mistake(f"run {folder.facts.get('name', folder.fingerprint)} has no trained classifier (its state: {status}).\n"
+                      f"Finish it first, with the command that began it, or name another run.")
+    return checkpoint.load(path)

@@ -1,0 +1,369 @@
+"""Sweeps: the plan, what is done and what is not done again, failures, lane groups, and the baselines of every split."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import small
+from ssgan.evaluation import figures as reports
+from ssgan.evaluation import domain_classifier
+from ssgan.experiments import stages
+from ssgan.experiments import workers
+from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
+from ssgan.config import override
+from ssgan.settings import fingerprint
+from ssgan.errors import Failed, Mistake
+import ssgan.experiments.grid as plan_module
+from ssgan.experiments.grid import Plan, worker_count
+from ssgan.experiments.progress import Progress
+from ssgan.recipes import read
+from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
+from ssgan.experiments.stages import Member
+from ssgan.experiments.sweep import run_sweep
+from ssgan.tracking import views
+from ssgan.training.trainer import Failure, Trainer
+from ssgan.training.loop import Interrupted
+from ssgan.tracking.workfolder import WorkFolder
+
+RECIPE = override(read("digits").recipe, [
+    "train.epochs=0.5", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]", "train.initialise_images=50", "consistency.weight=0",
+    "evaluate.supervised=false", "evaluate.gan_off=false", "evaluate.classical=false", "score.samples=30", "score.splits=2"])
+PLAN = Plan(RECIPE, "digits", (20, 50), ((0, 0), (1, 1)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light(tmp_path_factory):
+    """The domain classifier is trained once for this module, and little; the runs' pictures, which take longer than the rest, are not drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setitem(domain_classifier.SETTINGS, "steps", 20)
+        for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
+            patch.setattr(reports, name, lambda *arguments, **options: None)
+        yield
+
+
+def setting(folder: Path) -> Setting:
+    return Setting(folder / "work", None, "cpu", progress=Progress(quiet=True))
+
+
+def done(folder: Path, plan: Plan = PLAN, **options):
+    return run_sweep(plan, small.digits(), setting(folder), **options)
+
+
+def errors(outcome) -> list[float]:
+    return [folder.facts["result"]["evaluation"]["error"] for folder in outcome.members]
+
+
+def stamps(outcome) -> list[int]:
+    return [(folder.path / "train" / "model.pt").stat().st_mtime_ns for folder in outcome.members]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep that nothing disturbed."""
+    return done(tmp_path_factory.mktemp("whole"))
+
+
+def test_a_sweep_has_every_member_and_a_summary_with_the_report(whole):
+    settings = [(folder.facts["labels"], folder.facts["seed"], folder.facts["split_seed"], folder.facts["status"]) for folder in whole.members]
+    assert settings == [(20, 0, 0, "FINISHED"), (50, 0, 0, "FINISHED"), (20, 1, 1, "FINISHED"), (50, 1, 1, "FINISHED")]
+    facts = whole.folder.facts
+    assert (facts["kind"], facts["status"], facts["name"]) == ("summary", "FINISHED", "digits · sweep: 20, 50 labels × 2 seeds")
+    assert facts["params"]["budgets"] == "20, 50" and facts["params"]["seeds"] == "0,1" and facts["tags"]["ssgan.kind"] == "summary"
+    assert "test error, %" in facts["tags"]["mlflow.note.content"]
+    assert {path.name for path in (whole.folder.path / "report").iterdir()} == {"report.html", "report.md", "efficiency.png"}
+    assert all(folder.facts["tags"][SWEEP_TAG] == whole.folder.fingerprint == facts["tags"][SWEEP_TAG] for folder in whole.members)
+    assert [(step, values["sweep/error_mean"]) for _, step, _, values in whole.folder.measurements()] == \
+        [(row.labels, pytest.approx(row.stat.mean)) for row in whole.comparison.series[0].rows]
+    assert [row.errors for row in whole.comparison.series[0].rows] == [errors(whole)[::2], errors(whole)[1::2]]
+
+
+def test_the_same_sweep_again_does_nothing_again(whole):
+    before, report = stamps(whole), (whole.folder.path / "report" / "report.html").stat().st_mtime_ns
+    again = run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu", progress=Progress(quiet=True)))
+    assert again.folder.path == whole.folder.path and stamps(again) == before and again.folder.facts["status"] == "FINISHED"
+    assert (whole.folder.path / "report" / "report.html").stat().st_mtime_ns == report
+
+
+def test_members_are_the_runs_that_ssgan_run_makes(whole, tmp_path):
+    member = Member(replace(RECIPE, labels=50), 1, 1, "digits")
+    folder, = run_group([member], small.digits(), setting(tmp_path))
+    assert folder.fingerprint == whole.members[3].fingerprint
+    assert folder.facts["result"]["evaluation"] == whole.members[3].facts["result"]["evaluation"]
+    before = (folder.path / "train" / "model.pt").stat().st_mtime_ns
+    outcome = done(tmp_path)
+    assert stamps(outcome)[3] == before and errors(outcome) == errors(whole)
+    larger = done(tmp_path, replace(PLAN, budgets=(20, 50, 100), seeds=((1, 1),)))
+    assert stamps(larger)[1] == before
+    assert larger.members[1].facts["tags"][SWEEP_TAG].split() == [outcome.folder.fingerprint, larger.folder.fingerprint]
+
+
+def stopping(progress, at: int, place: Setting):
+    """Asks the sweep to stop when this many of its stages have begun."""
+    begin, begun = progress.begin, []
+
+    def counted(*arguments):
+        begun.append(arguments)
+        place.stop.requested = place.stop.requested or len(begun) == at
+        begin(*arguments)
+
+    progress.begin = counted
+
+
+@pytest.mark.parametrize("lanes", [None, 2])
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupted_sweep_goes_on_where_it_stopped(whole, tmp_path, lanes, at):
+    plan = replace(PLAN, lanes=lanes)
+    place = setting(tmp_path)
+    stopping(place.progress, at, place)
+    with pytest.raises(Interrupted):
+        run_sweep(plan, small.digits(), place)
+    identity = fingerprint({"sweep": [member.settings(small.digits().sha256) for member in plan.members()], "lanes": lanes})
+    assert WorkFolder(place.work / identity).facts["status"] == "KILLED"
+    outcome = done(tmp_path, plan)
+    assert outcome.folder.fingerprint == identity and outcome.folder.facts["status"] == "FINISHED" and not outcome.comparison.failed
+    if lanes is None:
+        assert errors(outcome) == errors(whole)
+
+
+def test_a_lane_group_is_fixed_and_a_lone_run_goes_on_with_all_of_it(tmp_path):
+    plan = replace(PLAN, lanes=2)
+    place = setting(tmp_path)
+    stopping(place.progress, 1, place)
+    with pytest.raises(Interrupted):
+        run_sweep(plan, small.digits(), place)
+    first, second = (Member(replace(RECIPE, labels=labels), 0, 0, "digits") for labels in (20, 50))
+    folder, = run_group([second], small.digits(), setting(tmp_path))
+    other = WorkFolder(place.work / fingerprint(first.settings(small.digits().sha256)))
+    assert folder.facts["labels"] == 50 and folder.facts["status"] == other.facts["status"] == "FINISHED"
+    assert folder.facts["group"] == other.facts["group"] == [[20, 0, 0], [50, 0, 0]]
+    assert folder.facts["tags"][SWEEP_TAG] and not other.checkpoint.exists()
+    before = [(found.path / "train" / "model.pt").stat().st_mtime_ns for found in (other, folder)]
+    assert stamps(done(tmp_path, plan))[:2] == before
+
+
+def test_members_that_were_begun_alone_leave_their_group(tmp_path):
+    run_group([Member(replace(RECIPE, labels=50), 0, 0, "digits")], small.digits(), setting(tmp_path), until="split")
+    outcome = done(tmp_path, replace(PLAN, lanes=4))
+    assert [len(folder.facts["group"]) for folder in outcome.members] == [3, 1, 3, 3] and not outcome.comparison.failed
+
+
+def test_a_failed_group_is_reported_and_the_rest_go_on(whole, tmp_path, monkeypatch):
+    def failing(members, *arguments, **options):
+        if members[0].recipe.labels == 50 and members[0].seed == 0:
+            raise RuntimeError("the device is on fire\nbacktrace")
+        return run_group(members, *arguments, **options)
+
+    monkeypatch.setattr(workers, "run_group", failing)
+    outcome = done(tmp_path)
+    assert [folder.facts.get("status") for folder in outcome.members] == ["FINISHED", None, "FINISHED", "FINISHED"]
+    assert len(outcome.comparison.failed) == 1 and [row.stat.n for row in outcome.comparison.series[0].rows] == [2, 1]
+    monkeypatch.undo()
+    assert errors(done(tmp_path)) == errors(whole)
+
+
+def test_where_nothing_comes_through_there_is_no_report(tmp_path, monkeypatch):
+    def failing(*arguments, **options):
+        raise Failed("labelled_loss was not finite at step 3")
+
+    monkeypatch.setattr(workers, "run_group", failing)
+    with pytest.raises(Failed, match="none of the 4 runs came through"):
+        done(tmp_path)
+    folder, = (WorkFolder(path.parent) for path in (tmp_path / "work").glob("*/run.json"))
+    assert folder.facts["status"] == "FAILED" and not (folder.path / "report").exists()
+
+
+def test_a_lost_lane_stays_lost_and_its_group_comes_through(tmp_path, monkeypatch):
+    trained = []
+    found = Trainer.failures
+
+    def failures(self):
+        trained.append(self)
+        return [Failure(1, 2, "labelled_loss")] if len(self.seeds) > 1 else found(self)
+
+    monkeypatch.setattr(Trainer, "failures", failures)
+    plan = replace(PLAN, lanes=2, seeds=((0, 0),))
+    outcome = done(tmp_path, plan)
+    good, lost = outcome.members
+    assert good.facts["status"] == "FINISHED" and lost.facts["status"] == "FAILED" and "not finite at step 2" in lost.facts["error"]
+    assert [result.labels for result in outcome.comparison.failed] == [50]
+    trained.clear()
+    again = done(tmp_path, plan)
+    assert not trained and again.members[1].facts["status"] == "FAILED" and again.members[0].facts["status"] == "FINISHED"
+    with pytest.raises(Failed, match="not finite at step 2"):
+        run_group([Member(replace(RECIPE, labels=50), 0, 0, "digits")], small.digits(), setting(tmp_path))
+    assert not trained
+
+
+def test_a_grid_has_a_series_for_each_value(tmp_path):
+    outcome = done(tmp_path, replace(PLAN, seeds=((0, 0),), grid=("model.widths=[16],[8, 8]",)))
+    assert [series.title for series in outcome.comparison.series] == ["digits, model.widths=[16]", "digits, model.widths=[8, 8]"] or \
+        [series.title for series in outcome.comparison.series] == ["digits, model.widths=[8, 8]", "digits, model.widths=[16]"]
+    assert [outcome.grid[folder.fingerprint]["model.widths"] for folder in outcome.members] == [[16], [16], [8, 8], [8, 8]]
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"budgets": (20, 105)}, "--labels 105: digits has 10 classes"),
+    ({"budgets": (20, 5000)}, "the largest budget is"),
+    ({"grid": ("train.epoch=1,2",)}, "did you mean train.epochs"),
+    ({"grid": ("train.epochs=1,many",)}, "--grid train.epochs=many: train.epochs must be a number"),
+    ({"grid": ("train.epochs=1,1.0",)}, "comes twice"),
+    ({"grid": ("train.epochs=1", "train.epochs=2")}, "is there twice"),
+    ({"grid": ("train.epochs",)}, "write it as key=value,value"),
+    ({"grid": ("train.epochs=1,,2",)}, "write it as key=value,value"),
+    ({"grid": ("labels=20,50",)}, "--labels 20,50,100"),
+    ({"grid": ("evaluate.classical=true,false",)}, "it changes no training"),
+    ({"seeds": tuple((seed, seed) for seed in range(10_000))}, "a sweep of 20,000 runs"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, change, words):
+    with pytest.raises(Mistake, match=words) as caught:
+        done(tmp_path, replace(PLAN, **change))
+    assert len(str(caught.value).splitlines()) <= 3 and not list(tmp_path.iterdir())
+
+
+def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress := Progress(quiet=True), "tell", lambda done, under_way, note, running: shown.append((done + under_way, running)))
+    shown = []
+    plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
+    alone = done(tmp_path / "alone", plan)
+    first = run_sweep(plan, small.digits(), replace(setting(tmp_path / "two"), progress=progress), workers=2)
+    assert errors(first) == errors(alone) and all(folder.facts["tags"][SWEEP_TAG] == first.folder.fingerprint for folder in first.members)
+    assert len({folder.holder["pid"] for folder in first.members} | {os.getpid()}) == 3
+    assert {name for _, running in shown for name, *_ in running} == {"20 labels, seed 0", "50 labels, seed 0"}
+    assert [count for count, _ in shown] == sorted(count for count, _ in shown) and 0 <= shown[0][0] < 1 < shown[-1][0] <= 2
+    before = stamps(first)
+    again = run_sweep(plan, small.digits(), setting(tmp_path / "two"), workers=2)
+    assert stamps(again) == before and errors(again) == errors(alone)
+
+
+def test_a_worker_that_dies_has_a_successor_who_does_the_rest(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nmkdir "{tmp_path}/once" 2> /dev/null && exit 3\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(workers.sys, "executable", str(python))
+    plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
+    units = [[member] for member in plan.members()]
+    ends = list(workers.side_by_side(units, 1, "digits", setting(tmp_path), lambda running: None))
+    assert [unit for unit, _ in ends] == units
+    assert ends[0][1] == "its process died with exit code 3" and [reason for _, reason in ends[1:]] == [""] * (len(units) - 1)
+
+
+def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
+    with whole.folder.lock(), pytest.raises(Mistake, match="in use by process"):
+        run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu", progress=Progress(quiet=True)))
+
+
+def test_groups_are_of_about_the_same_size_and_share_their_settings():
+    plan = replace(PLAN, seeds=tuple((seed, seed) for seed in range(5)), lanes=4, grid=("gan.weight=0,1",))
+    groups = plan.groups(small.digits(), "cpu")
+    assert [len(group) for group in groups] == [3, 3, 4] * 2 and [member for group in groups for member in group] == plan.members()
+    assert all(len({replace(member.recipe, labels=1) for member in group}) == 1 for group in groups)
+    assert [len(group) for group in replace(plan, lanes=None).groups(small.digits(), "cpu")] == [1] * 20
+
+
+def test_the_size_of_groups_is_chosen_once_and_stored(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(plan_module, "default_lanes", lambda *arguments: (chosen.append(arguments), 2)[1])
+    first = done(tmp_path)
+    assert first.folder.facts["sweep"]["groups"] == [[0, 1], [2, 3]] and len(chosen) == 1
+    again = done(tmp_path)
+    assert len(chosen) == 1 and stamps(again) == stamps(first)
+
+
+def test_processes_are_as_many_as_there_are_cores_and_groups(monkeypatch):
+    monkeypatch.setattr(plan_module.os, "sched_getaffinity", lambda process: set(range(4)))
+    groups = PLAN.groups(small.digits(), "cpu")
+    assert [worker_count(asked, groups * 10, "cpu") for asked in (None, 1, 7)] == [4, 1, 7]
+    assert worker_count(None, groups[:2], "cpu") == 2 and worker_count(None, groups * 10, "cuda:0") == 1
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, "3"), ("5", "5")])
+def test_processes_share_the_cores_unless_the_person_has_said_otherwise(tmp_path, monkeypatch, said, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: set(range(7)))
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$OMP_NUM_THREADS" >> "{tmp_path}/threads"\nexit 3\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(workers.sys, "executable", str(python))
+    units = [[member] for member in PLAN.members()]
+    assert [reason for _, reason in workers.side_by_side(units, 2, "digits", setting(tmp_path), lambda running: None)]
+    assert set((tmp_path / "threads").read_text().split()) == {threads}
+
+
+def baselines(tmp_path, monkeypatch, *changes):
+    """The errors of a run's baselines by name, and how many networks were trained, the run's own too."""
+    trained = []
+    run_trainer = stages._run_trainer
+    monkeypatch.setattr(stages, "_run_trainer", lambda group, recipe, *rest, **options: (trained.append(recipe), run_trainer(group, recipe, *rest, **options))[1])
+    recipe = override(RECIPE, ["labels=50", "evaluate.supervised=true", "evaluate.gan_off=true", *changes])
+    folder, = run_group([Member(recipe, 0, 0)], small.digits(), setting(tmp_path))
+    assert not list(folder.path.glob("checkpoint*"))
+    measured = {name: value for _, _, _, values in folder.measurements() for name, value in values.items()}
+    return {row["name"]: row["error"] for row in folder.facts["result"]["baselines"]}, trained, measured
+
+
+def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
+    found, trained, measured = baselines(tmp_path, monkeypatch, "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")
+    assert [(recipe.gan.weight, recipe.consistency.weight) for recipe in trained] == [(1.0, 5.0), (0.0, 0.0), (0.0, 5.0)]
+    assert set(found) == {SUPERVISED, NO_GENERATOR}
+    assert measured["test/no_generator_error"] == found[NO_GENERATOR]
+    assert measured["test/generator_gain"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
+    assert measured["by_labels/error_percent"] == pytest.approx(100 * measured["test/error"])
+    assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {name for name in measured if "by_labels" in name}
+    alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")
+    assert other["test/error"] == found[NO_GENERATOR] and set(alone) == {SUPERVISED}
+
+
+def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(tmp_path, monkeypatch):
+    found, trained, _ = baselines(tmp_path, monkeypatch)
+    assert len(trained) == 2 and found[NO_GENERATOR] == found[SUPERVISED]
+
+
+LONGER = replace(PLAN, recipe=override(RECIPE, ["train.epochs=8"]), lanes=2)
+KILLED = """
+import sys
+from pathlib import Path
+import small, test_sweep
+from ssgan.evaluation import domain_classifier
+from ssgan.experiments import sweep
+from ssgan.training import loop as training
+
+domain_classifier.SETTINGS["steps"] = 20
+train = training.train
+training.train = lambda *arguments, **options: train(*arguments, **options | {"checkpoint_seconds": 0.0})
+sweep.run_sweep(test_sweep.LONGER, small.digits(), test_sweep.setting(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_ends_with_the_same_errors(tmp_path):
+    whole, killed = done(tmp_path / "whole", LONGER), tmp_path / "killed"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+
+    def saved() -> set:
+        found = set()
+        for path in killed.glob("work/*/checkpoint*.pt"):
+            with contextlib.suppress(FileNotFoundError):  # a stage has just ended
+                found.add((path, path.stat().st_mtime_ns))
+        return found
+
+    for saves in (3, 30):
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", KILLED, str(killed)], env=environment)
+        seen, until = [saved()], time.monotonic() + 120
+        while len(seen) <= saves and process.poll() is None and time.monotonic() < until:
+            now = saved()
+            seen += [now] if now != seen[-1] else []
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    outcome = done(killed, LONGER)
+    assert errors(outcome) == errors(whole)

@@ -1,0 +1,60 @@
+"""Generated images: the same ones in whatever portions they are asked for."""
+
+import pytest
+import torch
+
+import plain
+import small
+from ssgan.config import override
+from ssgan.models import build_generator
+from ssgan.models.sampling import sample_images
+from ssgan.random_streams import torch_generator
+from ssgan.training.trained_model import TrainedModel
+
+RECIPES = {"mlp": small.MLP, "conv": small.CONV}
+SHAPE = (2, 6, 8)
+
+
+def make(recipe) -> torch.nn.Module:
+    return build_generator(recipe.model, SHAPE, torch_generator(0))
+
+
+def images(generator, recipe, seed: int, start: int, count: int) -> torch.Tensor:
+    return sample_images(generator, recipe.model.latent, recipe.train.generated_images, seed, start, count)
+
+
+@pytest.mark.parametrize("family", RECIPES)
+def test_an_image_is_the_same_in_whatever_company(family):
+    recipe, generator = RECIPES[family], make(RECIPES[family])
+    whole = images(generator, recipe, 3, 0, 47)
+    assert whole.shape == (47, *SHAPE) and whole.dtype == torch.float32 and not whole.requires_grad
+    assert whole.min() >= 0 and whole.max() <= 1 and len(whole.flatten(1).unique(dim=0)) == 47
+    for start, count in ((0, 1), (9, 2), (10, 10), (13, 30), (46, 1), (0, 47)):
+        assert torch.equal(images(generator, recipe, 3, start, count), whole[start: start + count])
+
+
+def test_a_batch_is_of_the_training_size_for_its_statistics():
+    recipe = override(small.MLP, ["train.batch=4"])
+    generator = make(recipe)
+    latent = torch.rand(4, 5, generator=torch_generator(3, "latent", "samples", 2)).double()
+    weights = {name: value.double() for name, value in generator.state_dict().items()}
+    expected = plain.generator(recipe, weights, latent, SHAPE)
+    torch.testing.assert_close(images(generator, recipe, 3, 8, 4).double(), expected, rtol=0, atol=1e-5)
+
+
+def test_seeds_give_other_images():
+    generator = make(small.MLP)
+    assert not torch.equal(images(generator, small.MLP, 3, 0, 5), images(generator, small.MLP, 4, 0, 5))
+
+
+def test_a_model_samples_its_lanes_averaged_or_last_generator():
+    trainer = small.trainer(small.MLP, small.FP32, (3, 4))
+    for _ in range(3):
+        trainer.step()
+    model = TrainedModel.of_trainer(trainer, 1)
+    for average in (True, False):
+        generator = make(small.MLP)
+        generator.load_state_dict(trainer.generator_state(1, average=average))
+        assert torch.equal(model.sampler(average=average)(2, 9), images(generator, small.MLP, 4, 2, 9))
+        assert torch.equal(model.sampler(average=average, seed=7)(2, 9), images(generator, small.MLP, 7, 2, 9))
+    assert not torch.equal(model.sampler()(0, 9), model.sampler(average=False)(0, 9))
