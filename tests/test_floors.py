@@ -120,7 +120,7 @@ def test_a_run_begins_without_torchs_compiler():
 import sys, torch
 sys.path.insert(0, "tests")
 import small
-from ssgan.training.trainer import size_of
+from ssgan.training.execution import size_of
 trainer = small.trainer(small.MLP)
 trainer.step()
 print(size_of(small.MLP, trainer.images), size_of(small.CONV, trainer.images), "torch._dynamo" in sys.modules)

@@ -46,9 +46,8 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     from ssgan.training import benchmark
     from ssgan.data.named import data_dir as data_folder
     from ssgan.data.named import load
-    from ssgan.training.execution import prepare_process
+    from ssgan.training.execution import prepare_process, resolved_for
     from ssgan.experiments.interrupt import Stop
-    from ssgan.training.trainer import resolved_for
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from ssgan.settings import flatten
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
 from ssgan.experiments.stages import Member, make_split
-from ssgan.training.trainer import resolved_for, size_of
+from ssgan.training.execution import resolved_for, size_of
 
 MOST_MEMBERS = 10_000
 LADDER = (1, 4, 10, 20, 40, 80)  # group sizes that are tried on a GPU

@@ -13,10 +13,9 @@ from ssgan.settings import fingerprint
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed, Mistake
 from ssgan.experiments.progress import Progress
-from ssgan.training.execution import Resolved, find_device
+from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.experiments.stages import Group, Member, evaluate, lost, make_split, score, split, train
 from ssgan.experiments.interrupt import Stop
-from ssgan.training.trainer import resolved_for
 from ssgan.training.loop import Interrupted
 from ssgan.tracking.workfolder import STAGES, WorkFolder
 

@@ -20,9 +20,9 @@ from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
 from ssgan.files import write_text
 from ssgan.experiments.progress import Progress
-from ssgan.training.execution import Resolved, pinned
+from ssgan.training.execution import Resolved, pinned, compile_problem
 from ssgan.experiments.interrupt import Stop
-from ssgan.training.trainer import Failure, Trainer, compile_problem
+from ssgan.training.trainer import Failure, Trainer
 from ssgan.tracking.workfolder import WorkFolder
 
 

@@ -114,7 +114,7 @@ def count_work(trainer: Trainer) -> dict[str, float]:
     with FlopCounterMode(display=False) as counter:
         trainer._update(trainer._draw())  # neither a graph's replay nor compiled code, of which the counter sees nothing
     draws = trainer._draw()
-    small, wide = trainer.learners[0].copy.element_size(), trainer.discriminator.flat.element_size()
+    small, wide = trainer.players[0].copy.element_size(), trainer.discriminator.flat.element_size()
     weights = sum(stack.flat.numel() for stack in trainer.stacks)
     sites = [draws.context, *(draws.generator_contexts or ())]
     noise = sum(site.numel() for context in sites for site in context.noise)

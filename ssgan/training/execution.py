@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ssgan.config import TrainConfig
+from ssgan.config import Recipe, TrainConfig
+from ssgan.data.images import Images
 from ssgan.errors import Mistake
 
 
@@ -164,3 +165,52 @@ def _product_seconds(precision: str) -> float:
     start = time.perf_counter()
     a @ a
     return time.perf_counter() - start
+
+
+def size_of(recipe: Recipe, images: Images) -> Size:
+    """The size of a run, found without allocating its pair."""
+    import torch
+
+    from ssgan.models import build_discriminator, build_generator
+
+    with torch.device("meta"):
+        pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
+    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair),
+                int(recipe.train.epochs * len(images) / recipe.train.batch))
+
+
+def resolved_for(recipe: Recipe, images: Images, device: str) -> Resolved:
+    """What is decided at the start of a run of the recipe on these images. Raises Mistake."""
+    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found))
+
+
+_PROBLEMS: dict[tuple[Recipe, str, Resolved], str] = {}  # what was found for a recipe and the content of its images
+
+
+def compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
+    """Why the recipe's step cannot be compiled here, found by doing it, once a process; empty where it can.
+
+    The run's own step is then found in torch's cache.
+    """
+    recipe = dataclasses.replace(recipe, labels=len(images.classes))  # the step is that of every budget
+    key = recipe, images.sha256, resolved
+    if key not in _PROBLEMS:
+        _PROBLEMS[key] = _problem_of_a_step(*key[::2], images)
+    return _PROBLEMS[key]
+
+
+def _problem_of_a_step(recipe: Recipe, resolved: Resolved, images: Images) -> str:
+    import numpy as np
+
+    from ssgan.data.splits import Split
+    from ssgan.training.trainer import Trainer
+
+    index, none = np.arange(len(images)), np.arange(0)
+    split = Split(images.known[:1].numpy(), index, none, none, 1, 0, recipe.split.pool, recipe.dataset, images.sha256)
+    with pinned(resolved):
+        trainer = Trainer(recipe, images, [split], [0], dataclasses.replace(resolved, compiled=True))
+        try:
+            trainer.step()
+        except Mistake as mistake:
+            return str(mistake)
+    return ""

@@ -9,10 +9,10 @@ from ssgan.config import Recipe
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
 from ssgan.errors import Failed
-from ssgan.training.execution import pinned
+from ssgan.training.execution import pinned, resolved_for
 from ssgan.training.loop import Failure, Record, run_to_end
 from ssgan.training.trained_model import TrainedModel
-from ssgan.training.trainer import Trainer, resolved_for
+from ssgan.training.trainer import Trainer
 
 
 def train(recipe: Recipe, images: Images, split: Split, seed: int = 0, *, device: str = "auto",

@@ -2,12 +2,10 @@
 
 import contextlib
 import copy
-import functools
 import math
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,14 +16,14 @@ from ssgan.config import Recipe
 from ssgan.data.order import DeviceOrders, epoch_tables, steps_per_epoch
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
-from ssgan.errors import Mistake
+from ssgan.training.draws import Draws
 from ssgan.training.cuda_graph import CudaGraphs, Replay
 from ssgan.training.lanes import Stack, over_lanes
 from ssgan.models.context import Context
-from ssgan.training.learners import Learner
+from ssgan.training.player import Player
 from ssgan.models import build_discriminator, build_generator
 from ssgan.training.optimisers import Adam, averaging_weight, learning_rate
-from ssgan.training.execution import Resolved, Size, pinned, resolve
+from ssgan.training.execution import Resolved
 from ssgan.random_streams import stream, torch_generator
 from ssgan.training.passes import DiscriminatorBatch, Weights, discriminator_loss, generator_loss
 
@@ -39,21 +37,6 @@ class Failure:
     lane: int
     step: int
     name: str
-
-
-class Draws(NamedTuple):
-    """All that is random in one step, on the device; images are [r, n, c, h, w], and None where no loss needs them."""
-
-    labelled: Tensor
-    labels: Tensor  # [r, n]
-    unlabelled: Tensor | None
-    plain: Tensor | None  # the unlabelled images without augmentation, for the teacher
-    for_generator: Tensor | None
-    latents: tuple[Tensor, Tensor] | None  # [r, n, z] for the discriminator's step, and for the generator's
-    context: Context
-    generator_contexts: tuple[Context, Context] | None  # for real images, and for generated ones
-    teach: Tensor  # [] 1 where consistency has begun
-    directions: Tensor | None  # [r, m, c, h, w] where adversarial changes are sought from
 
 
 class Trainer:
@@ -83,7 +66,7 @@ class Trainer:
         discriminators = [self._initialised(lane) for lane in range(len(seeds))]
         generators = [build_generator(recipe.model, images.shape, torch_generator(seed, "generator weights")) for seed in seeds]
         self._noise_shapes, self._sites_per_pass = self._noise_of_a_step(discriminators[0])
-        self.learners = [Learner(Stack(modules).to(self.device, self.master), self.config, self.compute,
+        self.players = [Player(Stack(modules).to(self.device, self.master), self.config, self.compute,
                                  replayed=self._generator is not None, compiled=resolved.compiled) for modules in (discriminators, generators)]
         # Numbers that change with the step: read from the device where a graph replays it, or compiled code.
         numbers = [torch.zeros((), device=self.device, dtype=self.master) for _ in range(2)]
@@ -99,27 +82,27 @@ class Trainer:
     @property
     def stacks(self) -> list[Stack]:
         """The discriminators' stack, and the generators'."""
-        return [learner.stack for learner in self.learners]
+        return [player.stack for player in self.players]
 
     @property
     def discriminator(self) -> Stack:
         """The discriminators."""
-        return self.learners[0].stack
+        return self.players[0].stack
 
     @property
     def generator(self) -> Stack:
         """The generators."""
-        return self.learners[1].stack
+        return self.players[1].stack
 
     @property
     def adams(self) -> list[Adam]:
         """The optimisers of both."""
-        return [learner.adam for learner in self.learners]
+        return [player.adam for player in self.players]
 
     @property
     def averages(self) -> list[Tensor]:
         """The averaged weights of both: [r, p]."""
-        return [learner.average for learner in self.learners]
+        return [player.average for player in self.players]
 
     def step(self) -> None:
         """One update of everything."""
@@ -189,9 +172,9 @@ class Trainer:
         for adam, saved in zip(self.adams, state["adam"]):
             for name, target in adam.state.items():
                 target.copy_(saved[name])
-        self.learners[0].take_fixed(state["fixed"])
-        for learner in self.learners:
-            learner.refresh()
+        self.players[0].take_fixed(state["fixed"])
+        for player in self.players:
+            player.refresh()
 
     def _draw_and_update(self) -> None:
         draws = self._draw()
@@ -202,14 +185,14 @@ class Trainer:
 
     def _held(self) -> dict[str, Any]:
         """All that an update reads or changes besides the draws."""
-        return {"learners": tuple(learner.held() for learner in self.learners[: 1 + self.with_generator]), "sums": self.sums,
+        return {"players": tuple(player.held() for player in self.players[: 1 + self.with_generator]), "sums": self.sums,
                 "first_bad": self.first_bad, "number": self._number, "averaging": self._averaging}
 
     def _update_on(self, tensors: tuple[dict[str, Any], Draws]) -> None:
         """The update of a twin that holds these tensors, as the compiler's tracing gives them."""
         held, draws = tensors
         twin = copy.copy(self)
-        twin.learners = [learner.on(its) for learner, its in zip(self.learners, held["learners"])]
+        twin.players = [player.on(its) for player, its in zip(self.players, held["players"])]
         twin.sums, twin.first_bad, twin._number, twin._averaging = (held[name] for name in ("sums", "first_bad", "number", "averaging"))
         twin._update(draws)
 
@@ -218,13 +201,13 @@ class Trainer:
         # Update the discriminator.
         batch = self._discriminator_batch(draws)
         with part("discriminator pass"):
-            losses, parts = over_lanes(self._discriminator_loss, self.learners[0].tensors | self.learners[0].leaves, batch, draws.context)
+            losses, parts = over_lanes(self._discriminator_loss, self.players[0].tensors | self.players[0].leaves, batch, draws.context)
         self._descend(0, losses)
 
         # Update the generator against the new discriminator.
         if self.with_generator:
             with part("generator pass"):
-                losses = over_lanes(self._generator_loss, self.learners[1].tensors | self.learners[1].leaves, self.learners[0].tensors,
+                losses = over_lanes(self._generator_loss, self.players[1].tensors | self.players[1].leaves, self.players[0].tensors,
                                     draws.latents[1], draws.for_generator, draws.generator_contexts)
             self._descend(1, losses)
             parts["generator_loss"] = losses.detach()
@@ -237,15 +220,15 @@ class Trainer:
 
     def _descend(self, which: int, losses: Tensor) -> None:
         """One Adam step of the discriminators (0) or the generators (1), and of their average."""
-        learner = self.learners[which]
+        player = self.players[which]
         with part("backward"):
-            gradient = learner.gradients(losses)
+            gradient = player.gradients(losses)
         with part("adam"):
-            learner.adam.step(gradient)
+            player.adam.step(gradient)
         with part("averaging"):
-            learner.average.lerp_(learner.stack.flat, self._averaging)
+            player.average.lerp_(player.stack.flat, self._averaging)
         with part("cast"):
-            learner.refresh()
+            player.refresh()
 
     def _set(self, name: str, value: float) -> None:
         held = getattr(self, name)
@@ -266,7 +249,7 @@ class Trainer:
         generated = targets = confident = None
         if self.with_generator:
             with torch.no_grad(), part("generated images"):
-                generated = over_lanes(self.generator.call, self.learners[1].tensors, draws.latents[0])
+                generated = over_lanes(self.generator.call, self.players[1].tensors, draws.latents[0])
         if self.with_consistency:
             with part("teacher"):
                 probability, targets = self.averaged_logits(draws.plain).to(self.master).softmax(-1).max(-1)
@@ -354,37 +337,6 @@ def replayed(device: torch.device) -> bool:
 def step_count(recipe: Recipe, split: Split) -> int:
     """How many steps a run of the recipe takes."""
     return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
-
-
-def size_of(recipe: Recipe, images: Images) -> Size:
-    """The size of a run, found without allocating its pair."""
-    with torch.device("meta"):
-        pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
-    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair),
-                int(recipe.train.epochs * len(images) / recipe.train.batch))
-
-
-def resolved_for(recipe: Recipe, images: Images, device: str) -> Resolved:
-    """What is decided at the start of a run of the recipe on these images. Raises Mistake."""
-    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found))
-
-
-def compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
-    """Why the recipe's step cannot be compiled here, found by doing it, once; empty where it can. The run's own is then found in torch's cache."""
-    return _compile_problem(replace(recipe, labels=len(images.classes)), images, resolved)  # the step is that of every budget
-
-
-@functools.cache
-def _compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
-    index, none = np.arange(len(images)), np.arange(0)
-    split = Split(images.known[:1].numpy(), index, none, none, 1, 0, recipe.split.pool, recipe.dataset, images.sha256)
-    with pinned(resolved):
-        trainer = Trainer(recipe, images, [split], [0], replace(resolved, compiled=True))
-        try:
-            trainer.step()
-        except Mistake as mistake:
-            return str(mistake)
-    return ""
 
 
 def part(name: str) -> contextlib.AbstractContextManager:

@@ -106,7 +106,7 @@ def test_a_lane_that_is_lost_is_told_and_not_counted(monkeypatch):
         step(trainer)
         if trainer.done == 5 and trainer.splits[1].split_seed == 0:
             trainer.discriminator.flat[1].fill_(float("nan"))
-            trainer.learners[0].refresh()
+            trainer.players[0].refresh()
 
     monkeypatch.setattr(Trainer, "step", broken)
     first, second = table(plan)["rows"]

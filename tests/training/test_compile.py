@@ -18,7 +18,8 @@ from ssgan.training import trainer as trainer_module
 from ssgan.training.compile import compiled
 from ssgan.config import override
 from ssgan.errors import Mistake
-from ssgan.training.trainer import Trainer, resolved_for
+from ssgan.training.execution import resolved_for
+from ssgan.training.trainer import Trainer
 from ssgan.tracking.workfolder import WorkFolder
 from test_cuda_graph import FULL, run, same
 from test_passes import CASES, check_steps
@@ -70,7 +71,7 @@ def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit
 def test_a_lane_that_is_not_finite_is_found_with_its_step_and_the_other_goes_on(compiler):
     trainer = run(small.trainer(FULL, in_compiled(small.FP32), (0, 1)), 3)
     trainer.discriminator.flat[1].fill_(float("nan"))
-    trainer.learners[0].refresh()
+    trainer.players[0].refresh()
     run(trainer, 2)
     assert [(failure.lane, failure.step) for failure in trainer.failures()] == [(1, 3)]
     assert trainer.discriminator.flat[0].isfinite().all() and trainer.averages[0][0].isfinite().all()

@@ -78,7 +78,7 @@ def test_lanes_share_nothing_random_on_a_device_either(on_device):
 def test_a_value_that_is_not_finite_is_found_in_a_replay_with_its_step(on_device):
     trainer = run(small.trainer(FULL, seeds=(0, 1)), 7)
     trainer.generator.flat[1].fill_(float("nan"))
-    trainer.learners[1].refresh()
+    trainer.players[1].refresh()
     run(trainer, 3)
     failure, = trainer.failures()
     assert (failure.lane, failure.step) == (1, 7)

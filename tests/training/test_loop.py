@@ -108,7 +108,7 @@ def poison(trainer: Trainer, at: dict[int, int]) -> None:
     def poisoned() -> None:
         if trainer.done in at:
             trainer.discriminator.flat[at[trainer.done]] = float("inf")
-            trainer.learners[0].refresh()
+            trainer.players[0].refresh()
         step()
 
     trainer.step = poisoned

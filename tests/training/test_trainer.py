@@ -12,7 +12,8 @@ from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.models import build_discriminator, build_generator
 from ssgan.random_streams import torch_generator
-from ssgan.training.trainer import Failure, Trainer, size_of
+from ssgan.training.execution import size_of
+from ssgan.training.trainer import Failure, Trainer
 
 FULL = ["augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0"]
 DIGITS = override(small.MLP, ["train.batch=20", "model.widths=[30, 20]", "model.generator_widths=[20, 20]", *FULL])
@@ -163,10 +164,10 @@ def test_the_first_value_that_is_not_finite_is_named_with_its_lane_and_step():
     trainer = run(small.trainer(RECIPES["mlp"], seeds=(0, 1, 2)), 2)
     assert trainer.failures() == []
     trainer.generator.flat[2].fill_(float("nan"))
-    trainer.learners[1].refresh()
+    trainer.players[1].refresh()
     run(trainer, 1)
     trainer.discriminator.flat[1].fill_(float("inf"))
-    trainer.learners[0].refresh()
+    trainer.players[0].refresh()
     run(trainer, 2)
     assert trainer.failures() == [Failure(1, 3, "labelled_loss"), Failure(2, 2, "unlabelled_loss")]
 

@@ -1,4 +1,4 @@
-"""`Learner`: one network of the pair while it is trained, in R lanes, and the update of all that it holds."""
+"""`Player`: one network of the pair while it is trained, in R lanes, and the update of all that it holds."""
 
 import copy
 
@@ -10,7 +10,7 @@ from ssgan.training.lanes import Stack
 from ssgan.training.optimisers import Adam
 
 
-class Learner:
+class Player:
     """R lanes of one network: the weights that Adam keeps in full precision, their average, and their copy in the type of the products.
 
     The copy is made anew after each update and used until the next; `tensors` are what a pass takes of it, `leaves` the same memory
@@ -45,8 +45,8 @@ class Learner:
         """All that an update reads or changes, by name; none of them shares memory with another."""
         return {"flat": self.stack.flat, "average": self.average, "copy": self.copy, **self.adam.held(), **self.stack.fixed}
 
-    def on(self, held: dict[str, Tensor]) -> "Learner":
-        """The same learner on other tensors of these names."""
+    def on(self, held: dict[str, Tensor]) -> "Player":
+        """The same player on other tensors of these names."""
         twin = copy.copy(self)
         twin.stack = self.stack.on(held["flat"], {name: held[name] for name in self.stack.fixed})
         twin.adam, twin.average = self.adam.on(held["flat"], held), held["average"]
