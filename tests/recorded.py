@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 class RecordedGraphs:
-    """In the place of `ssgan.graphs.CudaGraphs`; whatever reads a value back while it is captured fails, as it does there."""
+    """In the place of `CudaGraphs`; what reads a value back while it is captured, or makes a tensor of Python's numbers, fails as it does there."""
 
     def __init__(self, device: torch.device, generator: torch.Generator):
         self.generator, self.captured = generator, 0
@@ -40,6 +40,7 @@ class _Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
         assert function not in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default), f"{function} reads a value back"
+        assert function is not torch.ops.aten.lift_fresh.default, "a tensor is made of Python's numbers, and would be copied to the device"
         for place, argument in enumerate(function._schema.arguments):
             if argument.alias_info and argument.alias_info.is_write:
                 given = arguments[place] if place < len(arguments) else options.get(argument.name)

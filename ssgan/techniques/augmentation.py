@@ -43,8 +43,9 @@ def warp(x: Tensor, draw: Tensor, config: AugmentConfig) -> Tensor:
         torch.stack((sy * sin * width / height, sy * (shear * sin + cos), draw[:, 5] * (2 * config.shift / height)), 1),
     ), 1)  # [n, 2, 3]
     if config.elastic:
-        scale = x.new_tensor((2 * config.elastic / width, 2 * config.elastic / height))
-        theta = torch.cat((theta, draw[:, AFFINE:].unflatten(1, (2, LATTICE**2)) * scale[:, None]), 2)
+        across, down = draw[:, AFFINE:].unflatten(1, (2, LATTICE**2)).unbind(1)  # 2 x [n, 25]
+        moves = torch.stack((across * (2 * config.elastic / width), down * (2 * config.elastic / height)), 1)
+        theta = torch.cat((theta, moves), 2)
     grid = (theta @ _places(height, width, theta.shape[2], x.dtype, x.device)).unflatten(2, (height, width)).movedim(1, -1)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -13,7 +13,7 @@ from ssgan.training.trainer import Trainer
 from test_trainer import everything
 
 FULL = override(small.MLP, [
-    "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
+    "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.elastic=0.5", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
     "consistency.start=0.5", "consistency.balance=0.5", "consistency.entropy=0.2", "gan.pull_away=0.1", "vat.weight=0.5", "augment.end=0.2"])
 RECIPES = {"everything": FULL, "authors": override(small.MLP, ["train.adam=authors", "train.averaging=zero-start"]),
            "conv": override(small.CONV, ["train.averaging=corrected"]), "no generator": override(FULL, ["gan.weight=0"])}
