@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +27,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.replace(temporary, path)
             _sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or cannot be
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ import pickle
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -19,10 +19,28 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """Replaces the file: after a kill at any moment, or on a full disk, the old or the new one is whole. Raises Mistake."""
     remove_leftovers(path)  # of a process that was killed here; one process writes at a time
     with replacing(path) as file:
+        watched = _Watched(file)
         try:
-            torch.save(content, file)
+            torch.save(content, watched)
         except RuntimeError as error:  # what torch makes of a disk that is full
-            raise OSError(f"{str(error).splitlines()[0]}; is the disk full?") from error
+            raise watched.error or error from error
+
+
+class _Watched:
+    """A file that remembers the error of its writing, which torch replaces by one of its own that tells nothing."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.error = file, None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +115,23 @@ def test_a_missing_file_and_a_folder_are_mistakes(path):
     for other in (path.parent / "none.pt", path.parent):
         with pytest.raises(Mistake, match="cannot be read as a checkpoint"):
             checkpoints.load(other)
+
+
+def test_a_disk_that_fills_while_it_is_written_is_a_mistake_and_the_old_checkpoint_is_whole(path):
+    """The limit of a file's size is met as a full disk is: in the middle of torch's writing."""
+    program = f"""
+import resource
+from pathlib import Path
+import torch
+from ssgan.errors import Mistake
+from ssgan.training import checkpoint
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    checkpoint.save(Path({str(path)!r}), {{"flat": torch.zeros(1_000_000)}})
+except Mistake as mistake:
+    print(mistake)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.startswith(f"cannot write {path}: ") and "File too large" in done.stdout, done.stdout + done.stderr
+    assert same(checkpoints.load(path), CONTENT)
+    assert os.listdir(path.parent) == ["checkpoint.pt"]

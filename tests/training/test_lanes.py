@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+import small
 from ssgan.training.lanes import Stack, over_lanes
-from ssgan.models.weight_norm import WeightNorm
+from ssgan.models.weight_norm import NormalisedProduct, WeightNorm
 
 
 def modules(count: int) -> list[nn.Sequential]:
@@ -146,3 +147,14 @@ def test_arguments_and_results_may_be_nested_and_none(lanes):
     torch.testing.assert_close(product, torch.stack([a @ b for a, b in zip(x, y)]))
     torch.testing.assert_close(rest["sum"][0], x.sum((1, 2)))
     assert torch.equal(rest["sum"][1], y)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_the_hand_written_backward_serves_one_lane_and_several(monkeypatch, lanes):
+    """A batched tensor says that it wants no gradient, so whether weights are trained is told and not asked."""
+    calls, plain = [], NormalisedProduct.backward
+    monkeypatch.setattr(NormalisedProduct, "backward", staticmethod(lambda ctx, *gradients: calls.append(1) or plain(ctx, *gradients)))
+    trainer = small.trainer(small.MLP, seeds=tuple(range(lanes)))
+    trainer.step()
+    layers = len(small.MLP.model.widths) + 1
+    assert len(calls) == layers + 1  # the discriminator's, and the generator's output
