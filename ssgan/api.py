@@ -18,7 +18,7 @@ from ssgan.training.trained_model import TrainedModel
 
 
 def load_data(name: str, data_dir: str | Path | None = None) -> Dataset:
-    """The data set of that name: digits, mnist or fashion-mnist. `data_dir` as --data-dir. Raises Mistake."""
+    """The data set of that name, one of `ssgan.data.named.SOURCES`. `data_dir` as --data-dir. Raises Mistake."""
     return named.load(name, named.data_dir(str(data_dir) if data_dir else None))
 
 

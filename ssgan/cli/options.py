@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssgan.errors import Mistake
+from ssgan.data.named import SOURCES
+from ssgan.errors import Mistake, unknown
 
 if TYPE_CHECKING:
     from ssgan.config import Recipe
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ssgan.tracking import Store
 
 SEED = click.IntRange(0, 2**31 - 1)
+DATASETS = f"Name of the data set: {', '.join(SOURCES)}."
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Chosen:
 def recipe_options(command):
     """--dataset, --labels, --recipe, --set, --seed, --split-seed."""
     options = (
-        click.option("--dataset", help="Name of the data set: digits, mnist, fashion-mnist."),
+        click.option("--dataset", help=DATASETS),
         click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the recipe's."),
         click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20."),
@@ -78,13 +80,14 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe |
         found, name = file.recipe, file.name
     elif dataset:
         if dataset not in names():
-            from ssgan.data.named import SOURCES
-            from ssgan.errors import unknown
-
-            raise unknown("data set", dataset, SOURCES)
+            if dataset not in SOURCES:
+                raise unknown("data set", dataset, SOURCES)
+            raise Mistake(f"no recipe is named {dataset}: take one of another data set, "
+                          f"for example --dataset {dataset} --recipe mnist; `ssgan recipes` lists them.")
         found, name = read(dataset).recipe, dataset
     else:
-        raise Mistake("no data set is named: type --dataset digits (bundled), mnist or fashion-mnist, or --recipe NAME; see `ssgan recipes`.")
+        raise Mistake(f"no data set is named: type --dataset NAME ({', '.join(SOURCES)}; digits is bundled), "
+                      f"or --recipe NAME; see `ssgan recipes`.")
     found = override(found, list(overrides))
     found = replace(found, dataset=dataset or found.dataset)
     if labels is not None:

@@ -5,12 +5,13 @@ import sys
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets, place_options
+from ssgan.cli.options import (DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets,
+                               place_options)
 from ssgan.cli.run import stoppable
 
 
 @click.command("sweep")
-@click.option("--dataset", help="Name of the data set: digits, mnist, fashion-mnist.")
+@click.option("--dataset", help=DATASETS)
 @click.option("--labels", help="Label budgets with commas, for example 20,50,100,200.")
 @click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
 @click.option("--split-seeds", help="Label seeds, every training seed with each of them. Default: each seed is both.")

@@ -5,13 +5,13 @@ import sys
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options
+from ssgan.cli.options import DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options
 from ssgan.cli.run import stoppable
 from ssgan.random_streams import FIRST_TO_TUNE
 
 
 @click.command("tune")
-@click.option("--dataset", help="Name of the data set: digits, mnist, fashion-mnist.")
+@click.option("--dataset", help=DATASETS)
 @click.option("--labels", help="Label budgets with commas, for example 20,100.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Values of a recipe key to choose from, e.g. gan.weight=0,1; several keys give every combination.")
 @click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")

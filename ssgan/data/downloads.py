@@ -1,154 +1,106 @@
-"""Downloads of single files: over mirrors, checked, and never half in place."""
+"""Downloads of single files by torchvision: soon given up where nobody answers, and never half in place."""
 
-import hashlib
+import errno
 import http.client
+import io
 import os
-import secrets
+import socket
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import nullcontext, redirect_stderr
 from pathlib import Path
 
 from ssgan.errors import Mistake
 
-CONNECT_SECONDS = 3.0  # to a first answer, over all mirrors of a file
+CONNECT_SECONDS = 3.0  # to a first answer, over all addresses of a file
 STALL_SECONDS = 20.0  # of silence in the middle of a file
-CHUNK_BYTES = 1 << 16
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of writing to an open file; other errors of files name it
+ONE_AT_A_TIME = threading.Lock()  # sockets' timeout and stderr are the whole process's
 
 
 class Unavailable(Exception):
-    """No mirror gave the file whole; the text says for each of them why."""
+    """No address gave the file whole; the text says for each of them why."""
 
 
-def fetch(mirrors: Sequence[str], name: str, md5: str, folder: Path) -> Path:
-    """The path of `name` in `folder`, downloaded from the first mirror that gives it with this MD5.
+def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
+    """Downloads a file of this MD5 to `target` from the first address that gives it.
 
-    Raises Unavailable when no mirror does, Mistake when the folder cannot be written. The file appears there whole or not
-    at all, so a killed download leaves only a `.part` file, and two processes may fetch the same file at once.
+    Raises Unavailable where none does, Mistake where the folder cannot be written. The file is written in a hidden
+    folder beside `target` and moved: a killed download leaves that folder alone, and two processes may fetch one file.
     """
-    _check_writable(folder)
     reasons = []
-    for mirror in mirrors:
+    for url in urls:
         try:
-            return _fetch_from(mirror + name, md5, folder / name, CONNECT_SECONDS / len(mirrors))
+            _probe(url, CONNECT_SECONDS / len(urls))
+            with ONE_AT_A_TIME:
+                return _fetch_from(url, md5, target)
         except Unavailable as error:
-            reasons.append(f"{urllib.parse.urlsplit(mirror).netloc}: {error}")
+            reasons.append(f"{urllib.parse.urlsplit(url).netloc}: {error}")
     raise Unavailable("; ".join(reasons))
 
 
-def _check_writable(folder: Path) -> None:
-    there = next(place for place in (folder, *folder.absolute().parents) if os.path.exists(place))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise _unwritable(folder, f"{there} is not a folder that you may write")
+def _probe(url: str, seconds: float) -> None:
+    """Raises Unavailable where an address gives no answer within so many seconds, or a refusal.
 
-
-def _unwritable(folder: Path, found: object) -> Mistake:
-    return Mistake(f"the data folder {folder} cannot be written: {found}.\nChoose another with --data-dir or SSGAN_DATA_DIR.")
-
-
-def _fetch_from(url: str, md5: str, target: Path, seconds: float) -> Path:
-    with _answer(url, seconds) as response:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(response, md5, target)
-        except OSError as error:  # the network's own are Unavailable by now
-            raise _unwritable(target.parent, error) from None
-    return target
-
-
-def _write(response: http.client.HTTPResponse, md5: str, target: Path) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            found = _copy(response, file, target.name)
-        if found != md5:
-            raise Unavailable(f"sent a file with MD5 {found}, not {md5}")
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _answer(url: str, seconds: float) -> http.client.HTTPResponse:
-    """The response of a URL that comes within so many seconds.
-
-    It is asked for in a thread, because urllib's own timeout covers neither the name look-up nor the sum over a host's addresses.
+    It is asked in a thread, because no timeout of urllib's covers the name look-up, and torchvision sets none at all.
     """
     request = urllib.request.Request(url, headers={"User-Agent": "ssgan"})
-    future: Future[http.client.HTTPResponse] = Future()
+    future: Future[None] = Future()
 
     def ask():
         try:
-            future.set_result(urllib.request.urlopen(request, timeout=STALL_SECONDS))
+            urllib.request.urlopen(request, timeout=STALL_SECONDS).close()
+            future.set_result(None)
         except Exception as error:  # handed to the caller by the future
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             future.set_exception(error)
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        return future.result(seconds)
+        future.result(seconds)
     except urllib.error.HTTPError as error:
-        error.close()
         raise Unavailable(f"HTTP {error.code} {error.reason}") from None
     except TimeoutError:
-        future.add_done_callback(_close)
         raise Unavailable(f"no answer within {seconds:g} seconds") from None
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(_reason(error)) from None
 
 
-def _close(future: Future) -> None:
-    late = future.exception() or future.result()
-    if hasattr(late, "close"):  # a response, or an HTTPError, which is one too
-        late.close()
+def _fetch_from(url: str, md5: str, target: Path) -> None:
+    from torchvision.datasets.utils import download_url
+
+    print(f"downloading {target.name} from {urllib.parse.urlsplit(url).netloc}", file=sys.stderr, flush=True)
+    # torchvision's bar is for a terminal: elsewhere each of its steps would be a line.
+    bar = nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO())
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision opens its connections without one
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent) as folder:
+            with bar:
+                download_url(url, folder, target.name, md5)
+            os.replace(Path(folder, target.name), target)
+    except TimeoutError:
+        raise Unavailable(f"went silent for {STALL_SECONDS:g} seconds") from None
+    except RuntimeError:  # another MD5, which a file cut short has too, or a chain of redirections
+        raise Unavailable("sent a damaged file, or another one") from None
+    except (urllib.error.URLError, http.client.HTTPException) as error:
+        raise Unavailable(_reason(error)) from None
+    except OSError as error:
+        if not error.filename and error.errno not in DISK:
+            raise Unavailable(_reason(error)) from None
+        raise Mistake(f"the data folder {target.parent} cannot be written: {error}.\n"
+                      f"Choose another with --data-dir or SSGAN_DATA_DIR.") from None
+    finally:
+        socket.setdefaulttimeout(timeout)
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", error)) or type(error).__name__
-
-
-def _copy(response: http.client.HTTPResponse, file, name: str) -> str:
-    """The MD5 of a response's body, written to the file."""
-    digest = hashlib.md5(usedforsecurity=False)
-    host = urllib.parse.urlsplit(response.url).netloc
-    total = response.length  # bytes, None when the server does not say
-    done = 0
-    with _progress(name, host, total) as advance:
-        for chunk in _chunks(response):
-            file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            advance(len(chunk))
-    if total is not None and done != total:
-        raise Unavailable(f"ended after {done:,} of {total:,} bytes")
-    return digest.hexdigest()
-
-
-def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    try:
-        while chunk := response.read(CHUNK_BYTES):
-            yield chunk
-    except TimeoutError:
-        raise Unavailable(f"went silent for {STALL_SECONDS:g} seconds") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(_reason(error)) from None
-
-
-@contextmanager
-def _progress(name: str, host: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr when that is a terminal, else one plain line; yields a function that takes the bytes of a step."""
-    if not sys.stderr.isatty():
-        size = "" if total is None else f" ({total:,} bytes)"
-        print(f"downloading {name}{size} from {host}", file=sys.stderr, flush=True)
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=total)
-        yield lambda count: progress.update(task, advance=count)

@@ -1,60 +1,54 @@
-"""The data sets that have a name: checked files in, images on the CPU out."""
+"""The data sets that have a name, read by torchvision's classes from files whose content is checked first."""
 
 import gzip
 import hashlib
 import math
 import os
 import struct
+import tempfile
+import zipfile
 import zlib
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from ssgan.data import downloads
-from ssgan.data.dataset import Dataset
-from ssgan.data.images import Images
 from ssgan.errors import Mistake, unknown
+from ssgan.files import cache_folder, writing
 
-COUNTS = {"train": 60_000, "t10k": 10_000}  # images of 28x28 in each part of MNIST and of Fashion-MNIST
-
-# MD5 of the unpacked files. Fashion-MNIST's are published for the .gz alone: of its unpacked files the header, the exact length
-# and the range of the labels are checked, so a changed pixel in one of them goes unseen.
-UNPACKED_MD5 = {
-    "MNIST": {
-        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-    },
-    "FashionMNIST": {},
-}
+if TYPE_CHECKING:  # the command line lists SOURCES, without torch
+    from ssgan.data.dataset import Dataset
+    from ssgan.data.images import Images
 
 
-def load(name: str, data_dir: Path) -> Dataset:
+def load(name: str, data_dir: Path) -> "Dataset":
     """The data set of that name, its files found under `data_dir` or downloaded to it. Raises Mistake."""
     if name not in SOURCES:
         raise unknown("data set", name, SOURCES)
+    from ssgan.data.dataset import Dataset
+
     train, test = SOURCES[name](data_dir)
     return Dataset(name, train, test)
 
 
 def data_dir(option: str | None) -> Path:
-    """The folder of data files: the option, else SSGAN_DATA_DIR, else ssgan/data in the user's cache folder. Raises Mistake."""
+    """The folder of data files: the option, else SSGAN_DATA_DIR, else data in the cache folder. Raises Mistake."""
     chosen = option or os.environ.get("SSGAN_DATA_DIR")
-    path = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ssgan" / "data"
     try:
-        return path.expanduser()
-    except RuntimeError:
-        raise Mistake(f"the data folder {path} needs a home folder, and you have none: choose one with --data-dir.") from None
+        return Path(chosen).expanduser() if chosen else cache_folder("data")
+    except (RuntimeError, Mistake):
+        raise Mistake(f"the data folder {chosen or '~/.cache/ssgan/data'} needs a home folder, and you have none: "
+                      f"choose one with --data-dir.") from None
 
 
-def _digits(data_dir: Path) -> tuple[Images, Images]:
+def _digits(data_dir: Path) -> "tuple[Images, Images]":
     """scikit-learn's 1797 digits of 8x8 pixels, which need no file, in a fixed stratified split of 1437 and 360."""
+    import numpy as np
+    import torch
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
+
+    from ssgan.data.images import Images
 
     bunch = load_digits()
     pixels = torch.from_numpy(np.round(bunch.images * 255 / 16).astype(np.uint8)).unsqueeze(1)  # [n, 1, 8, 8]
@@ -65,104 +59,179 @@ def _digits(data_dir: Path) -> tuple[Images, Images]:
     return train, test
 
 
-def _mnist(kind: str, data_dir: Path) -> tuple[Images, Images]:
-    """MNIST, or a data set in its form, named as torchvision's class is, from torchvision's file layout."""
-    if os.path.exists(data_dir) and not data_dir.is_dir():
-        raise Mistake(f"the data folder {data_dir} is a file: choose a folder with --data-dir or SSGAN_DATA_DIR.")
-    folder = data_dir / kind / "raw"
-    _download_missing(kind, folder)
-    classes = tuple("0123456789") if kind == "MNIST" else tuple(_torchvision(kind).classes)
-    train, test = (_read_part(kind, folder, part, classes) for part in ("train", "t10k"))
-    return train, test
+@dataclass(frozen=True)
+class File:
+    """A file that torchvision's class opens, by what its content must be."""
+
+    name: str
+    shape: tuple[int, ...] = ()  # of the bytes in an IDX file; () for a file of another form
+    md5: str = ""  # of the content; "" where nobody publishes it
+
+    def check(self, content: bytes, place: Path) -> None:
+        """Raises Mistake for content, found at that place, which is not the file's."""
+        header = struct.pack(f">4B{len(self.shape)}I", 0, 0, 8, len(self.shape), *self.shape)
+        size = len(header) + math.prod(self.shape)
+        if self.shape and len(content) != size:
+            raise _damaged(place, f"it holds {len(content):,} bytes, expected {size:,}")
+        if self.shape and content[: len(header)] != header:
+            raise _damaged(place, f"it does not begin as an IDX file of shape {self.shape}")
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self.md5 else ""
+        if md5 != self.md5:
+            raise _damaged(place, f"the MD5 of its content is {md5}, expected {self.md5}")
 
 
-SOURCES = {
+def _idx(prefix: str, count: int, images_md5: str = "", labels_md5: str = "") -> tuple[File, File]:
+    """The two files of a part in the form of MNIST."""
+    return (File(f"{prefix}-images-idx3-ubyte", (count, 28, 28), images_md5),
+            File(f"{prefix}-labels-idx1-ubyte", (count,), labels_md5))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set of torchvision's. Called with the folder of data files, it gives the training and the test images.
+
+    Its files may lie there unpacked, as .gz, or in the archive that torchvision downloads. They are read through a
+    temporary folder, so the folder of data files may be read-only.
+    """
+
+    kind: str  # the name of torchvision's class
+    folder: str  # under that of data files
+    train: tuple[File, ...]  # the files of the training images, that of the labels last
+    test: tuple[File, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)  # of torchvision's class, beside root and train
+    classes: str = ""  # a letter each; "" for torchvision's names
+    first_label: int = 0
+    transposed: bool = False  # the files hold columns where rows should be
+
+    def __call__(self, data_dir: Path) -> "tuple[Images, Images]":
+        """The training and the test images, checked. Raises Mistake."""
+        if os.path.exists(data_dir) and not data_dir.is_dir():
+            raise Mistake(f"the data folder {data_dir} is a file: choose a folder with --data-dir or SSGAN_DATA_DIR.")
+        places = {file: self._find(file, data_dir / self.folder) for file in self.train + self.test}
+        self._check_archives(places)
+        with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="ssgan-") as root:
+            for file, place in places.items():
+                _lay(file, place, Path(root, self.folder, file.name))
+            train, test = (_torchvision(self.kind)(root, train=train, **self.options) for train in (True, False))
+        return self._images(train, places[self.train[-1]]), self._images(test, places[self.test[-1]])
+
+    def archive(self, file: File) -> tuple[str, tuple[str, ...], str]:
+        """The archive that holds a file: its name, addresses and published MD5, from torchvision's own tables."""
+        published = _torchvision(self.kind)
+        if self.kind == "EMNIST":
+            return "gzip.zip", (published.url,), published.md5
+        if self.kind == "USPS":
+            return next((name, (url,), md5) for url, name, md5 in published.split_list.values() if name == file.name)
+        name = f"{file.name}.gz"
+        return name, tuple(mirror + name for mirror in published.mirrors), dict(published.resources)[name]
+
+    def _find(self, file: File, folder: Path) -> Path:
+        """Where the content of a file is: unpacked, compressed, or in its archive, downloaded if need be."""
+        archive, urls, md5 = self.archive(file)
+        for place in (folder / file.name, folder / f"{file.name}.gz", folder / archive):
+            if os.path.exists(place):
+                return place
+        from ssgan.data import downloads
+
+        try:
+            downloads.fetch(urls, md5, folder / archive)
+        except downloads.Unavailable as error:
+            names = ", ".join(file.name for file in self.train + self.test)
+            forms = {".gz": ", unpacked or as .gz,", ".zip": f", or {archive},"}.get(Path(archive).suffix, "")
+            place = f"the folder above {self.folder}" if self.folder else "their folder"
+            raise Mistake(f"{folder} has no {file.name}, and {archive} cannot be downloaded ({error}).\n"
+                          f"Put {names}{forms} into {folder}, or name {place} with --data-dir.\n"
+                          f"`--dataset digits` needs no files and no network.") from None
+        return folder / archive
+
+    def _check_archives(self, places: dict[File, Path]) -> None:
+        """Checks archives by their published MD5, each once, where no MD5 of the content is known."""
+        archives = {place: self.archive(file) for file, place in places.items() if not file.md5}
+        for place, (archive, _, published) in archives.items():
+            md5 = _md5(place) if place.name == archive else published
+            if md5 != published:
+                raise _damaged(place, f"its MD5 is {md5}, expected {published}")
+
+    def _images(self, part: Any, labels_place: Path) -> "Images":
+        """What torchvision's class holds, upright and with labels from 0."""
+        import torch
+
+        from ssgan.data.images import Images
+
+        pixels, labels = torch.as_tensor(part.data), torch.as_tensor(part.targets).long()  # [n, h, w] and [n]
+        classes = tuple(self.classes or part.classes[self.first_label :])
+        last = self.first_label + len(classes) - 1
+        wrong = labels[(labels < self.first_label) | (labels > last)]
+        if len(wrong):
+            raise _damaged(labels_place, f"it holds the label {wrong[0]}, expected {self.first_label} to {last}")
+        if self.transposed:
+            pixels = pixels.transpose(1, 2)
+        return Images.of(pixels.unsqueeze(1), labels - self.first_label, classes)
+
+
+DIGITS = "0123456789"
+
+# MD5s are of the content, so any copy is taken, however it was compressed. Of KMNIST, EMNIST and USPS none is known:
+# there the archive's is checked where the archive is what is there, and always length, shape and labels, so a changed
+# pixel of an unpacked KMNIST or EMNIST goes unseen. Of EMNIST's splits, those with equally many images of each class.
+SOURCES: dict[str, "Callable[[Path], tuple[Images, Images]]"] = {
     "digits": _digits,
-    "mnist": partial(_mnist, "MNIST"),
-    "fashion-mnist": partial(_mnist, "FashionMNIST"),
+    "mnist": Source(
+        "MNIST", "MNIST/raw",
+        _idx("train", 60_000, "6bbc9ace898e44ae57da46a324031adb", "a25bea736e30d166cdddb491f175f624"),
+        _idx("t10k", 10_000, "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"), classes=DIGITS),
+    "fashion-mnist": Source(
+        "FashionMNIST", "FashionMNIST/raw",
+        _idx("train", 60_000, "f4a8712d7a061bf5bd6d2ca38dc4d50a", "9018921c3c673c538a1fc5bad174d6f9"),
+        _idx("t10k", 10_000, "8181f5470baa50b63fa0f6fddb340f0a", "15d484375f8d13e6eb1aabb0c3f46965")),
+    "kmnist": Source("KMNIST", "KMNIST/raw", _idx("train", 60_000), _idx("t10k", 10_000)),
+    "emnist-balanced": Source(
+        "EMNIST", "EMNIST/raw", _idx("emnist-balanced-train", 112_800), _idx("emnist-balanced-test", 18_800),
+        {"split": "balanced"}, transposed=True),
+    "emnist-digits": Source(
+        "EMNIST", "EMNIST/raw", _idx("emnist-digits-train", 240_000), _idx("emnist-digits-test", 40_000),
+        {"split": "digits"}, transposed=True),
+    "emnist-letters": Source(
+        "EMNIST", "EMNIST/raw", _idx("emnist-letters-train", 124_800), _idx("emnist-letters-test", 20_800),
+        {"split": "letters"}, first_label=1, transposed=True),
+    "usps": Source("USPS", "", (File("usps.bz2"),), (File("usps.t.bz2"),), classes=DIGITS),
 }
 
 
-def _torchvision(kind: str):
-    import torchvision.datasets  # takes a second, so only when its tables are needed
+def _torchvision(kind: str) -> type:
+    import torchvision.datasets  # takes a second, so only where it is needed
 
     return getattr(torchvision.datasets, kind)
 
 
-@dataclass(frozen=True)
-class _Idx:
-    """What one of the four files must be: an array of bytes behind a header that its shape determines."""
-
-    name: str
-    shape: tuple[int, ...]
-    largest: int
-
-    @property
-    def header(self) -> bytes:
-        return struct.pack(f">4B{len(self.shape)}I", 0, 0, 8, len(self.shape), *self.shape)
-
-    def places(self, folder: Path) -> list[Path]:
-        """The files of this content that are there: unpacked, then compressed."""
-        return [path for path in (folder / self.name, folder / f"{self.name}.gz") if os.path.exists(path)]
-
-
-def _files(part: str) -> tuple[_Idx, _Idx]:
-    n = COUNTS[part]
-    return _Idx(f"{part}-images-idx3-ubyte", (n, 28, 28), 255), _Idx(f"{part}-labels-idx1-ubyte", (n,), 9)
-
-
-def _download_missing(kind: str, folder: Path) -> None:
-    names = [file.name for part in COUNTS for file in _files(part)]
-    missing = [file.name for part in COUNTS for file in _files(part) if not file.places(folder)]
-    for name in missing:
-        published = _torchvision(kind)
-        try:
-            downloads.fetch(published.mirrors, f"{name}.gz", dict(published.resources)[f"{name}.gz"], folder)
-        except downloads.Unavailable as error:
-            raise Mistake(
-                f"{folder} has no {name}, and it cannot be downloaded ({error}).\n"
-                f"Put {', '.join(names)} into {folder}, unpacked or as .gz, "
-                f"or name the folder above {kind}/raw with --data-dir.\n"
-                f"`--dataset digits` needs no files and no network."
-            ) from None
-
-
-def _read_part(kind: str, folder: Path, part: str, classes: tuple[str, ...]) -> Images:
-    pixels, labels = (_read(kind, folder, file) for file in _files(part))
-    return Images.of(pixels.unsqueeze(1), labels.long(), classes)
-
-
-def _read(kind: str, folder: Path, file: _Idx) -> torch.Tensor:
-    """The checked content of one file as uint8 of its shape."""
-    path = file.places(folder)[0]
-    try:
-        found = path.read_bytes()
-        content = bytearray(gzip.decompress(found) if path.suffix == ".gz" else found)  # a tensor wants it writable
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, str(error)) from None
-    size = len(file.header) + math.prod(file.shape)
-    if len(content) != size:
-        raise _damaged(path, f"it holds {len(content):,} bytes, expected {size:,}")
-    if content[: len(file.header)] != file.header:
-        raise _damaged(path, f"it does not begin as an IDX file of shape {file.shape}")
-    _check_md5(kind, path, file.name, found, content)
-    array = torch.frombuffer(content, dtype=torch.uint8, offset=len(file.header)).view(file.shape)
-    if array.max() > file.largest:
-        raise _damaged(path, f"it holds the label {array.max()}, the largest is {file.largest}")
-    return array
-
-
-def _check_md5(kind: str, path: Path, name: str, found: bytes, content: bytearray) -> None:
-    """Checks what is published: the unpacked content of MNIST, the .gz of others."""
-    if name in UNPACKED_MD5[kind]:
-        checked, expected = content, UNPACKED_MD5[kind][name]
-    elif path.suffix == ".gz":
-        checked, expected = found, dict(_torchvision(kind).resources)[path.name]
+def _lay(file: File, place: Path, target: Path) -> None:
+    """Puts the checked content of a file where torchvision will look for it."""
+    content = _content(place, file.name)
+    file.check(content, place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if place.name == file.name:
+        target.symlink_to(place.absolute())
     else:
-        return
-    md5 = hashlib.md5(checked, usedforsecurity=False).hexdigest()
-    if md5 != expected:
-        raise _damaged(path, f"its MD5 is {md5}, expected {expected}")
+        target.write_bytes(content)
+
+
+def _content(place: Path, name: str) -> bytes:
+    """The file of that name as torchvision opens it, from a place where it is so, as .gz, or as .gz in a zip."""
+    try:
+        if place.suffix == ".zip":
+            with zipfile.ZipFile(place) as archive:
+                return gzip.decompress(archive.read(f"gzip/{name}.gz"))
+        return place.read_bytes() if place.name == name else gzip.decompress(place.read_bytes())
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError) as error:
+        raise _damaged(place, str(error)) from None
+
+
+def _md5(place: Path) -> str:
+    try:
+        with open(place, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise _damaged(place, str(error)) from None
 
 
 def _damaged(path: Path, found: str) -> Mistake:

@@ -112,7 +112,9 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize(("arguments", "told"), [
     (["--dataset", "digit"], "did you mean digits?"),
-    ([], "--dataset digits"),
+    ([], "digits is bundled"),
+    (["--dataset", "kmnst"], "did you mean kmnist?"),
+    (["--dataset", "kmnist"], "--dataset kmnist --recipe mnist"),
     (["--recipe", "mnst"], "did you mean mnist?"),
     (["--recipe", "missing.toml"], "cannot be read"),
     (["--dataset", "digits", "--labels", "105"], "--labels 100 or --labels 110"),

@@ -1,5 +1,6 @@
 """Downloads from a server on this machine: whole or not at all, over mirrors, and soon given up."""
 
+import contextlib
 import hashlib
 import http.server
 import os
@@ -7,11 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import torchvision.datasets
 
 from ssgan.data import downloads
 from ssgan.data.downloads import Unavailable, fetch
@@ -84,34 +88,34 @@ def silent():
 @pytest.mark.parametrize("behaviour", ["good", "unsized"])
 def test_a_file_is_downloaded_to_a_new_folder(site, tmp_path, capfd, behaviour):
     folder = tmp_path / "MNIST" / "raw"
-    assert fetch([f"{site}{behaviour}/"], "file.gz", MD5, folder) == folder / "file.gz"
+    fetch([f"{site}{behaviour}/file.gz"], MD5, folder / "file.gz")
     assert [path.name for path in folder.iterdir()] == ["file.gz"] and (folder / "file.gz").read_bytes() == BODY
     out, err = capfd.readouterr()
-    assert out == "" and err.startswith("downloading file.gz") and err.count("\n") == 1 and "\x1b" not in err
+    assert out == "" and err == f"downloading file.gz from {site.split('/')[2]}\n"
 
 
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
         ("missing", "HTTP 404"),
-        ("wrong", f"not {MD5}"),
-        ("truncated", "ended after 256,000 of 512,000 bytes"),
-        ("stalled", "went silent"),
+        ("wrong", "sent a damaged file"),
+        ("truncated", "sent a damaged file"),
+        ("stalled", "went silent for 0.3 seconds"),
     ],
 )
 def test_a_bad_mirror_is_passed_over_and_alone_leaves_nothing(site, tmp_path, monkeypatch, behaviour, reason):
     monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
-    mirror = f"{site}{behaviour}/"
+    url = f"{site}{behaviour}/file.gz"
     with pytest.raises(Unavailable, match=reason):
-        fetch([mirror], "file.gz", MD5, tmp_path)
+        fetch([url], MD5, tmp_path / "file.gz")
     assert not list(tmp_path.iterdir())
-    fetch([mirror, f"{site}good/"], "file.gz", MD5, tmp_path)
+    fetch([url, f"{site}good/file.gz"], MD5, tmp_path / "file.gz")
     assert [path.name for path in tmp_path.iterdir()] == ["file.gz"] and (tmp_path / "file.gz").read_bytes() == BODY
 
 
 def test_every_mirror_s_reason_is_told(site, tmp_path, closed_port):
     with pytest.raises(Unavailable, match=r"127.0.0.1:\d+: HTTP 404 Not Found; 127.0.0.1:\d+: .*[Rr]efused"):
-        fetch([f"{site}missing/", closed_port], "file.gz", MD5, tmp_path / "new")
+        fetch([f"{site}missing/file.gz", closed_port], MD5, tmp_path / "new" / "file.gz")
     assert not (tmp_path / "new").exists()
 
 
@@ -120,7 +124,7 @@ def test_silent_hosts_are_given_up_within_the_limit_for_all_together(silent, tmp
     monkeypatch.setattr(downloads, "CONNECT_SECONDS", 0.6)
     started = time.perf_counter()
     with pytest.raises(Unavailable, match="no answer within 0.2 seconds"):
-        fetch([silent] * 3, "file.gz", MD5, tmp_path)
+        fetch([silent] * 3, MD5, tmp_path / "file.gz")
     assert 0.5 < time.perf_counter() - started < 2
 
 
@@ -135,7 +139,7 @@ def test_a_slow_name_look_up_counts_too(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "CONNECT_SECONDS", 0.2)
     started = time.perf_counter()
     with pytest.raises(Unavailable, match="no answer within"):
-        fetch(["http://mirror.invalid/"], "file.gz", MD5, tmp_path)
+        fetch(["http://mirror.invalid/file.gz"], MD5, tmp_path / "file.gz")
     assert time.perf_counter() - started < 2
     released.set()
 
@@ -143,7 +147,7 @@ def test_a_slow_name_look_up_counts_too(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made(site, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Mistake, match="(?s)cannot be written.*--data-dir"):
-        fetch([f"{site}good/"], "file.gz", MD5, tmp_path / "file" / "raw")
+        fetch([f"{site}good/file.gz"], MD5, tmp_path / "file" / "raw" / "file.gz")
 
 
 def test_a_folder_that_cannot_be_written(site, tmp_path):
@@ -153,7 +157,7 @@ def test_a_folder_that_cannot_be_written(site, tmp_path):
         tmp_path.chmod(0o500)
         folder = tmp_path / "raw"
     with pytest.raises(Mistake, match="(?s)data folder .* cannot be written.*--data-dir"):
-        fetch([f"{site}good/"], "file.gz", MD5, type(tmp_path)(folder))
+        fetch([f"{site}good/file.gz"], MD5, Path(folder, "file.gz"))
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(site, tmp_path, monkeypatch):
@@ -162,41 +166,81 @@ def test_a_full_disk_is_told_and_leaves_nothing(site, tmp_path, monkeypatch):
 
     monkeypatch.setattr(downloads.os, "replace", full)
     with pytest.raises(Mistake, match="No space left"):
-        fetch([f"{site}good/"], "file.gz", MD5, tmp_path)
+        fetch([f"{site}good/file.gz"], MD5, tmp_path / "file.gz")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_while_it_is_written_is_told_as_such(site, tmp_path, monkeypatch):
+    """Writing to an open file names no file in its error, as the network's errors do not."""
+
+    def full(url, folder, name, md5):
+        Path(folder, name).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", full)
+    with pytest.raises(Mistake, match="(?s)No space left.*--data-dir"):
+        fetch([f"{site}good/file.gz"], MD5, tmp_path / "file.gz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_process_is_left_as_it_was(site, tmp_path, monkeypatch):
+    stderr, seen = sys.stderr, []
+    download_url = torchvision.datasets.utils.download_url
+
+    def watched(*args):
+        seen.append(socket.getdefaulttimeout())
+        download_url(*args)
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", watched)
+    for behaviour in ("wrong", "good"):
+        with contextlib.suppress(Unavailable):
+            fetch([f"{site}{behaviour}/file.gz"], MD5, tmp_path / "file.gz")
+        assert socket.getdefaulttimeout() is None and sys.stderr is stderr
+    assert seen == [downloads.STALL_SECONDS] * 2
 
 
 def test_many_at_once_do_not_hurt_each_other(site, tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda _: fetch([f"{site}wrong/", f"{site}good/"], "file.gz", MD5, tmp_path), range(8)))
-    assert set(paths) == {tmp_path / "file.gz"} == set(tmp_path.iterdir()) and paths[0].read_bytes() == BODY
+        urls = [f"{site}{behaviour}/file.gz" for behaviour in ("wrong", "good")]
+        list(pool.map(lambda _: fetch(urls, MD5, tmp_path / "file.gz"), range(8)))
+    assert list(tmp_path.iterdir()) == [tmp_path / "file.gz"] and (tmp_path / "file.gz").read_bytes() == BODY
+    assert socket.getdefaulttimeout() is None
+
+
+def test_two_processes_at_once_both_have_the_file(site, tmp_path):
+    command = [sys.executable, "-c", FETCH, f"{site}good/file.gz", MD5, str(tmp_path)]
+    processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert list(tmp_path.iterdir()) == [tmp_path / "file.gz"] and (tmp_path / "file.gz").read_bytes() == BODY
 
 
 FETCH = """
 import sys
 from pathlib import Path
 from ssgan.data.downloads import fetch
-fetch([sys.argv[1]], "file.gz", sys.argv[2], Path(sys.argv[3]))
+fetch([sys.argv[1]], sys.argv[2], Path(sys.argv[3], "file.gz"))
 """
 
 
 def test_a_killed_download_is_never_taken_for_whole(site, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", FETCH, f"{site}stalled/", MD5, str(tmp_path)], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", FETCH, f"{site}stalled/file.gz", MD5, str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
-    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+    while not list(tmp_path.rglob("file.gz")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
-    fetch([f"{site}good/"], "file.gz", MD5, tmp_path)
+    left, = tmp_path.iterdir()
+    assert left.is_dir() and left.name.startswith(".file.gz.") and left.suffix == ".tmp"
+    fetch([f"{site}good/file.gz"], MD5, tmp_path / "file.gz")
     assert (tmp_path / "file.gz").read_bytes() == BODY
 
 
 def test_on_a_terminal_there_is_a_bar(site, tmp_path):
     screen, terminal = os.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
-    command = [sys.executable, "-c", FETCH, f"{site}good/", MD5, str(tmp_path)]
-    subprocess.run(command, stderr=terminal, env=environment, check=True)
+    termios.tcsetwinsize(screen, (24, 100))
+    command = [sys.executable, "-c", FETCH, f"{site}good/file.gz", MD5, str(tmp_path)]
+    subprocess.run(command, stderr=terminal, check=True)
     os.close(terminal)
     shown = b""
     try:
@@ -205,4 +249,6 @@ def test_on_a_terminal_there_is_a_bar(site, tmp_path):
     except OSError:  # how Linux says that the other side is closed
         pass
     os.close(screen)
-    assert b"file.gz" in shown and b"\x1b[" in shown and b"kB" in shown
+    line, bar = shown.split(b"\n", 1)
+    assert line.startswith(b"downloading file.gz from 127.0.0.1") and b"100" in bar and bar.count(b"\r") > 1
+    assert shown.endswith(b"\n")
