@@ -38,11 +38,17 @@ def evidence_table(chosen: Sequence[str] | None = None) -> str:
 def evidence_rows(file: RecipeFile) -> list[dict[str, Any]]:
     """The rows that a recipe's file records, each with KEYS, its errors in % by label budget, one a split seed. Raises Mistake."""
     rows = file.evidence.get("rows", [])
-    for row in rows:
-        if not isinstance(row, dict) or not set(KEYS) <= row.keys() or any(len(errors) != len(row["split_seeds"]) for errors in row["errors"].values()):
-            raise Mistake(f"recipe {file.name}: a row of its evidence is not whole; [[evidence.rows]] needs {', '.join(KEYS)},\n"
-                          "and as many errors of every label budget as there are split seeds.")
+    if not all(_whole(row) for row in rows):
+        raise Mistake(f"recipe {file.name}: a row of its evidence is not whole; [[evidence.rows]] needs {', '.join(KEYS)},\n"
+                      "with errors by label budget, as many as there are split seeds.")
     return rows
+
+
+def _whole(row: Any) -> bool:
+    if not isinstance(row, dict) or not set(KEYS) <= row.keys() or not isinstance(row["errors"], dict) or not row["errors"]:
+        return False
+    lists = (row["split_seeds"], *row["errors"].values())
+    return all(isinstance(values, list) and len(values) == len(row["split_seeds"]) > 0 for values in lists) and all(map(str.isdecimal, row["errors"]))
 
 
 def _by_budget(errors: dict[str, Any], budgets: list[int], written) -> list[str]:

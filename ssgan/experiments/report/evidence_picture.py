@@ -40,7 +40,9 @@ def recorded(file: RecipeFile) -> Comparison:
 
 def evidence_hash(file: RecipeFile) -> str:
     """The SHA-256, in hexadecimal digits, of all that a recipe's picture shows."""
-    shown = {"dataset": file.recipe.dataset, "rows": evidence_rows(file), "paper": paper_row(file.recipe.dataset)}
+    series, = recorded(file).series
+    runs = [[row.labels, result.split_seed, result.error, result.baselines] for row in series.rows for result in row.results]
+    shown = {"name": file.name, "runs": runs, "paper": paper_row(file.recipe.dataset)}
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
