@@ -33,7 +33,8 @@ def test_every_file_beside_the_code_is_packaged():
     assert beside
     for path in beside:
         package = ".".join(path.parent.relative_to(ROOT).parts)
-        assert any(path.match(pattern) for pattern in named.get(package, [])), f"{path.relative_to(ROOT)}: name it in pyproject's package-data"
+        told = f"{path.relative_to(ROOT)}: name it in pyproject's package-data"
+        assert any(path.match(pattern) for pattern in named.get(package, [])), told
 
 
 @pytest.mark.slow
@@ -47,5 +48,6 @@ def test_the_wheel_works_away_from_the_checkout(tmp_path):
     told = subprocess.run([sys.executable, "-m", "ssgan", "recipes"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert {path.stem for path in (ROOT / "pipelines").glob("*.toml")} == {line.split()[0] for line in told.stdout.splitlines()}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
-    made = subprocess.run([sys.executable, "-c", PAGE, str(ROOT / "tests")], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    made = subprocess.run([sys.executable, "-c", PAGE, str(ROOT / "tests")], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True)
     assert (made.returncode, made.stdout.split()) == (0, [str(tmp_path / "site"), "True"]), made.stderr

@@ -108,18 +108,21 @@ def bench_markdown(command: str, found: dict[str, Any]) -> str:
     from ssgan.experiments.report.markdown_table import markdown_table
 
     resolved = found["resolved"]
-    parts = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, {'compiled, ' * resolved['compiled']}torch {resolved['torch']}, "
-             f"{found['date']}."]
+    parts = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, "
+             f"{'compiled, ' * resolved['compiled']}torch {resolved['torch']}, {found['date']}."]
     if found["rows"]:
-        heading = ["lanes", "ms a step", "steps/s", "lane-steps/s", "plain loop, ms", "speed-up", "bound, ms", "share of bound", "share of peak"]
+        heading = ["lanes", "ms a step", "steps/s", "lane-steps/s", "plain loop, ms", "speed-up", "bound, ms",
+                   "share of bound", "share of peak"]
         parts.append(markdown_table([heading, *(
-            [row["lanes"], f"{1e3 * row['seconds_per_step']:.2f}", f"{row['steps_per_second']:.1f}", f"{row['lane_steps_per_second']:.1f}",
+            [row["lanes"], f"{1e3 * row['seconds_per_step']:.2f}", f"{row['steps_per_second']:.1f}",
+             f"{row['lane_steps_per_second']:.1f}",
              f"{1e3 * row['plain_seconds_per_step']:.1f}", f"{row['speedup']:.1f}", f"{1e3 * row['bound_seconds']:.2f}",
              f"{100 * row['share_of_bound']:.0f} %", f"{100 * row['share_of_peak']:.0f} %"] for row in found["rows"])]))
     if "table" in found:
         heading = ["labels", "test error, %, mean ± std", "median", "n", "every split seed"]
         parts += [clocked(found["table"]), markdown_table([heading, *(
-            [row["labels"], _spread(row), "" if row["median"] is None else f"{row['median']:.2f}", row["n"], _seeds(row)] for row in found["table"]["rows"])])]
+            [row["labels"], _spread(row), "" if row["median"] is None else f"{row['median']:.2f}", row["n"],
+             _seeds(row)] for row in found["table"]["rows"])])]
     return "\n\n".join(parts) + "\n"
 
 

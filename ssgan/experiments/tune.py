@@ -160,11 +160,12 @@ def markdown(found: Tuning) -> str:
             values = [value.partition("=")[2] for value in written(row.grid)]
             each = ", ".join("lost" if trial.error is None else f"{100 * trial.error:.2f}" for trial in row.trials)
             median = f"{100 * statistics.median(row.errors):.2f}" if row.errors else ""
-            numbers = [spread(row.stat), median, len(row.errors), duration(row.seconds)] if row.errors else ["none", "", 0, ""]
-            cells.append([labels, *values, *numbers, each])
+            stat, took = (spread(row.stat), duration(row.seconds)) if row.errors else ("none", "")
+            cells.append([labels, *values, stat, median, len(row.errors), took, each])
     lines = [
-        f"Judged by the error on {found.validation:,} validation images of each of {splits} split{'s' * (splits > 1)}, held out of the {found.images:,} training "
-        f"images ({100 * found.validation / found.images:.0f} %; one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
+        f"Judged by the error on {found.validation:,} validation images of each of {splits} split{'s' * (splits > 1)}, "
+        f"held out of the {found.images:,} training images ({100 * found.validation / found.images:.0f} %; "
+        f"one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
         markdown_table(cells), "", *(f"{labels} labels: {verdict(rows)}" for labels, rows in found.budgets.items())]
     return "\n".join(lines) + "\n"
 

@@ -109,8 +109,8 @@ def _dress(axes, shown: list[Series], title: str) -> None:
     axes.tick_params(colors=INK, length=0)
     handles, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
-    look = {"handles": [handles[i] for i in order], "labels": [names[i] for i in order], "fontsize": 9, "edgecolor": "none",
-            "title": title, "title_fontsize": 12, "alignment": "left"}
+    look = {"handles": [handles[i] for i in order], "labels": [names[i] for i in order], "fontsize": 9,
+            "edgecolor": "none", "title": title, "title_fontsize": 12, "alignment": "left"}
     if any(series.forecast for series in shown):  # the curve falls, so there is room above its end
         axes.legend(**look, loc="upper right", facecolor="white", framealpha=0.85)
     else:
@@ -128,7 +128,9 @@ def _round_numbers(low: float, high: float) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
     found = [step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5) if low <= step * 10.0**power <= high]
-    return found if len(found) >= TICKS else [tick for tick in MaxNLocator(6).tick_values(low, high) if low <= tick <= high]
+    if len(found) < TICKS:
+        found = [tick for tick in MaxNLocator(6).tick_values(low, high) if low <= tick <= high]
+    return found
 
 
 def _apart(ticks: list[int]) -> list[int]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from ssgan.experiments.report.table import Comparison, Row, Series
 from ssgan.experiments.report.text import (
-    ACROSS, SAME_SPLIT, across_table, forecasts, how_good, how_sure, percent, remarks, same_split_table, table, what_more)
+    ACROSS, SAME_SPLIT, across_table, forecasts, how_good, how_sure, percent, remarks, same_split_table, table,
+    what_more)
 
 USUAL_BUDGET = 100  # the one whose answer is open at first, if it was run
 
@@ -14,15 +15,17 @@ def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
     """The page; `pictures` are PNGs by data set. Texts from outside, such as a run's reason of failure, are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    jinja = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined,
+                        trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"data_uri": _data_uri, "unbroken": _unbroken}
-    parts = [_part(f"b{number}", dataset, picture, [series for series in comparison.series if series.dataset == dataset])
+    parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
              for number, (dataset, picture) in enumerate(pictures.items())]
-    return jinja.get_template("report.html.j2").render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
+    template = jinja.get_template("report.html.j2")
+    return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
 
 
 def _part(group: str, dataset: str, picture: bytes, shown: list[Series]) -> dict[str, Any]:
-    """What the page says of a data set: its picture, the answers for each budget of the first series, and every series' tables."""
+    """A data set on the page: its picture, the answers for each budget of the first series, every series' tables."""
     budgets = [row.labels for row in shown[0].rows]
     return {
         "group": group, "dataset": dataset, "picture": picture, "described": _described(shown[0]),
@@ -46,10 +49,13 @@ def _series(series: Series) -> dict[str, Any]:
     cells = table(series)
     ensembles = (("Ensembles on the same labels", SAME_SPLIT, same_split_table(series)),
                  ("Ensembles over different labels", ACROSS, across_table(series)))
-    sheets = {row.labels: min(row.results, key=lambda result: abs(result.error - row.median)).sheet() for row in series.rows}
+    middle = {row.labels: min(row.results, key=lambda result: abs(result.error - row.median)) for row in series.rows}
+    sheets = {labels: result.sheet() for labels, result in middle.items()}
     return {
-        "title": series.title, "table": [line[:-1] for line in cells], "runs": [[line[0], line[-1]] for line in cells], "forecasts": forecasts(series),
-        "ensembles": [{"heading": heading, "text": text, "table": found} for heading, text, found in ensembles if found],
+        "title": series.title, "forecasts": forecasts(series),
+        "table": [line[:-1] for line in cells], "runs": [[line[0], line[-1]] for line in cells],
+        "ensembles": [{"heading": heading, "text": text, "table": found}
+                      for heading, text, found in ensembles if found],
         "sheets": {labels: path.read_bytes() for labels, path in sheets.items() if path is not None}}
 
 

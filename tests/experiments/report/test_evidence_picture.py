@@ -12,6 +12,10 @@ from ssgan.experiments.report.evidence_picture import NOTE, evidence_hash, evide
 from ssgan.recipes import names, read
 
 PIPELINES = Path(__file__).parents[3] / "pipelines"
+ROWS = {  # of digits, by the baseline that they are
+    "supervised only": "supervised only, same network", "no generator": "no generator (gan.weight = 0)",
+    "SelfTraining": "scikit-learn SelfTraining", "LabelSpreading": "scikit-learn LabelSpreading",
+    "SVM": "SVM on the labels alone"}
 LARGEST = 200_000  # bytes, for README is often opened
 
 
@@ -21,16 +25,19 @@ def test_the_curve_is_of_the_first_row_with_its_baselines():
     by_name = {row["what"]: row["errors"] for row in file.evidence["rows"]}
     assert [row.labels for row in series.rows] == [20, 50, 100, 200] and series.forecast is None
     for row in series.rows:
-        assert [100 * error for error in row.errors] == pytest.approx(by_name["recommended, generator on"][str(row.labels)])
-        for name, what in (("supervised only", "supervised only, same network"), ("no generator", "no generator (gan.weight = 0)"),
-                           ("SelfTraining", "scikit-learn SelfTraining"), ("LabelSpreading", "scikit-learn LabelSpreading"), ("SVM", "SVM on the labels alone")):
+        own = by_name["recommended, generator on"][str(row.labels)]
+        assert [100 * error for error in row.errors] == pytest.approx(own) and set(row.baselines) == set(ROWS)
+        for name, what in ROWS.items():
             errors = by_name[what][str(row.labels)]
-            assert row.baselines[name].mean == pytest.approx(sum(errors) / len(errors) / 100) and row.baselines[name].n == 10
+            assert row.baselines[name].mean == pytest.approx(sum(errors) / len(errors) / 100)
+            assert row.baselines[name].n == 10
 
 
 def test_a_baseline_of_other_budgets_or_seeds_is_left_out(tmp_path):
-    rows = [("ours", "[0, 1]", "20 = [2.0, 3.0], 50 = [1.0, 1.5]"), ("SVM, say", "[0, 1]", "20 = [9.0, 8.0]"), ("no generator", "[1, 2]", "20 = [4.0, 5.0]")]
-    text = "".join(f'[[evidence.rows]]\nwhat = "{what}"\nsplit_seeds = {seeds}\nerrors = {{ {errors} }}\nmachine = ""\ncommand = ""\n' for what, seeds, errors in rows)
+    rows = [("ours", "[0, 1]", "20 = [2.0, 3.0], 50 = [1.0, 1.5]"), ("SVM, say", "[0, 1]", "20 = [9.0, 8.0]"),
+            ("no generator", "[1, 2]", "20 = [4.0, 5.0]")]
+    text = "".join(f'[[evidence.rows]]\nwhat = "{what}"\nsplit_seeds = {seeds}\nerrors = {{ {errors} }}\n'
+                   'machine = ""\ncommand = ""\n' for what, seeds, errors in rows)
     (tmp_path / "mine.toml").write_text(text)
     series, = recorded(read(str(tmp_path / "mine.toml"))).series
     assert [set(row.baselines) for row in series.rows] == [{"SVM"}, set()]
