@@ -1,6 +1,5 @@
 """The shipped recipes: find, read and list the files of pipelines/."""
 
-import statistics
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -24,48 +23,6 @@ class RecipeFile:
     def title(self) -> str:
         """The first line of the file's opening comment."""
         return self.text.splitlines()[0].lstrip("# ") if self.text.startswith("#") else ""
-
-
-def evidence_table() -> str:
-    """What every shipped recipe has reached, its paper and what else is published, as a Markdown table.
-
-    Test error in %, mean ± std (ddof 1) and median, by label budget.
-    """
-    found = [(name, read(name).evidence) for name in names()]
-    rows = [(name, row) for name, evidence in found for row in evidence.get("rows", [])]
-    papers = [(name, evidence["paper"]) for name, evidence in found if "paper" in evidence]
-    published = [(name, row) for name, evidence in found for row in evidence.get("published", [])]
-    budgets = sorted({int(labels) for _, row in rows + papers + published for labels in row["errors"]})
-    lines = [["recipe", "what", *(f"{labels} labels" for labels in budgets), "n", "machine, command"]]
-    lines.append(["---"] * len(lines[0]))
-    for name, row in rows:
-        cells = {labels: _cell(errors) for labels, errors in row["errors"].items()}
-        lines.append([name, row["what"], *_by_budget(cells, budgets), f"{len(row['split_seeds'])}", f"{row['machine']}; `{row['command']}`"])
-    for name, paper in papers:
-        for what, key in ((f"the paper, {paper['source']}", "errors"), (f"the paper, {paper['models']} models averaged", "averaged")):
-            cells = {labels: _published(errors) for labels, errors in paper[key].items()}
-            lines.append([name, what, *_by_budget(cells, budgets), f"{paper['subsets']}", "as published, no median"])
-    for name, row in published:
-        cells = {labels: _published(errors) for labels, errors in row["errors"].items()}
-        others = f"{row['method']}, {row['source']}: {row['note']}"
-        lines.append([f"published for {read(name).recipe.dataset}", others, *_by_budget(cells, budgets), "", "as published, no median"])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _by_budget(cells: dict[str, str], budgets: list[int]) -> list[str]:
-    return [cells.get(str(labels), "") for labels in budgets]
-
-
-def _cell(errors: list[float]) -> str:
-    """Errors in %, one a split seed, as mean ± std (median)."""
-    spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
-    return f"{statistics.mean(errors):.2f}{spread} ({statistics.median(errors):.2f})"
-
-
-def _published(errors: list[float]) -> str:
-    """A published error in %: its mean and, where there is one, its standard deviation."""
-    mean = f"{errors[0]:.2f}" if round(errors[0], 2) == errors[0] else f"{errors[0]:g}"
-    return " ± ".join([mean, *(f"{std:.3g}" for std in errors[1:])])
 
 
 def read(name: str) -> RecipeFile:

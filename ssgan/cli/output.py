@@ -105,19 +105,25 @@ def bench(found: dict[str, Any]) -> None:
 
 def bench_markdown(command: str, found: dict[str, Any]) -> str:
     """The same as Markdown, with the command, the machine and the day."""
+    from ssgan.experiments.report.markdown_table import markdown_table
+
     resolved = found["resolved"]
-    lines = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, {'compiled, ' * resolved['compiled']}torch {resolved['torch']}, {found['date']}.", ""]
+    parts = [f"`{command}`: {found['recipe']} on {found['machine']}, {resolved['precision']}, "
+             f"{'compiled, ' * resolved['compiled']}torch {resolved['torch']}, {found['date']}."]
     if found["rows"]:
-        lines += ["| lanes | ms a step | steps/s | lane-steps/s | plain loop, ms | speed-up | bound, ms | share of bound | share of peak |", "| --- " * 9 + "|"]
-        lines += [f"| {row['lanes']} | {1e3 * row['seconds_per_step']:.2f} | {row['steps_per_second']:.1f} | {row['lane_steps_per_second']:.1f} | "
-                  f"{1e3 * row['plain_seconds_per_step']:.1f} | {row['speedup']:.1f} | {1e3 * row['bound_seconds']:.2f} | "
-                  f"{100 * row['share_of_bound']:.0f} % | {100 * row['share_of_peak']:.0f} % |" for row in found["rows"]]
-        lines.append("")
+        heading = ["lanes", "ms a step", "steps/s", "lane-steps/s", "plain loop, ms", "speed-up", "bound, ms",
+                   "share of bound", "share of peak"]
+        parts.append(markdown_table([heading, *(
+            [row["lanes"], f"{1e3 * row['seconds_per_step']:.2f}", f"{row['steps_per_second']:.1f}",
+             f"{row['lane_steps_per_second']:.1f}",
+             f"{1e3 * row['plain_seconds_per_step']:.1f}", f"{row['speedup']:.1f}", f"{1e3 * row['bound_seconds']:.2f}",
+             f"{100 * row['share_of_bound']:.0f} %", f"{100 * row['share_of_peak']:.0f} %"] for row in found["rows"])]))
     if "table" in found:
-        lines += [clocked(found["table"]), "", "| labels | test error, %, mean ± std | median | n | every split seed |", "| --- " * 5 + "|"]
-        lines += [f"| {row['labels']} | {_spread(row)} | {'' if row['median'] is None else format(row['median'], '.2f')} | {row['n']} | {_seeds(row)} |"
-                  for row in found["table"]["rows"]]
-    return "\n".join(lines).rstrip() + "\n"
+        heading = ["labels", "test error, %, mean ± std", "median", "n", "every split seed"]
+        parts += [clocked(found["table"]), markdown_table([heading, *(
+            [row["labels"], _spread(row), "" if row["median"] is None else f"{row['median']:.2f}", row["n"],
+             _seeds(row)] for row in found["table"]["rows"])])]
+    return "\n\n".join(parts) + "\n"
 
 
 def clocked(table: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from ssgan.config import Recipe
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import most_validation
+from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Stat
 from ssgan.experiments.report.text import spread
 from ssgan.errors import Failed, Mistake
@@ -153,17 +154,19 @@ def markdown(found: Tuning) -> str:
     """How it was judged, the table, and a verdict on each budget."""
     keys = list(found.budgets[found.plan.budgets[0]][0].grid)
     seeds, splits = ", ".join(f"{seed} on split {split}" for seed, split in found.plan.seeds), len({split for _, split in found.plan.seeds})
-    lines = [
-        f"Judged by the error on {found.validation:,} validation images of each of {splits} split{'s' * (splits > 1)}, held out of the {found.images:,} training "
-        f"images ({100 * found.validation / found.images:.0f} %; one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
-        f"| labels | {' | '.join(keys)} | validation error, %, mean ± std | median | n | training | every seed: {seeds} |", "| --- " * (6 + len(keys)) + "|"]
+    cells = [["labels", *keys, "validation error, %, mean ± std", "median", "n", "training", f"every seed: {seeds}"]]
     for labels, rows in found.budgets.items():
         for row in rows:
             values = [value.partition("=")[2] for value in written(row.grid)]
             each = ", ".join("lost" if trial.error is None else f"{100 * trial.error:.2f}" for trial in row.trials)
-            numbers = [spread(row.stat), f"{100 * statistics.median(row.errors):.2f}", len(row.errors), duration(row.seconds)] if row.errors else ["none", "", 0, ""]
-            lines.append(f"| {' | '.join(map(str, [labels, *values, *numbers, each]))} |")
-    lines += ["", *(f"{labels} labels: {verdict(rows)}" for labels, rows in found.budgets.items())]
+            median = f"{100 * statistics.median(row.errors):.2f}" if row.errors else ""
+            stat, took = (spread(row.stat), duration(row.seconds)) if row.errors else ("none", "")
+            cells.append([labels, *values, stat, median, len(row.errors), took, each])
+    lines = [
+        f"Judged by the error on {found.validation:,} validation images of each of {splits} split{'s' * (splits > 1)}, "
+        f"held out of the {found.images:,} training images ({100 * found.validation / found.images:.0f} %; "
+        f"one image is {100 / found.validation:.2f} points). No test image was looked at.", "",
+        markdown_table(cells), "", *(f"{labels} labels: {verdict(rows)}" for labels, rows in found.budgets.items())]
     return "\n".join(lines) + "\n"
 
 

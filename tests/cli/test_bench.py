@@ -33,8 +33,11 @@ def test_a_table_as_json_and_as_markdown(ssgan, tmp_path):
     assert [(row["labels"], row["split_seeds"], row["n"]) for row in table["rows"]] == [(20, [3, 7], 2), (50, [3, 7], 2)]
     assert "bench: table: 4 runs, 1 at once" in done.stderr
     text = (tmp_path / "table.md").read_text()
+    tables = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    lines = [[cell.strip() for cell in line] for line in tables]
     for row in table["rows"]:
-        assert f"| {row['labels']} | {row['mean']:.2f} ± {row['std']:.2f} | {row['median']:.2f} | 2 | {row['errors'][0]:.2f}, {row['errors'][1]:.2f} |" in text
+        mean, errors = f"{row['mean']:.2f} ± {row['std']:.2f}", ", ".join(f"{error:.2f}" for error in row["errors"])
+        assert [str(row["labels"]), mean, f"{row['median']:.2f}", "2", errors] in lines
     assert found["machine"] in text and found["date"] in text and "epochs" in text
 
 
@@ -44,7 +47,8 @@ def test_the_speed_of_several_group_sizes_as_a_table(ssgan, tmp_path, monkeypatc
     done = ssgan(*TINY, "--lanes", "1,2", "--seconds", "0.1", "--markdown", str(tmp_path / "speed.md"))
     assert done.exit_code == 0 and "lane-steps/s" in done.stdout and "ms by part, 2 lanes" in done.stdout
     lines = [line for line in (tmp_path / "speed.md").read_text().splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1].strip() for line in lines] == ["lanes", "---", "1", "2"] and len({line.count("|") for line in lines}) == 1
+    assert [line.split("|")[1].strip() for line in lines] == ["lanes", "1", "2"]
+    assert len({line.count("|") for line in lines}) == 1
 
 
 @pytest.mark.parametrize(("options", "told"), [

@@ -13,11 +13,15 @@ BASELINES = dict(zip(NAMES, ("#c0562f", "#b08a1e", "#3f8f5b", "#8a5bb0", "#8c8f9
 MARKS = dict(zip(NAMES, ("s", "D", "^", "v", "x")))
 LEAST = 2e-4  # of an error of 0, which has no logarithm
 ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
+TICKS = 3  # of the errors' axis, at least
 AHEAD = 4  # times the largest budget, up to which the forecast is drawn
 
 
-def picture(comparison: Comparison, dataset: str) -> bytes:
-    """The PNG of all series of a data set; baselines and the forecast are shown where there is one series only."""
+def picture(comparison: Comparison, dataset: str, title: str = "", notes: dict[str, str] | None = None) -> bytes:
+    """The PNG of all series of a data set; baselines and the forecast are shown where there is one series only.
+
+    A title stands above the names; `notes` are texts that the file carries unseen, by name.
+    """
     from matplotlib.figure import Figure
 
     shown = [series for series in comparison.series if series.dataset == dataset]
@@ -31,9 +35,9 @@ def picture(comparison: Comparison, dataset: str) -> bytes:
         _curve(axes, series, COLOURS[number % len(COLOURS)], alone if len(shown) == 1 else series.title, aside, beside=1.045 if len(shown) == 1 else 1.0)
         _forecast(axes, series, COLOURS[number % len(COLOURS)], labelled=len(shown) == 1)
     _paper(axes, dataset, {row.labels for series in shown for row in series.rows})
-    _dress(axes, shown)
+    _dress(axes, shown, title)
     file = BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
+    figure.savefig(file, format="png", metadata={"Software": None, **(notes or {})})
     return file.getvalue()
 
 
@@ -81,18 +85,20 @@ def _paper(axes, dataset: str, budgets: set[int]) -> None:
                       capsize=3, label=f"{paper['source']}, ± std", zorder=3)
 
 
-def _dress(axes, shown: list[Series]) -> None:
+def _dress(axes, shown: list[Series], title: str) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set(xscale="log", yscale="log", xlabel="labelled images", ylabel="test error, %")
     budgets = sorted({row.labels for series in shown for row in series.rows})
+    if len(budgets) == 1:  # whose points would else be at both ends of the axis
+        axes.set_xlim(budgets[0] / 1.9, budgets[0] * 1.9)
     last = axes.get_xlim()[1]
     beyond = [budgets[-1] * factor for factor in (2, 4) if budgets[-1] * factor <= last]
     axes.xaxis.set_major_locator(FixedLocator(_apart([*budgets, *beyond])))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     low, high = _limits(shown, axes.get_ylim())
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(FixedLocator([step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5) if low <= step * 10.0**power <= high]))
+    axes.yaxis.set_major_locator(FixedLocator(_round_numbers(low, high)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
@@ -103,13 +109,28 @@ def _dress(axes, shown: list[Series]) -> None:
     axes.tick_params(colors=INK, length=0)
     handles, names = axes.get_legend_handles_labels()
     order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
-    axes.legend([handles[i] for i in order], [names[i] for i in order], fontsize=9, loc="upper right", facecolor="white", edgecolor="none", framealpha=0.85)
+    look = {"handles": [handles[i] for i in order], "labels": [names[i] for i in order], "fontsize": 9,
+            "edgecolor": "none", "title": title, "title_fontsize": 12, "alignment": "left"}
+    if any(series.forecast for series in shown):  # the curve falls, so there is room above its end
+        axes.legend(**look, loc="upper right", facecolor="white", framealpha=0.85)
+    else:
+        axes.figure.legend(**look, loc="outside upper left", ncols=3, columnspacing=1.6)
 
 
 def _limits(shown: list[Series], found: tuple[float, float]) -> tuple[float, float]:
     """From below the least point to above the largest, and not much farther: an interval or a forecast that goes beyond is cut off."""
     points = np.concatenate([[*row.errors, *(stat.mean for stat in row.baselines.values())] for series in shown for row in series.rows])
     return max(found[0], _percent(max(LEAST, points.min()) / ROOM)), min(found[1], _percent(max(LEAST, points.max()) * ROOM))
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis: three a power of ten, or evenly spaced ones where the axis is short."""
+    from matplotlib.ticker import MaxNLocator
+
+    found = [step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5) if low <= step * 10.0**power <= high]
+    if len(found) < TICKS:
+        found = [tick for tick in MaxNLocator(6).tick_values(low, high) if low <= tick <= high]
+    return found
 
 
 def _apart(ticks: list[int]) -> list[int]:

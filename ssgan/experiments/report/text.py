@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssgan.evaluation.baselines import NAMES, NO_GENERATOR, SUPERVISED
+from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Comparison, Row, Series, Stat, paper_row
 from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 
@@ -154,11 +155,11 @@ def markdown(comparison: Comparison, title: str) -> str:
     for series in comparison.series:
         if len(comparison.series) > 1:
             parts += [f"## {series.title}", ""]
-        parts += [*as_markdown(table(series)), "", "Test error in %, mean ± std (ddof 1) over n runs.", ""]
+        parts += [markdown_table(table(series)), "", "Test error in %, mean ± std (ddof 1) over n runs.", ""]
         parts += [f"- {line}" for line in forecasts(series)] + [""]
         for text, cells in ((SAME_SPLIT, same_split_table(series)), (ACROSS, across_table(series))):
             if cells:
-                parts += [f"{text} Test error in %.", "", *as_markdown(cells), ""]
+                parts += [f"{text} Test error in %.", "", markdown_table(cells), ""]
     parts += [f"- {line}" for line in remarks(comparison)]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -175,13 +176,6 @@ def remarks(comparison: Comparison) -> list[str]:
     if comparison.dropped:
         found.append(f"{comparison.dropped} more settings with fewer runs left out")
     return found
-
-
-def as_markdown(cells: list[list[str]]) -> list[str]:
-    """The lines of a Markdown table, in columns that are straight in plain text too."""
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in cells]
-    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
 def _change(gain: Stat) -> str:
