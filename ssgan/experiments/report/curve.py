@@ -14,6 +14,7 @@ MARKS = dict(zip(NAMES, ("s", "D", "^", "v", "x")))
 LEAST = 2e-4  # of an error of 0, which has no logarithm
 ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
 TICKS = 3  # of the errors' axis, at least
+WIDE = 120  # letters beside one another above the curve
 AHEAD = 4  # times the largest budget, up to which the forecast is drawn
 
 
@@ -114,7 +115,8 @@ def _dress(axes, shown: list[Series], title: str) -> None:
     if any(series.forecast for series in shown):  # the curve falls, so there is room above its end
         axes.legend(**look, loc="upper right", facecolor="white", framealpha=0.85)
     else:
-        axes.figure.legend(**look, loc="outside upper left", ncols=3, columnspacing=1.6)
+        longest = max(len(series.title) for series in shown) if len(shown) > 1 else 0  # else the names are short
+        axes.figure.legend(**look, loc="outside upper left", ncols=min(3, max(1, WIDE // (longest + 6))), columnspacing=1.6)
 
 
 def _limits(shown: list[Series], found: tuple[float, float]) -> tuple[float, float]:

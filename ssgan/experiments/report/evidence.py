@@ -48,7 +48,8 @@ def evidence_rows(file: RecipeFile) -> list[dict[str, Any]]:
     rows = file.evidence.get("rows", [])
     if not all(_whole(row) for row in rows):
         raise Mistake(f"recipe {file.name}: a row of its evidence is not whole;\n"
-                      f"[[evidence.rows]] needs {', '.join(KEYS)}, with errors by label budget,\nas many as there are split seeds.")
+                      f"[[evidence.rows]] needs {', '.join(KEYS)};\n"
+                      "errors are by label budget, and as many as there are split seeds.")
     return rows
 
 
