@@ -69,7 +69,7 @@ def as_table(settings: Any) -> dict[str, Any]:
 
 def flatten(settings: Any) -> dict[str, Any]:
     """Every key in dotted form with its value: `{"train.epochs": 300, ...}`."""
-    return flatten_table(as_table(settings))
+    return dict(_values(settings, ""))
 
 
 def flatten_table(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +130,15 @@ def old_names() -> list[str]:
     new = [line for line, told in _written.items() if not told]
     _written.update(dict.fromkeys(new, True))
     return new
+
+
+def _values(settings: Any, prefix: str):
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            yield from _values(value, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, list(value) if isinstance(value, tuple) else value
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
