@@ -6,7 +6,7 @@ from typing import Any
 from ssgan import settings
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
-from ssgan.settings import choice, flatten, number, switch
+from ssgan.settings import choice, flatten, flatten_table, number, switch
 from ssgan.techniques.augmentation import AugmentConfig
 from ssgan.techniques.class_balance import ClassBalanceConfig
 from ssgan.techniques.consistency import ConsistencyConfig
@@ -16,7 +16,9 @@ from ssgan.techniques.pull_away import PullAwayConfig
 from ssgan.techniques.virtual_adversarial import VatConfig
 
 SCHEMA = 2  # of the fingerprint: to be raised where a key's default, or what a value means, changes
-RENAMED = {  # today's key by its old name: in recipes, in --set, in work folders and stores
+SAME_SINCE = 1  # the first schema whose values mean what they do today: to be raised with it where a meaning changes
+WAS: dict[str, Any] = {}  # what a key stood at in runs from before it was there, where that is not its default any more
+RENAMED = {  # today's key by its old name: in recipes, in --set and --grid, in work folders and stores
     "consistency.balance": "class_balance.weight",
     "consistency.entropy": "entropy.weight",
     "gan.pull_away": "pull_away.weight",
@@ -97,6 +99,8 @@ def parse(text: str, where: str) -> Recipe:
     """The recipe in a TOML text; `[evidence]` is left aside. Raises Mistake, naming `where`."""
     table = settings.read_toml(text, where)
     table.pop("evidence", None)
+    for key in flatten_table(table):
+        today(key)
     return build(table, where)
 
 
@@ -108,6 +112,16 @@ def build(table: dict[str, Any], where: str) -> Recipe:
 def override(recipe: Recipe, assignments: list[str], option: str = "--set") -> Recipe:
     """The recipe with each `a.b=value` put in, which an option of that name said; values are written as in TOML, words without quotes."""
     return settings.override(recipe, assignments, option, RENAMED)
+
+
+def today(key: str) -> str:
+    """Today's name of a key that a person has written."""
+    return settings.today(key, RENAMED)
+
+
+def unsaid() -> dict[str, Any]:
+    """Every dotted key with the value that it had in runs from before it was there."""
+    return flatten(Recipe()) | WAS
 
 
 def keys() -> list[str]:

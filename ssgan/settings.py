@@ -12,6 +12,8 @@ from ssgan.errors import Mistake, unknown
 
 Renamed = Mapping[str, str]  # today's key by its old name
 
+_written: dict[str, bool] = {}  # lines on old names that a person has written, and whether they have been told
+
 
 def number(default: float, low: float, high: float, text: str) -> Any:
     """A numeric key with its allowed range."""
@@ -43,7 +45,7 @@ def read_toml(text: str, where: str) -> dict[str, Any]:
 
 def build(cls: type, table: Any, where: str, renamed: Renamed = {}) -> Any:
     """A validated settings object of that dataclass from nested tables; keys may have their old names. Raises Mistake, naming `where`."""
-    return _build(cls, _under_new_names(table, where, renamed), where, "")
+    return _build(cls, under_new_names(table, where, renamed), where, "")
 
 
 def override(settings: Any, assignments: Sequence[str], option: str = "--set", renamed: Renamed = {}) -> Any:
@@ -52,7 +54,7 @@ def override(settings: Any, assignments: Sequence[str], option: str = "--set", r
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip() or not text.strip():
             raise Mistake(f"{option} {assignment}: write it as key=value, for example {option} train.epochs=20.")
-        key = renamed.get(key.strip(), key.strip())
+        key = today(key, renamed)
         flat = flatten(settings)
         if key not in flat:
             raise unknown("recipe key", key, flat)
@@ -67,7 +69,12 @@ def as_table(settings: Any) -> dict[str, Any]:
 
 def flatten(settings: Any) -> dict[str, Any]:
     """Every key in dotted form with its value: `{"train.epochs": 300, ...}`."""
-    return dict(_flatten(as_table(settings), ""))
+    return dict(_values(settings, ""))
+
+
+def flatten_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of nested tables."""
+    return dict(_flatten(table, ""))
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _under_new_names(table: Any, where: str, renamed: Renamed) -> Any:
+def under_new_names(table: Any, where: str, renamed: Renamed) -> Any:
     """The tables with today's keys in the place of old ones. Raises Mistake where both are there."""
     if not isinstance(table, dict):
         return table
@@ -108,6 +115,30 @@ def _under_new_names(table: Any, where: str, renamed: Renamed) -> Any:
             raise Mistake(f"{where}: {key} is the old name of {renamed[key]}, and both are there: leave {key} out.")
         flat[renamed[key]] = value
     return nested(flat)
+
+
+def today(key: str, renamed: Renamed) -> str:
+    """Today's name of a key that a person has written; an old one is kept for `old_names`."""
+    key = key.strip()
+    if key in renamed:
+        _written.setdefault(f"{key} is now called {renamed[key]}", False)
+    return renamed.get(key, key)
+
+
+def old_names() -> list[str]:
+    """A line on each old name that a person has written, once in the life of the process: for the door to tell."""
+    new = [line for line, told in _written.items() if not told]
+    _written.update(dict.fromkeys(new, True))
+    return new
+
+
+def _values(settings: Any, prefix: str):
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            yield from _values(value, f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, list(value) if isinstance(value, tuple) else value
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:

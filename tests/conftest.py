@@ -11,6 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ssgan import settings
+
+
+@pytest.fixture(autouse=True)
+def no_old_name_is_written(monkeypatch):
+    """No test has to tell of old names that another one has written in this process."""
+    monkeypatch.setattr(settings, "_written", {})
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

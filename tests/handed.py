@@ -15,7 +15,7 @@ from ssgan.config import override
 from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
 from ssgan.experiments.run import Setting, run_group
-from ssgan.experiments.stages import Member
+from ssgan.experiments.member import Member
 from ssgan.export.model_card import card_of
 from ssgan.training.trained_model import TrainedModel
 from ssgan.tracking.workfolder import WorkFolder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ssgan import recipes
+from ssgan import recipes, settings
 from ssgan.settings import flatten
 from ssgan.errors import Mistake
 
@@ -17,6 +17,12 @@ def test_the_recipes_are_the_files_of_pipelines():
     folder = Path(__file__).parent.parent / "pipelines"
     assert SHIPPED == sorted(path.stem for path in folder.glob("*.toml"))
     assert {"digits", "mnist", "mnist-best", "fashion-mnist", "salimans2016-mnist"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipes_have_todays_names(name):
+    recipes.read(name)
+    assert settings.old_names() == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -89,6 +89,7 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe |
         raise Mistake(f"no data set is named: type --dataset NAME ({', '.join(SOURCES)}; digits is bundled), "
                       f"or --recipe NAME; see `ssgan recipes`.")
     found = override(found, list(overrides))
+    tell_old_names()
     found = replace(found, dataset=dataset or found.dataset)
     if labels is not None:
         if labels < 1:
@@ -96,6 +97,14 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe |
         found = replace(found, labels=labels)
     first = 0 if seed is None else seed
     return Chosen(found, name, first, first if split_seed is None else split_seed)
+
+
+def tell_old_names() -> None:
+    """Tells of every key that was written under its old name, once."""
+    from ssgan.settings import old_names
+
+    for line in old_names():
+        click.echo(f"ssgan: {line}", err=True)
 
 
 def work_root() -> Path:

@@ -6,7 +6,7 @@ import click
 
 from ssgan.cli import output
 from ssgan.cli.options import (DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets,
-                               place_options)
+                               place_options, tell_old_names)
 from ssgan.cli.run import stoppable
 
 
@@ -40,11 +40,12 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     from ssgan.experiments.sweep import run_sweep
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
+    tell_old_names()
     plan.variants()  # a grid that makes no sense is told before the data are read
     data = load(chosen.recipe.dataset, Path(setting.data_source))
     with stoppable(setting):
         outcome = run_sweep(plan, data, setting, targets, count)
-    _save_view(outcome, setting, grid)
+    _save_view(outcome, setting, plan.grid)
     output.sweep(outcome, as_json)
     if outcome.comparison.failed:
         sys.exit(1)

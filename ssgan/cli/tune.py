@@ -5,7 +5,8 @@ import sys
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options
+from ssgan.cli.options import (DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options,
+                               tell_old_names)
 from ssgan.cli.run import stoppable
 from ssgan.random_streams import FIRST_TO_TUNE
 
@@ -39,6 +40,7 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
     from ssgan.experiments.tune import check, run_tune
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
+    tell_old_names()
     check(plan)  # what makes no sense is told before the data are read
     data = load(chosen.recipe.dataset, Path(setting.data_source))
     with stoppable(setting):

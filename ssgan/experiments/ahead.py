@@ -20,7 +20,8 @@ from ssgan.data.named import load
 from ssgan.data.splits import Split
 from ssgan.experiments.progress import Told
 from ssgan.training.execution import Resolved, prepare_process
-from ssgan.experiments.stages import Group, Member, has_alone, split, train_alone
+from ssgan.experiments.member import Group, Member
+from ssgan.experiments.stages import has_alone, split, train_alone
 from ssgan.experiments.interrupt import Stop
 from ssgan.training.trainer import step_count
 from ssgan.training.loop import Interrupted

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssgan.training import benchmark
-from ssgan.config import Recipe, override
+from ssgan.config import Recipe, override, today
 from ssgan.settings import flatten
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
-from ssgan.experiments.stages import Member, make_split
+from ssgan.experiments.member import Member
+from ssgan.experiments.stages import make_split
 from ssgan.training.execution import resolved_for, size_of
 
 MOST_MEMBERS = 10_000
@@ -33,8 +34,12 @@ class Plan:
     recipe_name: str
     budgets: tuple[int, ...]
     seeds: tuple[tuple[int, int], ...]  # training seed, split seed
-    grid: tuple[str, ...] = ()  # "key=value,value"
+    grid: tuple[str, ...] = ()  # "key=value,value", under today's names of the keys
     lanes: int | None = None  # None: by the device
+
+    def __post_init__(self):
+        assignments = (assignment.partition("=") for assignment in self.grid)
+        object.__setattr__(self, "grid", tuple(today(key) + equals + values for key, equals, values in assignments))
 
     def variants(self) -> list[tuple[dict[str, Any], Recipe]]:
         """Every combination of the grid's values, with its recipe. Raises Mistake."""

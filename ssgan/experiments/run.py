@@ -9,12 +9,13 @@ from typing import Any
 from ssgan import tracking
 from ssgan.experiments.ahead import ahead
 from ssgan.settings import flatten
-from ssgan.settings import fingerprint
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed, Mistake
 from ssgan.experiments.progress import Progress
 from ssgan.training.execution import Resolved, find_device, resolved_for
-from ssgan.experiments.stages import Group, Member, evaluate, lost, make_split, score, split, train
+from ssgan.experiments.identity import folder_of, stored_settings
+from ssgan.experiments.member import Group, Member, lost
+from ssgan.experiments.stages import evaluate, make_split, score, split, train
 from ssgan.experiments.interrupt import Stop
 from ssgan.training.loop import Interrupted
 from ssgan.tracking.workfolder import STAGES, WorkFolder
@@ -137,15 +138,15 @@ def _came_through(folders: list[WorkFolder]) -> list[WorkFolder]:
 
 
 def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFolder:
-    """The member's work folder with its facts; `again` sets a finished one aside, where it stays whole."""
-    name = fingerprint(member.settings(dataset.sha256))
-    folder = WorkFolder.create(work, name)
-    if again and folder.facts.get("status") == "FINISHED":
+    """The member's work folder, made if it is not there; `again` sets a finished one aside, where it stays whole."""
+    folder = folder_of(member, dataset.sha256, work)
+    while again and folder.facts.get("status") == "FINISHED":
+        name = folder.fingerprint
         number = next(n for n in range(1, 10**6) if not (work / f"{name}-{n}").exists())
         with folder.lock():
             folder.path.rename(folder.path.with_name(f"{name}-{number}"))
-        folder = WorkFolder.create(work, name)
-    return folder
+        folder = folder_of(member, dataset.sha256, work)
+    return WorkFolder.create(work, folder.fingerprint)
 
 
 def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting) -> Group:
@@ -189,7 +190,7 @@ def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, A
     return {
         "name": f"{member.recipe_name or recipe.dataset} · {recipe.labels} labels · {text}",
         "dataset": recipe.dataset, "labels": recipe.labels, **seeds, "recipe_name": member.recipe_name,
-        "settings": member.settings(dataset.sha256),
+        "settings": stored_settings(member, dataset.sha256),
         "params": flatten(recipe) | seeds | {"recipe": member.recipe_name},
         "inputs": {"name": dataset.name, "sha256": dataset.sha256, "source": setting.data_source or dataset.name,
                    "train": len(dataset.train), "test": len(dataset.test), "classes": list(dataset.classes)}}

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ssgan import tracking
-from ssgan.settings import fingerprint
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.grid import Plan, written
 from ssgan.training.execution import find_device
 from ssgan.experiments.run import Setting, begun_group, deliver_finished, joined_tags, stages_of, validation_error
-from ssgan.experiments.stages import Member, lost
+from ssgan.experiments import identity
+from ssgan.experiments.member import Member, lost
 from ssgan.training.loop import Interrupted
 from ssgan.experiments.workers import STOPPED, Shown, run_unit, side_by_side
 from ssgan.tracking.workfolder import WorkFolder
@@ -30,14 +30,15 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
     device = find_device(setting.device)
     if setting.store is not None:
         setting.store.check()
-    identity = fingerprint({kind: [member.settings(dataset.sha256) for member in plan.members()], "lanes": plan.lanes})
-    folder = WorkFolder.create(setting.work, identity)
+    members = plan.members()
+    ours = [folder_of(member, dataset, setting).fingerprint for member in members]
+    name = identity.summary_folder_of(kind, members, plan.lanes, dataset.sha256, setting.work).fingerprint
+    folder = WorkFolder.create(setting.work, name)
     with folder.lock():
         if kind not in folder.facts:
-            folder.update(**_identity(kind, plan, plan.groups(dataset, device), dataset, identity))
+            folder.update(**_identity(kind, plan, plan.groups(dataset, device), dataset, name, ours))
         uri = setting.store.uri if setting.store else "none"
         folder.update(status="RUNNING", error=None, tracking_uri=tracking.public(uri), experiment=setting.store and setting.store.experiment)
-        members = plan.members()
         try:
             yield folder, [[members[number] for number in numbers] for numbers in folder.facts[kind]["groups"]]
         except BaseException as error:
@@ -51,8 +52,8 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
 
 
 def folder_of(member: Member, dataset: Dataset, setting: Setting) -> WorkFolder:
-    """The member's work folder, which need not be there yet."""
-    return WorkFolder(setting.work / fingerprint(member.settings(dataset.sha256)))
+    """The member's work folder, which need not be there yet. Raises Mistake where its settings are not the member's."""
+    return identity.folder_of(member, dataset.sha256, setting.work)
 
 
 def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, setting: Setting, workers: int) -> None:
@@ -93,8 +94,9 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
                          + (f"; about {roughly(left)} left" if left else ""))
 
 
-def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, identity: str) -> dict[str, Any]:
-    """What run.json says of the summary run; the groups are fixed here, as positions in the list of members."""
+def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, name: str,
+              members: list[str]) -> dict[str, Any]:
+    """What run.json says of the summary run; the groups are fixed here, as positions in the names of its members."""
     first = iter(range(len(plan.members())))
     numbers = [[next(first) for _ in group] for group in groups]
     budgets = ", ".join(map(str, plan.budgets))
@@ -106,8 +108,9 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
         "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets, "seeds": _texts(seed for seed, _ in plan.seeds),
                    "split_seeds": _texts(split for _, split in plan.seeds), "validation": plan.recipe.split.validation, "grid": "; ".join(plan.grid),
                    "members": sum(map(len, numbers)), "lanes": max(map(len, numbers))},
-        "tags": tracking.environment_tags() | {"ssgan.kind": KINDS[kind], f"ssgan.{kind}": identity},
-        kind: {"groups": numbers, "members": [fingerprint(member.settings(dataset.sha256)) for member in plan.members()]}}
+        "tags": tracking.environment_tags() | {"ssgan.kind": KINDS[kind], f"ssgan.{kind}": name},
+        kind: {"groups": numbers, "members": members,
+               "settings": identity.stored_plan(plan.members(), plan.lanes, dataset.sha256)}}
 
 
 def _names(plan: Plan) -> dict[Member, str]:

@@ -3,9 +3,7 @@
 import dataclasses
 import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,62 +12,18 @@ from ssgan.evaluation import classifier, domain_classifier, figures, inception_s
 from ssgan.training import loop
 from ssgan.training.trained_model import TrainedModel
 from ssgan.config import Recipe
-from ssgan.settings import as_table
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
 from ssgan.files import write_text
-from ssgan.experiments.progress import Progress
-from ssgan.training.execution import Resolved, pinned, compile_problem
-from ssgan.experiments.interrupt import Stop
+from ssgan.experiments.member import Group, Member, lost
+from ssgan.training.execution import compile_problem, pinned
 from ssgan.training.trainer import Failure, Trainer
 from ssgan.tracking.workfolder import WorkFolder
 
 
-@dataclass(frozen=True)
-class Member:
-    """One run: a recipe, whose data set and budget are its own, and the two seeds."""
-
-    recipe: Recipe
-    seed: int
-    split_seed: int
-    recipe_name: str = ""
-
-    def settings(self, data_sha256: str) -> dict[str, Any]:
-        """What makes two runs the same one."""
-        return {"recipe": as_table(self.recipe), "seed": self.seed, "split_seed": self.split_seed, "data": data_sha256}
-
-
-@dataclass
-class Group:
-    """Members that train at once, and where their results go."""
-
-    members: list[Member]
-    folders: list[WorkFolder]
-    dataset: Dataset
-    resolved: Resolved
-    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
-    stop: Stop = field(default_factory=Stop)
-    checkpoint_seconds: float = 30.0
-
-    @property
-    def recipe(self) -> Recipe:
-        """What all members share; the budget is each member's own."""
-        return self.members[0].recipe
-
-    @property
-    def seeds(self) -> list[int]:
-        """The training seeds."""
-        return [member.seed for member in self.members]
-
-
 GAINS = {"gain": baselines.SUPERVISED, "generator_gain": baselines.NO_GENERATOR}  # measured, over which baseline
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
-
-
-def lost(folder: WorkFolder) -> bool:
-    """Whether training met a value that was not finite, and ended there."""
-    return bool(folder.facts.get("failure"))
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:

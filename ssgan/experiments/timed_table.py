@@ -18,7 +18,8 @@ from ssgan.training.cuda_graph import WARM_UP
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.progress import duration
 from ssgan.training.execution import Resolved, pinned
-from ssgan.experiments.stages import Member, make_split
+from ssgan.experiments.member import Member
+from ssgan.experiments.stages import make_split
 from ssgan.experiments.interrupt import Stop
 from ssgan.training.trainer import Trainer
 

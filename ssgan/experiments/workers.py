@@ -19,7 +19,7 @@ from ssgan.errors import Failed, Mistake
 from ssgan.experiments.progress import Told
 from ssgan.training.execution import prepare_process
 from ssgan.experiments.run import Setting, run_group
-from ssgan.experiments.stages import Member
+from ssgan.experiments.member import Member
 from ssgan.tracking import Store
 from ssgan.training.loop import Interrupted
 

@@ -141,6 +141,26 @@ def test_bad_input_is_one_mistake_and_leaves_nothing(tmp_path, monkeypatch, argu
     assert not list(tmp_path.glob("mlruns/work/*"))
 
 
+@pytest.mark.parametrize("command", [
+    ["run", "--dataset", "digits", "--set", "gan.pull_away=0.1", "--set", "pull_away.weight=0.2"],
+    ["sweep", "--dataset", "digits", "--labels", "20,50", "--grid", "gan.pull_away=0,0.1"],
+    ["tune", "--dataset", "digits", "--labels", "20", "--set", "gan.pull_away=0.3", "--grid", "gan.pull_away=0,0.1"]])
+def test_an_old_name_is_told_once(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [*command, "--tracking-uri", "none", "--device", "cuda:77"])
+    assert "ssgan: gan.pull_away is now called pull_away.weight\n" in done.stderr
+    assert done.stderr.count("is now called") == 1
+    assert done.exit_code == 2 and "cuda:77" in done.stderr
+
+
+def test_both_names_of_a_key_in_a_recipe_are_a_mistake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("gan.pull_away = 0.1\npull_away.weight = 0.1\n")
+    done = CliRunner().invoke(main, ["run", "--recipe", "mine.toml"])
+    assert done.exit_code == 2
+    assert "gan.pull_away is the old name of pull_away.weight, and both are there" in done.stderr
+
+
 def test_a_misspelt_recipe_file_and_a_foreign_store_are_mistakes(tmp_path):
     (tmp_path / "mine.toml").write_text('dataset = "digits"\n[train]\nepoch = 3\n')
     done = ssgan(tmp_path, "run", "--recipe", "mine.toml")

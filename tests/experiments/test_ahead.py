@@ -14,7 +14,7 @@ from ssgan.config import override
 from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
 from ssgan.experiments.run import Setting, _group, run_group
-from ssgan.experiments.stages import Member
+from ssgan.experiments.member import Member
 from ssgan.training.trainer import Trainer
 from ssgan.training.loop import Interrupted
 from ssgan.tracking.workfolder import WorkFolder

@@ -1,14 +1,27 @@
 """How many runs train at once: by a GPU's memory and the measured gain. (What a plan holds: test_sweep.py.)"""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import small
+from ssgan.errors import Mistake
 from ssgan.experiments import grid as plan
 from ssgan.training import benchmark as bench
 from ssgan.experiments.grid import Plan, default_lanes, lanes_in_memory, largest_gain
+from ssgan.settings import old_names
+
+
+def test_a_grid_is_under_todays_names():
+    plan = Plan(small.MLP, "", (20,), ((0, 0),), (" consistency.balance = 0,0.5", "model.widths=[3],[4, 5]"))
+    assert plan.grid == ("class_balance.weight= 0,0.5", "model.widths=[3],[4, 5]") == replace(plan, lanes=2).grid
+    assert [values for values, _ in plan.variants()] == [
+        {"class_balance.weight": balance, "model.widths": widths} for balance in (0.0, 0.5) for widths in ([3], [4, 5])]
+    assert old_names() == ["consistency.balance is now called class_balance.weight"]
+    with pytest.raises(Mistake, match="--grid class_balance.weight is there twice"):
+        replace(plan, grid=("consistency.balance=0,1", "class_balance.weight=0,1")).variants()
 
 
 @pytest.mark.parametrize(("gigabytes", "parameters", "lanes"), [(140, 1_500_000, 206), (8, 1_500_000, 11), (8, 50_000_000, 1), (2, 500_000_000, 1)])

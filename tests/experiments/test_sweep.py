@@ -18,14 +18,14 @@ from ssgan.experiments import stages
 from ssgan.experiments import workers
 from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.config import override
-from ssgan.settings import fingerprint
 from ssgan.errors import Failed, Mistake
 import ssgan.experiments.grid as plan_module
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
 from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
-from ssgan.experiments.stages import Member
+from ssgan.experiments.identity import folder_of, summary_folder_of
+from ssgan.experiments.member import Member
 from ssgan.experiments.sweep import run_sweep
 from ssgan.tracking import views
 from ssgan.training.trainer import Failure, Trainer
@@ -125,10 +125,11 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(whole, tmp_path, lanes, a
     stopping(place.progress, at, place)
     with pytest.raises(Interrupted):
         run_sweep(plan, small.digits(), place)
-    identity = fingerprint({"sweep": [member.settings(small.digits().sha256) for member in plan.members()], "lanes": lanes})
-    assert WorkFolder(place.work / identity).facts["status"] == "KILLED"
+    summary = summary_folder_of("sweep", plan.members(), lanes, small.digits().sha256, place.work)
+    assert summary.facts["status"] == "KILLED"
     outcome = done(tmp_path, plan)
-    assert outcome.folder.fingerprint == identity and outcome.folder.facts["status"] == "FINISHED" and not outcome.comparison.failed
+    assert outcome.folder.path == summary.path and outcome.folder.facts["status"] == "FINISHED"
+    assert not outcome.comparison.failed
     if lanes is None:
         assert errors(outcome) == errors(whole)
 
@@ -141,7 +142,7 @@ def test_a_lane_group_is_fixed_and_a_lone_run_goes_on_with_all_of_it(tmp_path):
         run_sweep(plan, small.digits(), place)
     first, second = (Member(replace(RECIPE, labels=labels), 0, 0, "digits") for labels in (20, 50))
     folder, = run_group([second], small.digits(), setting(tmp_path))
-    other = WorkFolder(place.work / fingerprint(first.settings(small.digits().sha256)))
+    other = folder_of(first, small.digits().sha256, place.work)
     assert folder.facts["labels"] == 50 and folder.facts["status"] == other.facts["status"] == "FINISHED"
     assert folder.facts["group"] == other.facts["group"] == [[20, 0, 0], [50, 0, 0]]
     assert folder.facts["tags"][SWEEP_TAG] and not other.checkpoint.exists()

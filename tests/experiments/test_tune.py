@@ -24,7 +24,7 @@ from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
 from ssgan.experiments.run import SWEEP_TAG, TUNE_TAG, Setting, run_group
 from ssgan.random_streams import torch_generator
-from ssgan.experiments.stages import Member
+from ssgan.experiments.member import Member
 from ssgan.experiments.tune import Row, Trial, Tuning, as_plain, markdown, run_tune, verdict
 from ssgan.training.loop import Interrupted
 from ssgan.tracking.workfolder import WorkFolder

@@ -18,6 +18,7 @@ from ssgan.training import trainer as trainer_module
 from ssgan.training.compile import compiled
 from ssgan.config import override
 from ssgan.errors import Mistake
+from ssgan.experiments.member import Group, Member
 from ssgan.training.execution import resolved_for
 from ssgan.training.trainer import Trainer
 from ssgan.tracking.workfolder import WorkFolder
@@ -130,7 +131,8 @@ def test_a_baseline_whose_own_step_does_not_compile_is_trained_eagerly(tmp_path,
     monkeypatch.setattr(stages, "compile_problem", lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
     monkeypatch.setattr(stages, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
     monkeypatch.setattr(trainer_module, "compiled", lambda function: function)  # what is compiled is seen elsewhere
-    group = stages.Group([stages.Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(), in_compiled(small.FP32))
+    folders = [WorkFolder.create(tmp_path, "f")]
+    group = Group([Member(small.MLP, 0, 0)], folders, small.dataset(), in_compiled(small.FP32))
     trainer, name = stages._trained_alone(group, [small.split(small.MLP, small.dataset())], baselines.without_generator(small.MLP))
     assert name == "supervised-only" and trainer.done == trainer.steps and [resolved.compiled for resolved in made] == [compiled]
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssgan.evaluation import baselines
-from ssgan.config import Recipe
-from ssgan.settings import flatten
+from ssgan.config import RENAMED, unsaid
 from ssgan.errors import Mistake
 from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
@@ -95,8 +94,8 @@ def of_stored(run: StoredRun) -> Result | None:
 
 
 def _settings(params: Mapping[str, Any]) -> dict[str, str]:
-    """Every key that bears on training, with the default where an older run does not have it."""
-    merged = flatten(Recipe()) | dict(params)
+    """Every key that bears on training, under today's name; what an older run does not say is as `unsaid` has it."""
+    merged = unsaid() | {RENAMED.get(key, key): value for key, value in params.items()}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in merged.items()}
     return {key: text for key, text in texts.items() if key not in OWN and not key.startswith("evaluate.")}
 

@@ -297,6 +297,23 @@ def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
     assert local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0" and "evaluate.classical" not in local.settings
 
 
+def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
+    """Under the old names of keys, and without those that came later; from a folder and from a store alike."""
+    folders = [WorkFolder.create(tmp_path, name) for name in ("old", "new", "other")]
+    keys = ({"consistency.balance": 0.5, "gan.pull_away": 0.0}, {"class_balance.weight": 0.5, "entropy.weight": 0.0},
+            {"class_balance.weight": 0.25})
+    for seed, (folder, params) in enumerate(zip(folders, keys)):
+        folder.update(**FACTS | {"seed": seed, "params": FACTS["params"] | params})
+    found = compare([of_folder(folder) for folder in folders])
+    sizes = {series.title: [row.stat.n for row in series.rows] for series in found.series}
+    assert sizes == {"digits, class_balance.weight=0.25": [1], "digits, class_balance.weight=0.5": [2]}
+    texts = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "train.epochs": "5.0",
+             "model.widths": "[8, 4]", "consistency.balance": "0.5"}
+    metrics = {"test/error": 0.1}
+    stored = of_stored(StoredRun("abc", "x", "FINISHED", 7.0, texts, metrics, {}, None, lambda pattern: None))
+    assert stored.settings == of_folder(folders[1]).settings
+
+
 @pytest.mark.parametrize("change", [{"labels": "many"}, {"seed": ""}, {"dataset": None}], ids=str)
 def test_a_stored_run_that_is_no_run_of_a_budget_is_passed_over(change):
     params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4"} | change
