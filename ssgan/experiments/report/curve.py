@@ -4,13 +4,15 @@ from io import BytesIO
 
 import numpy as np
 
-from ssgan.evaluation.baselines import NAMES
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED
 from ssgan.experiments.report.table import Comparison, Series, paper_row
 
 INK, MUTED, GRID = "#22262b", "#767d86", "#e3e6ea"
 COLOURS = ("#2f6db3", "#c0562f", "#3f8f5b", "#8a5bb0", "#b08a1e", "#c2457c", "#4aa3a8", "#6b6f76")
-BASELINES = dict(zip(NAMES, ("#c0562f", "#b08a1e", "#3f8f5b", "#8a5bb0", "#8c8f94")))
-MARKS = dict(zip(NAMES, ("s", "D", "^", "v", "x")))
+DRESS = {  # colour and mark of the baselines; one that is not here has those of OTHER
+    SUPERVISED: ("#c0562f", "s"), NO_GENERATOR: ("#b08a1e", "D"), "LabelSpreading": ("#3f8f5b", "^"), "SelfTraining": ("#8a5bb0", "v"),
+    "SVM": ("#8c8f94", "x")}
+OTHER = ("#4aa3a8", "*")
 LEAST = 2e-4  # of an error of 0, which has no logarithm
 ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
 AHEAD = 4  # times the largest budget, up to which the forecast is drawn
@@ -65,11 +67,12 @@ def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
 
 
 def _baselines(axes, series: Series) -> None:
-    for name in NAMES:
+    for name in BASELINES:
         rows = [row for row in series.rows if name in row.baselines]
+        colour, mark = DRESS.get(name, OTHER)
         if rows:
-            axes.plot([row.labels for row in rows], _percent([max(LEAST, row.baselines[name].mean) for row in rows]), color=BASELINES[name],
-                      marker=MARKS[name], markersize=4.5, linewidth=1.1, alpha=0.9, label=name, zorder=3)
+            axes.plot([row.labels for row in rows], _percent([max(LEAST, row.baselines[name].mean) for row in rows]), color=colour,
+                      marker=mark, markersize=4.5, linewidth=1.1, alpha=0.9, label=name, zorder=3)
 
 
 def _paper(axes, dataset: str, budgets: set[int]) -> None:
@@ -102,7 +105,7 @@ def _dress(axes, shown: list[Series]) -> None:
     axes.spines[["left", "bottom"]].set_color(MUTED)
     axes.tick_params(colors=INK, length=0)
     handles, names = axes.get_legend_handles_labels()
-    order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
+    order = sorted(range(len(names)), key=lambda i: (names[i] in BASELINES, names[i].startswith("forecast")))
     axes.legend([handles[i] for i in order], [names[i] for i in order], fontsize=9, loc="upper right", facecolor="white", edgecolor="none", framealpha=0.85)
 
 
