@@ -1,6 +1,7 @@
-"""scikit-learn's methods on pixels in [0, 1]: two that spread labels over unlabelled images, and one that sees the labels alone.
+"""scikit-learn's methods on pixels in [0, 1], with unlabelled images and without.
 
-Their settings were chosen on validation images of digits, split seeds 1000-1009. The answers on the test images are inductive.
+Their settings were chosen on validation images of digits, split seeds 1000-1009. The answers on the test images are
+inductive.
 """
 
 import warnings
@@ -17,7 +18,7 @@ from ssgan.random_streams import numpy_generator
 
 LARGEST_POOL = 10_000  # unlabelled images, with which the methods take well under a minute and a gigabyte
 
-Fit = Callable[[np.ndarray, np.ndarray], object]  # images [n, f] and labels [n], -1 where there is none -> what has `predict`
+Fit = Callable[[np.ndarray, np.ndarray], object]  # images [n, f], labels [n], -1 for none -> what has `predict`
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Pixels:
         """How many test images a method answers wrongly that was fitted with or without the unlabelled images."""
         seen = slice(None if unlabelled else self.labelled)
         with warnings.catch_warnings():
-            # An empty pool, and labels that do not spread to every image: such an image then counts as one of the first class.
+            # An empty pool, and labels that do not spread to every image, which then counts as one of the first class.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", RuntimeWarning)
             predictions = fit(self.x[seen], self.y[seen]).predict(self.test_x)
@@ -62,7 +63,7 @@ def label_spreading(x: np.ndarray, y: np.ndarray):
 
 
 def self_training(x: np.ndarray, y: np.ndarray):
-    """Around kernel ridge regression on random Fourier features, which is solved in closed form, so that many rounds take seconds."""
+    """Around kernel ridge regression on random Fourier features, solved in closed form: many rounds take seconds."""
     from sklearn.kernel_approximation import RBFSampler
     from sklearn.linear_model import RidgeClassifier
     from sklearn.pipeline import make_pipeline

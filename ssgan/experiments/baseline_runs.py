@@ -1,4 +1,4 @@
-"""The baselines that are the same network trained without something: one training for a lane group each, on the members' own splits."""
+"""The baselines that are the same network trained without something, on the splits of a lane group's members."""
 
 import dataclasses
 import time
@@ -26,16 +26,17 @@ def train_all(group: "Group", tables: list[Split]) -> None:
 
 
 def measure_all(group: "Group", tables: list[Split]) -> list[dict[str, Measured]]:
-    """Every lane's baselines by name, trained where they are not; those that come to the same recipe are trained once. Raises Interrupted."""
+    """Every lane's baselines by name, trained where they are not yet. Raises Interrupted."""
     rows: list[dict[str, Measured]] = [{} for _ in group.members]
     for recipe, served in trained_without(group.recipe).items():
         for lane, measured in _measure(group, tables, recipe).items():
-            rows[lane] |= {baseline.name: dataclasses.replace(measured, name=baseline.name, note=baseline.note) for baseline in served}
+            rows[lane] |= {baseline.name: dataclasses.replace(measured, name=baseline.name, note=baseline.note)
+                           for baseline in served}
     return rows
 
 
 def train(group: "Group", tables: list[Split], recipe: Recipe) -> Trainer:
-    """The trainer of a recipe of baselines at its end, with a checkpoint of that until the run has been evaluated. Raises Interrupted."""
+    """The trainer of a recipe of baselines at its end, saved until the run has been evaluated. Raises Interrupted."""
     stage = _stage(group, recipe)
     path = group.folders[0].path / f"checkpoint-{stage}.pt"
     if group.resolved.compiled and compile_problem(recipe, group.dataset.train, group.resolved):

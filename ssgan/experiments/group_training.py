@@ -1,4 +1,4 @@
-"""A lane group is trained to its last step: a person sees how far it is, and what it yields goes into the work folders."""
+"""A lane group is trained to its last step: shown to a person, and what it yields written into the work folders."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from ssgan.experiments.stages import Group
 
 
-def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str, checkpoint: Path, *, record: bool) -> Trainer:
+def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str, checkpoint: Path, *,
+                record: bool) -> Trainer:
     """The trainer at its end, from the checkpoint on if there is one; `stage` is its name for a person.
 
     With `record`, measurements and sheets of generated images go into the group's folders. Raises Interrupted.
     """
     with pinned(group.resolved), group.stop.polite():
         trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
-        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, should_stop=lambda: group.stop.requested,
+        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds,
+                                 should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
         begun = False
         if group.resolved.compiled:
@@ -42,8 +44,10 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
 def explain(failure: Failure, group: "Group") -> str:
     """What a person is told of a lane that was lost, and what may help."""
     member = group.members[failure.lane]
-    return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): {failure.name} was not finite at step {failure.step}.\n"
-            f"Try a smaller step, --set train.learning_rate={member.recipe.train.learning_rate / 3:.2g}, or --set train.precision=fp32.")
+    smaller = member.recipe.train.learning_rate / 3
+    return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): "
+            f"{failure.name} was not finite at step {failure.step}.\n"
+            f"Try a smaller step, --set train.learning_rate={smaller:.2g}, or --set train.precision=fp32.")
 
 
 def _note(group: "Group", event: loop.Record | loop.Sheet | Failure) -> None:

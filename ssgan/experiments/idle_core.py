@@ -1,6 +1,7 @@
 """A core that a run leaves idle trains the networks of its baselines, in a process of their own.
 
-The process writes nothing but the baselines' checkpoints, with which the run goes on: what it did not come to, the run does itself.
+The process writes nothing but the baselines' checkpoints, with which the run goes on: what it did not come to, the run
+does itself.
 """
 
 import contextlib
@@ -55,8 +56,9 @@ class BaselinesBeside:
 
     def __init__(self, group: Group, tables: list[Split], data_source: str, executor: Executor):
         self.group, self.executor = group, executor
-        self.task = executor.submit(BaselineJob(group.members, [folder.path for folder in group.folders], tables, group.resolved,
-                                                group.dataset.name, data_source))
+        folders = [folder.path for folder in group.folders]
+        self.task = executor.submit(
+            BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source))
 
     def wait(self) -> None:
         """Shows how far it is until it is done. Raises Interrupted when the run is asked to stop."""
@@ -71,7 +73,8 @@ class BaselinesBeside:
                 self.group.progress.update(self.task.step)
         self.group.progress.end()
         if self.task.end.reason:
-            self.group.progress.say(f"the baselines were to be trained beside the run: {self.task.end.reason}; what is left undone is done now")
+            self.group.progress.say(f"the baselines were to be trained beside the run: {self.task.end.reason}; "
+                                    f"what is left undone is done now")
 
     def end(self) -> None:
         """Asks it to stop where it is still at work, and gives it time for that."""
@@ -89,9 +92,10 @@ def pays(group: Group, tables: list[Split]) -> bool:
 
 
 @contextlib.contextmanager
-def baselines_beside(group: Group, tables: list[Split], data_source: str) -> Iterator[BaselinesBeside | None]:
-    """The job while it lasts; None where it does not pay."""
-    if not pays(group, tables):
+def baselines_beside(group: Group, tables: list[Split], data_source: str, *,
+                     wanted: bool) -> Iterator[BaselinesBeside | None]:
+    """The job while it lasts; None where it is not wanted or does not pay."""
+    if not wanted or not pays(group, tables):
         yield None
         return
     with LocalExecutor(1, None, group.progress.say) as executor:

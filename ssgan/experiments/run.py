@@ -69,8 +69,8 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         group = _group(members, folders, dataset, setting)
         with _tracked(group, setting):
             tables = split(group)
-            apart = setting.beside and "evaluate" in wanted
-            with baselines_beside(group, tables, setting.data_source) if apart else contextlib.nullcontext() as baselines:
+            idle = setting.beside and "evaluate" in wanted
+            with baselines_beside(group, tables, setting.data_source, wanted=idle) as baselines:
                 if "train" in wanted:
                     train(group, tables)
                 if baselines:

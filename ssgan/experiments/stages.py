@@ -181,7 +181,8 @@ def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:
     return rows
 
 
-def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.Evaluation, rows: list[dict[str, Any]]) -> None:
+def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.Evaluation,
+                      rows: list[dict[str, Any]]) -> None:
     """evaluation.json, and the pictures of the confusion and of the worst mistakes."""
     into = folder.stage_folder("evaluate")
     write_text(into / "evaluation.json", json.dumps(evaluation.summary() | {"baselines": rows}, indent=1))
@@ -208,8 +209,8 @@ def _score_lane(group: Group, lane: int, network: inception_score.Network | None
 
 def _gains(trained: dict[str, Measured], error: float) -> dict[str, float]:
     """How much better the run is than its baselines, by the names of the measurements."""
-    named = {baseline.name: baseline.gain for baseline in BASELINES.values() if isinstance(baseline, TrainedWithout) and baseline.gain}
-    return {named[name]: measured.error - error for name, measured in trained.items() if name in named}
+    gains = {baseline.name: baseline.gain for baseline in BASELINES.values() if isinstance(baseline, TrainedWithout)}
+    return {gains[name]: measured.error - error for name, measured in trained.items() if gains[name]}
 
 
 def _step(folder: WorkFolder, again: bool) -> int:

@@ -78,7 +78,7 @@ def _run_group(members: list[Member], dataset: Dataset, resolved: Resolved, dead
         ready = time.monotonic()
         _advance(trainer, say, until=SETTLED)
         built, settled = time.monotonic(), trainer.done
-        _advance(trainer, say, deadline=deadline, stop=stop)
+        _advance(trainer, say, deadline=deadline, should_stop=lambda: stop.requested)
         trained, steps = time.monotonic(), trainer.done - settled
         lost = {failure.lane for failure in trainer.failures()}
         errors = [None if lane in lost else _error(trainer, lane, dataset) for lane in range(len(members))]
@@ -90,17 +90,20 @@ def _run_group(members: list[Member], dataset: Dataset, resolved: Resolved, dead
     return _Trained(members, trainer.done, trainer.steps, trainer.steps_per_epoch, built - began, trained - built, evaluated - trained, rate, errors)
 
 
-def _advance(trainer: Trainer, say: Say, *, until: int | None = None, deadline: float = math.inf, stop: Stop | None = None) -> None:
-    """Trains up to a step, or until the deadline or `stop`; the device has done it when it returns."""
+def _advance(trainer: Trainer, say: Say, *, until: int | None = None, deadline: float = math.inf,
+             should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Trains up to a step, or until the deadline, or until `should_stop`; the device has done it when it returns."""
     said = began = time.monotonic()
     first = trainer.done
     with contextlib.suppress(Interrupted):
-        for event in run_to_end(trainer, None, looks=False, until=until, deadline=deadline, should_stop=lambda: stop is not None and stop.requested):
+        for event in run_to_end(trainer, None, looks=False, until=until, deadline=deadline, should_stop=should_stop):
             now = time.monotonic()
             if isinstance(event, Record) and now - said > SAY_SECONDS:
                 said = now
-                losses = ", ".join(f"{name} {statistics.mean(value):.3g}" for name, value in event.values.items() if name.endswith("loss"))
-                say(f"step {event.step} of {trainer.steps}, {(event.step - first) / (now - began):.1f} a second, {losses}")
+                losses = [f"{name} {statistics.mean(values):.3g}" for name, values in event.values.items()
+                          if name.endswith("loss")]
+                rate = (event.step - first) / (now - began)
+                say(f"step {event.step} of {trainer.steps}, {rate:.1f} a second, {', '.join(losses)}")
     if trainer.device.type == "cuda":
         torch.cuda.synchronize(trainer.device)
 

@@ -18,15 +18,15 @@ from ssgan.tracking import Store
 from ssgan.training.execution import prepare_process
 from ssgan.training.loop import Interrupted
 
-FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit, which the others need not share; torch's are RuntimeErrors
+FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit alone; torch's are RuntimeErrors
 STOPPED = "stopped"  # how a unit ends that was told to
 
 Unit = list[Member]
-Shown = Callable[[list[tuple[Unit, str, float]]], None]  # each running unit, its stage, and how much of the stage is done
+Shown = Callable[[list[tuple[Unit, str, float]]], None]  # each running unit, its stage, how much of the stage is done
 
 
 def run_unit(unit: Unit, dataset: Dataset, setting: Setting) -> str:
-    """Brings a unit to its end; returns in one line why it could not be brought there, or nothing. Raises Interrupted."""
+    """Brings a unit to its end; in one line why it could not be brought there, or nothing. Raises Interrupted."""
     try:
         run_group(unit, dataset, setting, until=setting.until)
     except FAULTS as error:
@@ -51,12 +51,14 @@ class UnitJob(Job):
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
         try:
-            return End(run_unit(self.unit, _dataset(self.dataset, self.setting.data_source), replace(self.setting, progress=progress, stop=stop)))
+            dataset = _dataset(self.dataset, self.setting.data_source)
+            return End(run_unit(self.unit, dataset, replace(self.setting, progress=progress, stop=stop)))
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
 
 
-def side_by_side(units: Iterable[Unit], executor: Executor, dataset: str, setting: Setting, shown: Shown) -> Iterator[tuple[Unit, str]]:
+def side_by_side(units: Iterable[Unit], executor: Executor, dataset: str, setting: Setting,
+                 shown: Shown) -> Iterator[tuple[Unit, str]]:
     """Every unit with how it ended, in the order of their ends; `shown` is told how far the running ones are.
 
     Raises Interrupted when `setting.stop` says so, as soon as the units at work have saved their checkpoints.

@@ -44,13 +44,14 @@ class Interrupted(Exception):
 
 def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds: float = 30.0,
                should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
-               until: int | None = None, deadline: float = math.inf, looks: bool = True) -> Iterator[Record | Sheet | Failure]:
+               until: int | None = None, deadline: float = math.inf,
+               looks: bool = True) -> Iterator[Record | Sheet | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
     `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
-    It ends before the last step after the step `until`, and at the `deadline`, a time of `time.monotonic`. Without `looks` it
-    yields neither validation errors nor sheets.
+    It ends before the last step after the step `until`, and at the `deadline`, a time of `time.monotonic`. Without
+    `looks` it yields neither validation errors nor sheets.
     """
     if checkpoint and checkpoint.exists():
         trainer.restore(checkpoint_file.load(checkpoint))

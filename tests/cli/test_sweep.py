@@ -192,7 +192,8 @@ def test_interrupted_and_killed_side_by_side_it_ends_with_the_same_errors(tmp_pa
     process.communicate()
     process = start(disturbed)
     wait_for_more(disturbed, process)
-    held = [json.loads(path.read_text())["pid"] for path in disturbed.glob("mlruns/work/*/holder.json") if is_locked(path.with_name("lock"))]
+    held = [json.loads(path.read_text())["pid"] for path in disturbed.glob("mlruns/work/*/holder.json")
+            if is_locked(path.with_name("lock"))]
     worker, *_ = set(held) - {process.pid}
     os.kill(worker, signal.SIGKILL)  # it is told, and the other goes on
     found, said = process.communicate(timeout=120)

@@ -9,8 +9,8 @@ import torch
 
 import small
 from ssgan.evaluation import classical
-from ssgan.evaluation.baselines import (BASELINES, NO_GENERATOR, SUPERVISED, Fitted, Measured, TrainedWithout, fitted, measure_fitted,
-                                        trained_without)
+from ssgan.evaluation.baselines import (BASELINES, NO_GENERATOR, SUPERVISED, Fitted, Measured, TrainedWithout, fitted,
+                                        measure_fitted, trained_without)
 from ssgan.config import Recipe, override
 from ssgan.settings import as_table
 from ssgan.data.images import Images
@@ -95,7 +95,8 @@ def test_an_image_that_no_label_reaches_counts_as_one_of_the_first_class():
     train = Images.of(pixels, torch.tensor([0, 1] + [-1] * 38), ("a", "b"))
     test = Images.of(pixels[20:], torch.tensor([0, 1] * 10), ("a", "b"))
     parts = {"labelled": np.array([0, 1]), "unlabelled": np.arange(40), "validation": np.array([], dtype=np.int64), "test": np.arange(20)}
-    found = measured(Dataset("far", train, test), Split(**parts, labels=2, split_seed=0, pool="inclusive", dataset="far", data_sha256=""), 0)
+    split = Split(**parts, labels=2, split_seed=0, pool="inclusive", dataset="far", data_sha256="")
+    found = measured(Dataset("far", train, test), split, 0)
     assert errors(found)["LabelSpreading"] == 0.5
 
 
@@ -119,16 +120,19 @@ def test_a_recipe_asks_for_what_it_has_something_to_leave_out_of():
     recipe = override(Recipe(), ["consistency.weight=1", "gan.weight=1"])
 
     def names(*changes) -> list[list[str]]:
-        return [[baseline.name for baseline in served] for served in trained_without(override(recipe, list(changes))).values()]
+        changed = override(recipe, list(changes))
+        return [[baseline.name for baseline in served] for served in trained_without(changed).values()]
 
     assert names() == [[SUPERVISED], [NO_GENERATOR]] and names("consistency.weight=0") == [[SUPERVISED, NO_GENERATOR]]
-    assert names("gan.weight=0") == names("evaluate.gan_off=false") == [[SUPERVISED]] and names("evaluate.supervised=false") == [[NO_GENERATOR]]
+    assert names("gan.weight=0") == names("evaluate.gan_off=false") == [[SUPERVISED]]
+    assert names("evaluate.supervised=false") == [[NO_GENERATOR]]
     assert [baseline.name for baseline in fitted(recipe)] == ["LabelSpreading", "SelfTraining", "SVM"]
     assert fitted(override(recipe, ["evaluate.classical=false"])) == []
 
 
 def test_every_baseline_has_a_name_a_price_and_a_measurement_of_its_own():
     metrics = [baseline.metric for baseline in BASELINES.values()]
-    assert len(set(metrics)) == len(metrics) and "test/supervised_only_error" in metrics and "test/labelspreading_error" in metrics
+    assert len(set(metrics)) == len(metrics)
+    assert {"test/supervised_only_error", "test/labelspreading_error"} < set(metrics)
     assert all(name == baseline.name and 0 < baseline.cost < 1 for name, baseline in BASELINES.items())
     assert all(isinstance(baseline, TrainedWithout | Fitted) for baseline in BASELINES.values())

@@ -19,7 +19,7 @@ from ssgan.training.loop import Interrupted
 
 RECIPE = override(read("digits").recipe, [
     "train.epochs=1", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]", "train.initialise_images=50", "evaluate.classical=false"])
-LONGER = override(RECIPE, ["train.epochs=10"])
+LONGER = override(RECIPE, ["train.epochs=100"])
 MEMBER = Member(RECIPE, 3, 3, "digits")
 
 
@@ -74,7 +74,12 @@ def executors(monkeypatch):
 
     monkeypatch.setattr(idle_core, "LocalExecutor", making)
     begin = local._Place.begin
-    monkeypatch.setattr(local._Place, "begin", lambda self, *arguments: (begin(self, *arguments), setattr(made[-1], "began", self.process)))
+
+    def beginning(self, *arguments):
+        begin(self, *arguments)
+        made[-1].began = self.process
+
+    monkeypatch.setattr(local._Place, "begin", beginning)
     return made
 
 

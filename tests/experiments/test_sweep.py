@@ -266,7 +266,7 @@ def test_a_worker_that_dies_has_a_successor_who_does_the_rest(tmp_path, monkeypa
     with LocalExecutor(1, None, print) as executor:
         ends = list(units.side_by_side(given, executor, "digits", setting(tmp_path), lambda running: None))
     assert [unit for unit, _ in ends] == given
-    assert ends[0][1] == "its process died with exit code 3" and [reason for _, reason in ends[1:]] == [""] * (len(given) - 1)
+    assert [reason for _, reason in ends] == ["its process died with exit code 3", *[""] * (len(given) - 1)]
 
 
 def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
@@ -367,13 +367,18 @@ def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(t
 def test_a_baseline_of_a_persons_own_is_one_line(tmp_path, monkeypatch):
     """It is trained or fitted, measured, counted in the time left, and reported."""
     monkeypatch.setitem(BASELINES, "no balance", TrainedWithout(
-        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance.weight",), where="class_balance.weight", gain="balance_gain"))
+        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance.weight",),
+        where="class_balance.weight", gain="balance_gain"))
     monkeypatch.setitem(BASELINES, "first class", Fitted(
-        "first class", "a constant", "classical", 0.01, lambda x, y: DummyClassifier(strategy="constant", constant=0).fit(x, y), unlabelled=False))
-    found, trained, measured = baselines(tmp_path, monkeypatch, "class_balance.weight=1", "evaluate.supervised=false", "evaluate.classical=true")
+        "first class", "a constant", "classical", 0.01, DummyClassifier(strategy="constant", constant=0).fit,
+        unlabelled=False))
+    found, trained, measured = baselines(
+        tmp_path, monkeypatch, "class_balance.weight=1", "evaluate.supervised=false", "evaluate.classical=true")
     assert list(found) == [NO_GENERATOR, "no balance", "LabelSpreading", "SelfTraining", "SVM", "first class"]
-    assert [(recipe.gan.weight, recipe.class_balance.weight) for recipe in trained] == [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
-    assert measured["test/no_balance_error"] == found["no balance"] and measured["test/first_class_error"] == found["first class"] == pytest.approx(0.9, abs=0.01)
+    weights = [(recipe.gan.weight, recipe.class_balance.weight) for recipe in trained]
+    assert weights == [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
+    assert measured["test/no_balance_error"] == found["no balance"]
+    assert measured["test/first_class_error"] == found["first class"] == pytest.approx(0.9, abs=0.01)
     assert measured["by_labels/no_balance_percent"] == pytest.approx(100 * found["no balance"])
     assert measured["test/balance_gain"] == pytest.approx(found["no balance"] - measured["test/error"])
     recipe = override(RECIPE, ["evaluate.gan_off=true", "class_balance.weight=1"])

@@ -16,7 +16,7 @@ class End:
 
 
 class Job(ABC):
-    """Work for another process, to which it is sent pickled: it holds plain values and paths, and opens things itself."""
+    """Work for another process, to which it is sent pickled: it holds plain values and paths, and opens files there."""
 
     @abstractmethod
     def run(self, progress: Progress, stop: Stop) -> End:
@@ -24,7 +24,7 @@ class Job(ABC):
 
 
 class Task:
-    """A job that was handed in, and what `Executor.wait` has heard of it: its stage, the stage's steps, how it ended once it has."""
+    """A job that was handed in, and what `Executor.wait` has heard of it: its stage, the stage's steps, and its end."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -48,7 +48,7 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, seconds: float) -> list[Task]:
-        """Takes in what jobs tell, and waits at most so long for a first word; the tasks that were found to have ended."""
+        """Takes in what jobs tell, waiting at most so long for a first word; the tasks that have ended by that."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -56,7 +56,7 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Ends the places. A job that is still at work is ended at once: what it has not saved is done again another time."""
+        """Ends the places, and a job that is still at work at once: what it has not saved is done again later."""
 
     def __enter__(self) -> "Executor":
         return self

@@ -1,7 +1,8 @@
 """`LocalExecutor`: jobs in processes of this machine, by concurrent.futures.
 
-Each place is a pool of one process, so that a process that dies takes its own job along and no other. This module is imported in
-the processes before they are prepared, and so must not import torch, which reads the number of threads when it is loaded.
+Each place is a pool of one process, so that a process that dies takes its own job along and no other. This module is
+imported in the processes before they are prepared, and so must not import torch, which reads the number of threads when
+it is loaded.
 """
 
 import contextlib
@@ -27,9 +28,9 @@ Word = str | tuple[str, int, int]  # of a job: something to be said; or its stag
 
 
 class LocalExecutor(Executor):
-    """Up to `places` processes, begun when they are first needed. Each takes so many threads, where the person has said nothing of them.
+    """Up to `places` processes, begun when they are first needed.
 
-    `say` is told, in `wait`, what jobs say to the person.
+    Each takes so many threads, where the person has said nothing of them. `say` is told, in `wait`, what jobs say.
     """
 
     def __init__(self, places: int, threads: int | None, say: Callable[[str], None]):
@@ -98,7 +99,7 @@ class _Place:
         self.dead, self._asked = False, False
 
     def begin(self, job: Job, hear: Callable[[Word | End], None]) -> None:
-        """Hands it a job; `hear` is told its words, in a thread. Raises BrokenProcessPool where the process has died."""
+        """Hands it a job; `hear` is told its words, in a thread. Raises BrokenProcessPool where it has died."""
         if self.process is None:
             before = set(multiprocessing.active_children())
             with _signals_held():

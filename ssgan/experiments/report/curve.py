@@ -10,8 +10,8 @@ from ssgan.experiments.report.table import Comparison, Series, paper_row
 INK, MUTED, GRID = "#22262b", "#767d86", "#e3e6ea"
 COLOURS = ("#2f6db3", "#c0562f", "#3f8f5b", "#8a5bb0", "#b08a1e", "#c2457c", "#4aa3a8", "#6b6f76")
 DRESS = {  # colour and mark of the baselines; one that is not here has those of OTHER
-    SUPERVISED: ("#c0562f", "s"), NO_GENERATOR: ("#b08a1e", "D"), "LabelSpreading": ("#3f8f5b", "^"), "SelfTraining": ("#8a5bb0", "v"),
-    "SVM": ("#8c8f94", "x")}
+    SUPERVISED: ("#c0562f", "s"), NO_GENERATOR: ("#b08a1e", "D"), "LabelSpreading": ("#3f8f5b", "^"),
+    "SelfTraining": ("#8a5bb0", "v"), "SVM": ("#8c8f94", "x")}
 OTHER = ("#4aa3a8", "*")
 LEAST = 2e-4  # of an error of 0, which has no logarithm
 ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
@@ -71,8 +71,9 @@ def _baselines(axes, series: Series) -> None:
         rows = [row for row in series.rows if name in row.baselines]
         colour, mark = DRESS.get(name, OTHER)
         if rows:
-            axes.plot([row.labels for row in rows], _percent([max(LEAST, row.baselines[name].mean) for row in rows]), color=colour,
-                      marker=mark, markersize=4.5, linewidth=1.1, alpha=0.9, label=name, zorder=3)
+            errors = _percent([max(LEAST, row.baselines[name].mean) for row in rows])
+            axes.plot([row.labels for row in rows], errors, color=colour, marker=mark, markersize=4.5, linewidth=1.1,
+                      alpha=0.9, label=name, zorder=3)
 
 
 def _paper(axes, dataset: str, budgets: set[int]) -> None:

@@ -10,7 +10,8 @@ from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 
 ENOUGH = 10  # runs of a budget, as in the paper
 FAR = 4  # times the largest budget: beyond it a forecast is a guess
-IN_WORDS = {SUPERVISED: "the same network on the labels alone", NO_GENERATOR: "the same recipe without the generator"}  # of others, their name
+IN_WORDS = {  # others have their name
+    SUPERVISED: "the same network on the labels alone", NO_GENERATOR: "the same recipe without the generator"}
 
 
 def percent(error: float) -> str:

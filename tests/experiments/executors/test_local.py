@@ -158,7 +158,8 @@ def test_processes_take_their_share_of_threads_unless_the_person_has_said_otherw
 
 def test_torch_is_not_there_before_the_threads_are_said():
     program = "import sys, ssgan.experiments.executors.local; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False False\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
 
 
 PARENT = """
@@ -182,8 +183,10 @@ with LocalExecutor(2, None, print) as executor:
 def parent(*arguments: str) -> subprocess.Popen:
     """A process of its own session that has two jobs at work."""
     paths = [str(Path(__file__).parent), *filter(None, sys.path)]
-    return subprocess.Popen([sys.executable, "-c", PARENT, *arguments], env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, text=True,
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", PARENT, *arguments]
+    return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
 
 
 def test_no_process_outlives_its_parent():
