@@ -2,4 +2,5 @@
 
 from ssgan.cli import main
 
-main()
+if __name__ == "__main__":  # and not where a process begins that imports its parent's main module
+    main()

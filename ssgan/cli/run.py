@@ -45,7 +45,7 @@ score_command = _stage_command("score", "The Inception Score of a finished RUN, 
 def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
     member = _resumed(resume, tracking_uri, experiment, recipe_choice) if resume else _member(choose(**recipe_choice))
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    setting.ahead = True
+    setting.beside = True
     from ssgan.experiments.run import run_group, summary
 
     dataset = _load(member.recipe.dataset, setting)

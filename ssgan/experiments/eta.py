@@ -4,26 +4,24 @@ import time
 from collections.abc import Callable, Sequence
 
 from ssgan.config import Recipe
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, fitted, trained_without
 
-# What a run's trainings cost beside one another, measured with digits on a CPU, and what comes after them.
-TRAIN, TRAIN_WITHOUT_GENERATOR, SUPERVISED_ONLY, NO_GENERATOR, REST = 3.0, 2.0, 1.0, 2.0, 0.3
+AFTER = 0.05  # of a training with a generator: the evaluation and the score
 
 
 def share(recipe: Recipe, stage: str, part: float, until: str = "score") -> float:
     """How much of a run is done when `part` of a stage is, both from 0 to 1; stages by the names that a person sees. It ends with `until`."""
     if until == "train":
         return part if stage == "train" else 0.0
-    costs = {"train": TRAIN if recipe.gan.weight > 0 else TRAIN_WITHOUT_GENERATOR}
-    if recipe.evaluate.supervised:
-        costs["supervised-only"] = SUPERVISED_ONLY
-    if recipe.evaluate.gan_off and recipe.gan.weight > 0:
-        costs["no-generator"] = NO_GENERATOR
-    total = sum(costs.values()) + REST
+    costs = {"train": 1.0 if recipe.gan.weight > 0 else BASELINES[NO_GENERATOR].cost}
+    costs |= {served[0].stage: served[0].cost for served in trained_without(recipe).values()}
+    after = AFTER + sum(baseline.cost for baseline in fitted(recipe))
+    total = sum(costs.values()) + after
     if stage == "starting":
         return 0.0
     names = list(costs)
     if stage not in names:
-        return 1 - REST / total
+        return 1 - after / total
     return (sum(costs[name] for name in names[: names.index(stage)]) + part * costs[stage]) / total
 
 

@@ -1,10 +1,8 @@
 """What a person sees while a command computes: a bar with time left on a terminal, plain lines elsewhere; all on stderr."""
 
-import json
 import sys
 import time
-from collections.abc import Sequence
-from typing import IO
+from collections.abc import Callable, Sequence
 
 LINE_SECONDS = 15.0
 TELL_SECONDS = 0.5
@@ -86,18 +84,18 @@ class Progress:
         bar.start()
 
 
-class Told(Progress):
-    """Of a process that works for another: tells it, in JSON lines, what is to be said and how far a stage is."""
+class Relayed(Progress):
+    """Of a process that works for another: passes on what is to be said, and a stage with its step and total."""
 
-    def __init__(self, out: IO[str]):
+    def __init__(self, tell: Callable[[str | tuple[str, int, int]], None]):
         super().__init__(quiet=True)
-        self.out, self.name, self.told = out, "", 0.0
+        self.pass_on, self.told = tell, 0.0
 
     def say(self, text: str) -> None:
-        print(json.dumps({"say": text}), file=self.out, flush=True)
+        self.pass_on(text)
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
-        self.name, self._total = stage, total
+        self._stage, self._total = stage, total
         self._tell(done)
 
     def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
@@ -107,7 +105,7 @@ class Told(Progress):
 
     def _tell(self, done: int) -> None:
         self.told = time.monotonic()
-        print(json.dumps({"stage": self.name, "step": done, "total": self._total}), file=self.out, flush=True)
+        self.pass_on((self._stage, done, self._total))
 
 
 def duration(seconds: float) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ssgan import tracking
-from ssgan.experiments.ahead import ahead
 from ssgan.settings import flatten
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed, Mistake
+from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.progress import Progress
 from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.experiments.identity import folder_of, stored_settings
@@ -36,7 +36,7 @@ class Setting:
     stop: Stop = field(default_factory=Stop)
     tags: dict[str, str] = field(default_factory=dict)
     until: str = "score"  # the last stage of the members of a sweep
-    ahead: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
+    beside: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
 
 
 def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
@@ -69,11 +69,12 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         group = _group(members, folders, dataset, setting)
         with _tracked(group, setting):
             tables = split(group)
-            with ahead(group, tables, setting.data_source) if setting.ahead and "evaluate" in wanted else contextlib.nullcontext() as alone:
+            idle = setting.beside and "evaluate" in wanted
+            with baselines_beside(group, tables, setting.data_source, wanted=idle) as baselines:
                 if "train" in wanted:
                     train(group, tables)
-                if alone:
-                    alone.wait()
+                if baselines:
+                    baselines.wait()
             if "evaluate" in wanted:
                 evaluate(group, tables)
             if "score" in wanted:

@@ -1,12 +1,14 @@
 """The members of a plan, brought to their end on this machine one after the other or side by side; what is done is not done again."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
+from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.grid import Plan, written
 from ssgan.training.execution import find_device
@@ -14,7 +16,7 @@ from ssgan.experiments.run import Setting, begun_group, deliver_finished, joined
 from ssgan.experiments import identity
 from ssgan.experiments.member import Member, lost
 from ssgan.training.loop import Interrupted
-from ssgan.experiments.workers import STOPPED, Shown, run_unit, side_by_side
+from ssgan.experiments.units import STOPPED, Shown, run_unit, side_by_side
 from ssgan.tracking.workfolder import WorkFolder
 
 KINDS = {"sweep": "summary", "tune": "tune-summary"}  # of plans, and what MLflow calls their summary runs
@@ -151,8 +153,9 @@ def _ended(kind: str, units: Iterator[list[Member]], dataset: Dataset, setting: 
         yield from ((unit, _run_unit(unit, dataset, setting)) for unit in busy())
         return
     setting.progress.begin_many(kind, total)
-    with contextlib.closing(side_by_side(busy(), workers, dataset.name, setting, shown)) as ends:
-        yield from ends
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    with LocalExecutor(workers, threads, setting.progress.say) as executor:
+        yield from side_by_side(busy(), executor, dataset.name, setting, shown)
     setting.progress.end()
     yield from ((unit, _run_unit(unit, dataset, setting)) for unit in idle)
 

@@ -3,26 +3,23 @@
 import dataclasses
 import json
 import time
-from pathlib import Path
+from typing import Any
 
 import torch
 
-from ssgan.evaluation import baselines
 from ssgan.evaluation import classifier, domain_classifier, figures, inception_score
-from ssgan.training import loop
+from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
 from ssgan.training.trained_model import TrainedModel
-from ssgan.config import Recipe
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
 from ssgan.files import write_text
+from ssgan.experiments import baseline_runs
+from ssgan.experiments.group_training import explain, train_group
 from ssgan.experiments.member import Group, Member, lost
-from ssgan.training.execution import compile_problem, pinned
-from ssgan.training.trainer import Failure, Trainer
 from ssgan.tracking.workfolder import WorkFolder
 
 
-GAINS = {"gain": baselines.SUPERVISED, "generator_gain": baselines.NO_GENERATOR}  # measured, over which baseline
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 
@@ -53,51 +50,31 @@ def train(group: Group, tables: list[splits.Split]) -> None:
     """Trains the lanes and saves each one's pair as train/model.pt. Raises Failed when no lane came through, and Interrupted."""
     if all(folder.stage_finished("train") or lost(folder) for folder in group.folders):
         return
-    trainer = _run_trainer(group, group.recipe, tables, "train", group.folders[0].checkpoint, record=True)
+    trainer = train_group(group, group.recipe, tables, "train", group.folders[0].checkpoint, record=True)
     failed = {failure.lane: failure for failure in trainer.failures()}
     for lane, folder in enumerate(group.folders):
         if lane in failed:
-            folder.update(status="FAILED", error=_explain(failed[lane], group), failure=dataclasses.asdict(failed[lane]))
+            folder.update(status="FAILED", error=explain(failed[lane], group), failure=dataclasses.asdict(failed[lane]))
             continue
         TrainedModel.of_trainer(trainer, lane).save(folder)
         folder.finish_stage("train", trainer.seconds)
     if len(failed) == len(group.members):
-        raise Failed(_explain(failed[0], group))
+        raise Failed(explain(failed[0], group))
     if not failed:
         group.folders[0].checkpoint.unlink(missing_ok=True)
 
 
 def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -> None:
     """Looks at the test set, once, with the averaged last weights in fp32; then the baselines on the same splits."""
-    lanes = [lane for lane, folder in enumerate(group.folders) if folder.stage_finished("train")]
-    if not again and all(group.folders[lane].stage_finished("evaluate") for lane in lanes):
+    lanes = _lanes_to_do(group, "evaluate", again)
+    if not lanes:
         return
     began = time.monotonic()
-    alone = _networks_alone(group, tables)
-    shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
+    trained = baseline_runs.measure_all(group, tables)
+    shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
-        began, folder, table = time.monotonic(), group.folders[lane], tables[lane]
-        into = folder.stage_folder("evaluate")
-        found = classifier.evaluate(TrainedModel.of_run(folder).classifier(group.resolved.device), group.dataset.test, torch.from_numpy(table.test))
-        found.save(into / "test.npz")
-        compared = list(alone[lane].values())
-        if group.recipe.evaluate.classical:
-            group.progress.begin("scikit-learn", 0)
-            compared += baselines.classical(group.dataset, table, group.members[lane].split_seed)
-            group.progress.end()
-        rows = [dataclasses.asdict(baseline) for baseline in compared]
-        write_text(into / "evaluation.json", json.dumps(found.summary() | {"baselines": rows}, indent=1))
-        figures.confusion_picture(found.confusion, group.dataset.classes, into / "confusion.png")
-        worst = classifier.worst_mistakes(found, 40)
-        if len(worst):
-            figures.mistakes_sheet(found, worst, group.dataset.test, into / "mistakes.png")
-        step = _step(folder, again)
-        folder.measure(step, found.measurements())
-        folder.measure(step, {baselines.metric(baseline.name): baseline.error for baseline in compared})
-        gains = {name: alone[lane][other].error - found.error for name, other in GAINS.items() if other in alone[lane]}
-        folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
-        folder.measure(table.labels, _by_labels(table.labels, found.error, alone[lane], gains))
-        folder.update(result=folder.facts.get("result", {}) | {"evaluation": found.summary(), "baselines": rows})
+        began, folder = time.monotonic(), group.folders[lane]
+        _evaluate_lane(group, lane, tables[lane], trained[lane], again)
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
     for path in group.folders[0].path.glob("checkpoint-*.pt"):
         path.unlink()
@@ -105,9 +82,9 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
 
 def score(group: Group, *, again: bool = False) -> None:
     """The Inception Score of every member's generator, beside that of the real test images at the same count."""
-    recipe, dataset = group.recipe, group.dataset
-    lanes = [lane for lane, folder in enumerate(group.folders) if folder.stage_finished("train")]
-    if recipe.gan.weight == 0 or not again and all(group.folders[lane].stage_finished("score") for lane in lanes):
+    dataset = group.dataset
+    lanes = _lanes_to_do(group, "score", again) if group.recipe.gan.weight > 0 else []
+    if not lanes:
         return
     began = time.monotonic()
     network = None
@@ -115,120 +92,78 @@ def score(group: Group, *, again: bool = False) -> None:
         group.progress.begin("network", 0)
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device, group.progress.update)
         group.progress.end()
-    shared_seconds = (time.monotonic() - began) / max(1, len(lanes))
+    shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
-        into = folder.stage_folder("score")
-        model, device = TrainedModel.of_run(folder), group.resolved.device
-        found = inception_score.score(
-            model.sampler(device, average=recipe.score.generator == "average"),
-            dataset.test, network or inception_score.itself(model.classifier(device)), samples=recipe.score.samples,
-            splits=recipe.score.splits, generator=recipe.score.generator)
-        write_text(into / "score.json", json.dumps(found.summary(), indent=1))
-        figures.class_histogram_picture(found.histogram, dataset.classes, into / "classes.png")
-        folder.measure(_step(folder, again), found.measurements())
-        folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()})
+        _score_lane(group, lane, network, again)
         folder.finish_stage("score", time.monotonic() - began + shared_seconds)
 
 
-def train_alone(group: Group, tables: list[splits.Split]) -> None:
-    """Trains the networks of the baselines up to their checkpoints, from which `evaluate` then takes them. Raises Interrupted."""
-    for without in dict.fromkeys(without for _, without, _ in _wanted_alone(group.recipe)):
-        _trained_alone(group, tables, without)
+def _lanes_to_do(group: Group, stage: str, again: bool) -> list[int]:
+    """All that have been trained, where one of them has the stage before it or does it again."""
+    lanes = [lane for lane, folder in enumerate(group.folders) if folder.stage_finished("train")]
+    return lanes if again or not all(group.folders[lane].stage_finished(stage) for lane in lanes) else []
 
 
-def has_alone(recipe: Recipe) -> bool:
-    """Whether the recipe asks for baselines that are the network trained without some of the help."""
-    return bool(_wanted_alone(recipe))
+def _evaluate_lane(group: Group, lane: int, table: splits.Split, trained: dict[str, Measured], again: bool) -> None:
+    """One member's answers on the test images, and its baselines: those `trained`, and scikit-learn's."""
+    folder = group.folders[lane]
+    logits_of = TrainedModel.of_run(folder).classifier(group.resolved.device)
+    evaluation = classifier.evaluate(logits_of, group.dataset.test, torch.from_numpy(table.test))
+    evaluation.save(folder.stage_folder("evaluate") / "test.npz")
+    compared = [*trained.values(), *_fitted(group, lane, table)]
+    rows = [dataclasses.asdict(measured) for measured in compared]
+    _write_evaluation(group, folder, evaluation, rows)
+    gains = _gains(trained, evaluation.error)
+    step = _step(folder, again)
+    folder.measure(step, evaluation.measurements())
+    folder.measure(step, {BASELINES[measured.name].metric: measured.error for measured in compared})
+    folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
+    folder.measure(table.labels, _by_labels(table.labels, evaluation.error, trained, gains))
+    folder.update(result=folder.facts.get("result", {}) | {"evaluation": evaluation.summary(), "baselines": rows})
 
 
-def _wanted_alone(recipe: Recipe) -> list[tuple[str, Recipe, str]]:
-    """The name, recipe and note of each such baseline."""
-    wanted = []
-    if recipe.evaluate.supervised:
-        wanted.append((baselines.SUPERVISED, baselines.supervised_only(recipe), "same network, labelled images alone"))
-    if recipe.evaluate.gan_off and recipe.gan.weight > 0:
-        wanted.append((baselines.NO_GENERATOR, baselines.without_generator(recipe), "same recipe, no generated images"))
-    return wanted
+def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:
+    """scikit-learn's baselines of one member."""
+    wanted = fitted(group.recipe)
+    if not wanted:
+        return []
+    group.progress.begin("scikit-learn", 0)
+    rows = measure_fitted(wanted, group.dataset, table, group.members[lane].split_seed)
+    group.progress.end()
+    return rows
 
 
-def _networks_alone(group: Group, tables: list[splits.Split]) -> list[dict[str, "baselines.Baseline"]]:
-    """The baselines that are the same network trained without some of the help, by lane and name; those that come to the same are trained once."""
-    found: list[dict[str, baselines.Baseline]] = [{} for _ in group.members]
-    trained: dict[Recipe, dict[int, baselines.Baseline]] = {}
-    for name, without, note in _wanted_alone(group.recipe):
-        if without not in trained:
-            trained[without] = _alone(group, tables, without)
-        for lane, baseline in trained[without].items():
-            found[lane][name] = dataclasses.replace(baseline, name=name, note=note)
-    return found
+def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.Evaluation,
+                      rows: list[dict[str, Any]]) -> None:
+    """evaluation.json, and the pictures of the confusion and of the worst mistakes."""
+    into = folder.stage_folder("evaluate")
+    write_text(into / "evaluation.json", json.dumps(evaluation.summary() | {"baselines": rows}, indent=1))
+    figures.confusion_picture(evaluation.confusion, group.dataset.classes, into / "confusion.png")
+    worst = classifier.worst_mistakes(evaluation, 40)
+    if len(worst):
+        figures.mistakes_sheet(evaluation, worst, group.dataset.test, into / "mistakes.png")
 
 
-def _alone(group: Group, tables: list[splits.Split], recipe: Recipe) -> dict[int, "baselines.Baseline"]:
-    """The recipe trained on every lane's split and evaluated, by lane; a lane that failed is left out."""
-    trainer, name = _trained_alone(group, tables, recipe)
-    failed = {failure.lane for failure in trainer.failures()}
-    found = {}
-    for lane in set(range(len(group.members))) - failed:
-        began = time.monotonic()
-        logits_of = TrainedModel.of_trainer(trainer, lane).classifier(group.resolved.device)
-        result = classifier.evaluate(logits_of, group.dataset.test, torch.from_numpy(tables[lane].test))
-        result.save(group.folders[lane].stage_folder("evaluate") / f"{name}.npz")
-        seconds = trainer.seconds / len(group.members) + time.monotonic() - began
-        found[lane] = baselines.Baseline(name, result.wrong, result.total, result.error, seconds, "")
-    return found
+def _score_lane(group: Group, lane: int, network: inception_score.Network | None, again: bool) -> None:
+    """One member's score by the network, or by its own classifier where there is none."""
+    folder, settings = group.folders[lane], group.recipe.score
+    into = folder.stage_folder("score")
+    model, device = TrainedModel.of_run(folder), group.resolved.device
+    found = inception_score.score(
+        model.sampler(device, average=settings.generator == "average"),
+        group.dataset.test, network or inception_score.itself(model.classifier(device)), samples=settings.samples,
+        splits=settings.splits, generator=settings.generator)
+    write_text(into / "score.json", json.dumps(found.summary(), indent=1))
+    figures.class_histogram_picture(found.histogram, group.dataset.classes, into / "classes.png")
+    folder.measure(_step(folder, again), found.measurements())
+    folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()})
 
 
-def _trained_alone(group: Group, tables: list[splits.Split], recipe: Recipe) -> tuple[Trainer, str]:
-    """The trainer of a baseline at its end, and what its files are named after."""
-    name = next(name for name, without, _ in _wanted_alone(group.recipe) if without == recipe).replace(" ", "-")
-    path = group.folders[0].path / f"checkpoint-{name}.pt"
-    if group.resolved.compiled and compile_problem(recipe, group.dataset.train, group.resolved):
-        group = dataclasses.replace(group, resolved=dataclasses.replace(group.resolved, compiled=False))
-    trainer = _run_trainer(group, recipe, tables, name, path, record=False)
-    if trainer.first < trainer.steps:
-        loop.save(trainer, path)  # until the stage is done, so that another baseline's end does not cost this one again
-    return trainer, name
-
-
-def _run_trainer(group: Group, recipe: Recipe, tables: list[splits.Split], stage: str, checkpoint: Path, *, record: bool) -> Trainer:
-    with pinned(group.resolved), group.stop.polite():
-        trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
-        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, should_stop=lambda: group.stop.requested,
-                                before_save=lambda: [folder.flush() for folder in group.folders])
-        begun = False
-        if group.resolved.compiled:
-            group.progress.begin(f"{stage}: compiling the step", 0)
-        for event in events:
-            if not begun:
-                group.progress.begin(stage, trainer.steps, trainer.first)
-                begun = True
-            if isinstance(event, loop.Record):
-                shown = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
-                group.progress.update(event.step, values=shown)
-            if record:
-                _note(group, event)
-        group.progress.end()
-    return trainer
-
-
-def _note(group: Group, event: loop.Record | loop.Sheet | Failure) -> None:
-    """Writes what training yields into the work folders."""
-    if isinstance(event, loop.Record):
-        for lane, folder in enumerate(group.folders):
-            values = {name if "/" in name else f"train/{name}": values[lane] for name, values in event.values.items()}
-            folder.measure(event.step, values)
-    elif isinstance(event, loop.Sheet):
-        for folder, images in zip(group.folders, event.images):
-            figures.sample_sheet(images, folder.stage_folder("train") / f"samples-{event.step:07d}.png", columns=10)
-    elif len(group.members) > 1:
-        group.progress.say(_explain(event, group))
-
-
-def _explain(failure: Failure, group: Group) -> str:
-    member = group.members[failure.lane]
-    return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): {failure.name} was not finite at step {failure.step}.\n"
-            f"Try a smaller step, --set train.learning_rate={member.recipe.train.learning_rate / 3:.2g}, or --set train.precision=fp32.")
+def _gains(trained: dict[str, Measured], error: float) -> dict[str, float]:
+    """How much better the run is than its baselines, by the names of the measurements."""
+    gains = {baseline.name: baseline.gain for baseline in BASELINES.values() if isinstance(baseline, TrainedWithout)}
+    return {gains[name]: measured.error - error for name, measured in trained.items() if gains[name]}
 
 
 def _step(folder: WorkFolder, again: bool) -> int:
@@ -237,9 +172,9 @@ def _step(folder: WorkFolder, again: bool) -> int:
     return newest + again
 
 
-def _by_labels(labels: int, error: float, alone: dict[str, "baselines.Baseline"], gains: dict[str, float]) -> dict[str, float]:
+def _by_labels(labels: int, error: float, trained: dict[str, Measured], gains: dict[str, float]) -> dict[str, float]:
     """In per cent, for charts over many runs: their step is the label budget, so that it is the axis, with a mean and a band of the seeds."""
-    found = {"labels": float(labels), "error_percent": 100 * error}
-    found |= {f"{name.replace(' ', '_')}_percent": 100 * baseline.error for name, baseline in alone.items()}
-    found |= {f"{name}_points": 100 * gain for name, gain in gains.items()}
-    return {BY_LABELS + name: value for name, value in found.items()}
+    values = {"labels": float(labels), "error_percent": 100 * error}
+    values |= {f"{BASELINES[name].key}_percent": 100 * measured.error for name, measured in trained.items()}
+    values |= {f"{name}_points": 100 * gain for name, gain in gains.items()}
+    return {BY_LABELS + name: value for name, value in values.items()}

@@ -1,5 +1,6 @@
 """A whole table, budgets x seeds, trained against the clock: how fast it goes, how far it comes, how good that is."""
 
+import contextlib
 import gc
 import math
 import statistics
@@ -21,6 +22,7 @@ from ssgan.training.execution import Resolved, pinned
 from ssgan.experiments.member import Member
 from ssgan.experiments.stages import make_split
 from ssgan.experiments.interrupt import Stop
+from ssgan.training.loop import Interrupted, Record, run_to_end
 from ssgan.training.trainer import Trainer
 
 SETTLED = WARM_UP + 1  # steps before the speed counts: those before a graph, and its first replay
@@ -75,9 +77,9 @@ def _run_group(members: list[Member], dataset: Dataset, resolved: Resolved, dead
         tables = [make_split(member, dataset) for member in members]
         trainer = Trainer(members[0].recipe, dataset.train, tables, [member.seed for member in members], resolved)
         ready = time.monotonic()
-        _advance(trainer, min(SETTLED, trainer.steps), math.inf, Stop(), say)
+        _advance(trainer, say, until=SETTLED)
         built, settled = time.monotonic(), trainer.done
-        _advance(trainer, trainer.steps, deadline, stop, say)
+        _advance(trainer, say, deadline=deadline, should_stop=lambda: stop.requested)
         trained, steps = time.monotonic(), trainer.done - settled
         lost = {failure.lane for failure in trainer.failures()}
         errors = [None if lane in lost else _error(trainer, lane, dataset) for lane in range(len(members))]
@@ -89,18 +91,20 @@ def _run_group(members: list[Member], dataset: Dataset, resolved: Resolved, dead
     return _Trained(members, trainer.done, trainer.steps, trainer.steps_per_epoch, built - began, trained - built, evaluated - trained, rate, errors)
 
 
-def _advance(trainer: Trainer, steps: int, deadline: float, stop: Stop, say: Say) -> None:
-    """Trains up to that step, or until the deadline or `stop`; the device has done it when it returns."""
-    said, first, began = time.monotonic(), trainer.done, time.monotonic()
-    while trainer.done < steps and time.monotonic() < deadline and not stop.requested:
-        trainer.step()
-        if trainer.done % trainer.record_steps == 0:
-            values = trainer.read()  # which keeps Python from running far ahead of a device
+def _advance(trainer: Trainer, say: Say, *, until: int | None = None, deadline: float = math.inf,
+             should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Trains up to a step, or until the deadline, or until `should_stop`; the device has done it when it returns."""
+    said = began = time.monotonic()
+    first = trainer.done
+    with contextlib.suppress(Interrupted):
+        for event in run_to_end(trainer, None, looks=False, until=until, deadline=deadline, should_stop=should_stop):
             now = time.monotonic()
-            if now - said > SAY_SECONDS:
+            if isinstance(event, Record) and now - said > SAY_SECONDS:
                 said = now
-                losses = ", ".join(f"{name} {statistics.mean(value):.3g}" for name, value in values.items() if name.endswith("loss"))
-                say(f"step {trainer.done} of {trainer.steps}, {(trainer.done - first) / (now - began):.1f} a second, {losses}")
+                losses = [f"{name} {statistics.mean(values):.3g}" for name, values in event.values.items()
+                          if name.endswith("loss")]
+                rate = (event.step - first) / (now - began)
+                say(f"step {event.step} of {trainer.steps}, {rate:.1f} a second, {', '.join(losses)}")
     if trainer.device.type == "cuda":
         torch.cuda.synchronize(trainer.device)
 

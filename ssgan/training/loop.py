@@ -1,5 +1,6 @@
 """The training loop: brings a trainer to its last step and yields what it measures."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,28 +35,33 @@ class Sheet:
 
 
 class Interrupted(Exception):
-    """Training was asked to stop; a checkpoint has been saved at `step`."""
+    """Training was asked to stop; a checkpoint, where there is to be one, has been saved at `step`."""
 
     def __init__(self, step: int):
         super().__init__(f"stopped at step {step}")
         self.step = step
 
 
-def run_to_end(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float = 30.0,
-          should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None) -> Iterator[Record | Sheet | Failure]:
+def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds: float = 30.0,
+               should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
+               until: int | None = None, deadline: float = math.inf,
+               looks: bool = True) -> Iterator[Record | Sheet | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
     `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
+    It ends before the last step after the step `until`, and at the `deadline`, a time of `time.monotonic`. Without
+    `looks` it yields neither validation errors nor sheets.
     """
-    if checkpoint.exists():
+    if checkpoint and checkpoint.exists():
         trainer.restore(checkpoint_file.load(checkpoint))
     known = {failure.lane for failure in trainer.failures()}
     if len(known) == len(trainer.seeds):
         return
     saved = time.monotonic()
     monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps) for parts in (MONITORS, SHEETS))
-    while trainer.done < trainer.steps:
+    end = trainer.steps if until is None else min(until, trainer.steps)
+    while trainer.done < end and time.monotonic() < deadline:
         began = time.monotonic()
         trainer.step()
         last = trainer.done == trainer.steps
@@ -69,12 +75,12 @@ def run_to_end(trainer: Trainer, checkpoint: Path, *, checkpoint_seconds: float 
             known |= {failure.lane for failure in failures}
             if len(known) == len(trainer.seeds):
                 return
-        if trainer.done % monitor_steps == 0 or last:
+        if looks and (trainer.done % monitor_steps == 0 or last):
             yield from _monitor(trainer)
-        if trainer.with_generator and (trainer.done % sheet_steps == 0 or last):
+        if looks and trainer.with_generator and (trainer.done % sheet_steps == 0 or last):
             yield Sheet(trainer.done, _sheet(trainer))
         stop = should_stop() and not last
-        if stop or time.monotonic() - saved > checkpoint_seconds:
+        if checkpoint and (stop or time.monotonic() - saved > checkpoint_seconds):
             before_save()
             save(trainer, checkpoint)
             saved = time.monotonic()

@@ -18,6 +18,7 @@ from ssgan.evaluation import domain_classifier
 from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
+from ssgan.files import is_locked
 
 SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false", "--set", "train.epochs=1", "--workers", "1", "--json"]
 
@@ -191,8 +192,10 @@ def test_interrupted_and_killed_side_by_side_it_ends_with_the_same_errors(tmp_pa
     process.communicate()
     process = start(disturbed)
     wait_for_more(disturbed, process)
-    worker, *_ = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    os.kill(int(worker), signal.SIGKILL)  # it is told, and the other goes on
+    held = [json.loads(path.read_text())["pid"] for path in disturbed.glob("mlruns/work/*/holder.json")
+            if is_locked(path.with_name("lock"))]
+    worker, *_ = set(held) - {process.pid}
+    os.kill(worker, signal.SIGKILL)  # it is told, and the other goes on
     found, said = process.communicate(timeout=120)
     assert process.returncode == 1, said
     found = json.loads(found.splitlines()[-1])

@@ -10,18 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sklearn.dummy import DummyClassifier
 
 import small
 from ssgan.evaluation import figures as reports
 from ssgan.evaluation import domain_classifier
-from ssgan.experiments import stages
-from ssgan.experiments import workers
-from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
+from ssgan.experiments import baseline_runs, report, scheduler, stages, units
+from ssgan.experiments.eta import share
+from ssgan.experiments.executors.executor import End
+from ssgan.experiments.executors.local import LocalExecutor
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, Fitted, TrainedWithout
 from ssgan.config import override
 from ssgan.errors import Failed, Mistake
 import ssgan.experiments.grid as plan_module
 from ssgan.experiments.grid import Plan, worker_count
+from ssgan.experiments.group_training import train_group
 from ssgan.experiments.progress import Progress
+from ssgan.experiments.report.curve import picture
 from ssgan.recipes import read
 from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
 from ssgan.experiments.identity import folder_of, summary_folder_of
@@ -162,7 +167,7 @@ def test_a_failed_group_is_reported_and_the_rest_go_on(whole, tmp_path, monkeypa
             raise RuntimeError("the device is on fire\nbacktrace")
         return run_group(members, *arguments, **options)
 
-    monkeypatch.setattr(workers, "run_group", failing)
+    monkeypatch.setattr(units, "run_group", failing)
     outcome = done(tmp_path)
     assert [folder.facts.get("status") for folder in outcome.members] == ["FINISHED", None, "FINISHED", "FINISHED"]
     assert len(outcome.comparison.failed) == 1 and [row.stat.n for row in outcome.comparison.series[0].rows] == [2, 1]
@@ -174,7 +179,7 @@ def test_where_nothing_comes_through_there_is_no_report(tmp_path, monkeypatch):
     def failing(*arguments, **options):
         raise Failed("labelled_loss was not finite at step 3")
 
-    monkeypatch.setattr(workers, "run_group", failing)
+    monkeypatch.setattr(units, "run_group", failing)
     with pytest.raises(Failed, match="none of the 4 runs came through"):
         done(tmp_path)
     folder, = (WorkFolder(path.parent) for path in (tmp_path / "work").glob("*/run.json"))
@@ -244,16 +249,25 @@ def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
     assert stamps(again) == before and errors(again) == errors(alone)
 
 
+class Deadly(units.UnitJob):
+    """A unit whose process dies where no file says that one has died already."""
+
+    def run(self, progress, stop):
+        once = self.setting.work.parent / "once"
+        if once.exists():
+            return super().run(progress, stop)
+        once.touch()
+        os._exit(3)
+
+
 def test_a_worker_that_dies_has_a_successor_who_does_the_rest(tmp_path, monkeypatch):
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nmkdir "{tmp_path}/once" 2> /dev/null && exit 3\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    monkeypatch.setattr(workers.sys, "executable", str(python))
+    monkeypatch.setattr(units, "UnitJob", Deadly)
     plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
-    units = [[member] for member in plan.members()]
-    ends = list(workers.side_by_side(units, 1, "digits", setting(tmp_path), lambda running: None))
-    assert [unit for unit, _ in ends] == units
-    assert ends[0][1] == "its process died with exit code 3" and [reason for _, reason in ends[1:]] == [""] * (len(units) - 1)
+    given = [[member] for member in plan.members()]
+    with LocalExecutor(1, None, print) as executor:
+        ends = list(units.side_by_side(given, executor, "digits", setting(tmp_path), lambda running: None))
+    assert [unit for unit, _ in ends] == given
+    assert [reason for _, reason in ends] == ["its process died with exit code 3", *[""] * (len(given) - 1)]
 
 
 def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
@@ -285,26 +299,48 @@ def test_processes_are_as_many_as_there_are_cores_and_groups(monkeypatch):
     assert worker_count(None, groups[:2], "cpu") == 2 and worker_count(None, groups * 10, "cuda:0") == 1
 
 
-@pytest.mark.parametrize(("said", "threads"), [(None, "3"), ("5", "5")])
-def test_processes_share_the_cores_unless_the_person_has_said_otherwise(tmp_path, monkeypatch, said, threads):
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    if said:
-        monkeypatch.setenv("OMP_NUM_THREADS", said)
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: set(range(7)))
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\necho "$OMP_NUM_THREADS" >> "{tmp_path}/threads"\nexit 3\n')
-    python.chmod(0o755)
-    monkeypatch.setattr(workers.sys, "executable", str(python))
-    units = [[member] for member in PLAN.members()]
-    assert [reason for _, reason in workers.side_by_side(units, 2, "digits", setting(tmp_path), lambda running: None)]
-    assert set((tmp_path / "threads").read_text().split()) == {threads}
+class Refusing:
+    """An executor that does nothing, and remembers how it was made."""
+
+    def __init__(self, places, threads, say):
+        self.places, self.made = places, (places, threads)
+        self.tasks = []
+
+    def submit(self, job):
+        task = units.Task(job)
+        task.end = End(f"{self.made}")
+        self.tasks.append(task)
+        return task
+
+    def wait(self, seconds):
+        ended, self.tasks = self.tasks, []
+        return ended
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_processes_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler.os, "sched_getaffinity", lambda process: set(range(7)))
+    monkeypatch.setattr(scheduler, "LocalExecutor", Refusing)
+    place = setting(tmp_path)
+    said = []
+    place.progress = Progress()
+    monkeypatch.setattr(place.progress, "say", said.append)
+    with pytest.raises(Failed, match="none of the 4 runs came through"):
+        run_sweep(replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"])), small.digits(), place, workers=2)
+    assert [text.rpartition("; ")[2] for text in said[1:]] == ["(2, 3)"] * 4
 
 
 def baselines(tmp_path, monkeypatch, *changes):
     """The errors of a run's baselines by name, and how many networks were trained, the run's own too."""
     trained = []
-    run_trainer = stages._run_trainer
-    monkeypatch.setattr(stages, "_run_trainer", lambda group, recipe, *rest, **options: (trained.append(recipe), run_trainer(group, recipe, *rest, **options))[1])
+    for module in (stages, baseline_runs):
+        monkeypatch.setattr(module, "train_group", lambda group, recipe, *rest, train=train_group, **options: (
+            trained.append(recipe), train(group, recipe, *rest, **options))[1])
     recipe = override(RECIPE, ["labels=50", "evaluate.supervised=true", "evaluate.gan_off=true", *changes])
     folder, = run_group([Member(recipe, 0, 0)], small.digits(), setting(tmp_path))
     assert not list(folder.path.glob("checkpoint*"))
@@ -329,6 +365,31 @@ def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(t
     assert len(trained) == 2 and found[NO_GENERATOR] == found[SUPERVISED]
 
 
+def test_a_baseline_of_a_persons_own_is_one_line(tmp_path, monkeypatch):
+    """It is trained or fitted, measured, counted in the time left, and reported."""
+    monkeypatch.setitem(BASELINES, "no balance", TrainedWithout(
+        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance.weight",),
+        where="class_balance.weight", gain="balance_gain"))
+    monkeypatch.setitem(BASELINES, "first class", Fitted(
+        "first class", "a constant", "classical", 0.01, DummyClassifier(strategy="constant", constant=0).fit,
+        unlabelled=False))
+    found, trained, measured = baselines(
+        tmp_path, monkeypatch, "class_balance.weight=1", "evaluate.supervised=false", "evaluate.classical=true")
+    assert list(found) == [NO_GENERATOR, "no balance", "LabelSpreading", "SelfTraining", "SVM", "first class"]
+    weights = [(recipe.gan.weight, recipe.class_balance.weight) for recipe in trained]
+    assert weights == [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
+    assert measured["test/no_balance_error"] == found["no balance"]
+    assert measured["test/first_class_error"] == found["first class"] == pytest.approx(0.9, abs=0.01)
+    assert measured["by_labels/no_balance_percent"] == pytest.approx(100 * found["no balance"])
+    assert measured["test/balance_gain"] == pytest.approx(found["no balance"] - measured["test/error"])
+    recipe = override(RECIPE, ["evaluate.gan_off=true", "class_balance.weight=1"])
+    assert share(recipe, "no-generator", 1.0) == share(recipe, "no-balance", 0.0) < share(recipe, "no-balance", 1.0)
+    folder, = WorkFolder.all(tmp_path)
+    compared = report.compare([report.of_folder(folder)])
+    written = report.markdown(compared, "digits")
+    assert "no balance" in written and "first class" in written and picture(compared, "digits").startswith(b"\x89PNG")
+
+
 LONGER = replace(PLAN, recipe=override(RECIPE, ["train.epochs=8"]), lanes=2)
 KILLED = """
 import sys
@@ -339,8 +400,8 @@ from ssgan.experiments import sweep
 from ssgan.training import loop as training
 
 domain_classifier.SETTINGS["steps"] = 20
-train = training.train
-training.train = lambda *arguments, **options: train(*arguments, **options | {"checkpoint_seconds": 0.0})
+run_to_end = training.run_to_end
+training.run_to_end = lambda *arguments, **options: run_to_end(*arguments, **options | {"checkpoint_seconds": 0.0})
 sweep.run_sweep(test_sweep.LONGER, small.digits(), test_sweep.setting(Path(sys.argv[1])))
 """
 

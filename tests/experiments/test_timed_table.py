@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import small
-from ssgan.experiments import timed_table as clocked
+from ssgan.experiments import timed_table
 from ssgan.experiments.timed_table import SETTLED, train_table
 from ssgan.config import override
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.stages import make_split
 from ssgan.experiments.interrupt import Stop
+from ssgan.training import loop
 from ssgan.training.trainer import Trainer
 
 PLAN = Plan(override(small.MLP, ["split.validation=12"]), "small", (4, 8), ((0, 0), (1, 1), (2, 2)))
@@ -38,8 +39,9 @@ def seconds(monkeypatch):
     """A clock on which nothing takes time but steps, one second each."""
     now = [0.0]
     step = Trainer.step
-    monkeypatch.setattr(clocked, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(clocked.benchmark, "step_flop", lambda *arguments: 1e6)
+    for module in (timed_table, loop):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(timed_table.benchmark, "step_flop", lambda *arguments: 1e6)
 
     def stepped(trainer):
         now[0] += 1

@@ -11,7 +11,7 @@ import torch
 import small
 from sealed import permuted, unreadable
 from ssgan.experiments import scheduler as members
-from ssgan.experiments import workers
+from ssgan.experiments import units
 from ssgan.training import checkpoint as checkpoints
 from ssgan.config import override
 from ssgan.data.dataset import Dataset
@@ -183,7 +183,7 @@ def test_a_value_whose_runs_are_lost_is_told_and_stands_last(tmp_path, monkeypat
             raise RuntimeError("the device is on fire")
         return run_group(unit, *arguments, **options)
 
-    monkeypatch.setattr(workers, "run_group", failing)
+    monkeypatch.setattr(units, "run_group", failing)
     found = done(tmp_path, replace(PLAN, budgets=(50,)))
     first, second = found.budgets[50]
     assert (first.grid["gan.weight"], second.grid["gan.weight"]) == (0.0, 1.0) and (len(first.errors), len(second.errors)) == (2, 1)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import small
-from ssgan.evaluation import baselines
-from ssgan.experiments import stages
+from ssgan.evaluation.baselines import trained_without
+from ssgan.experiments import baseline_runs, group_training
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import compile as compiled_module
 from ssgan.training import execution as resolve
@@ -128,13 +128,15 @@ def test_the_step_that_is_tried_is_the_runs_own(compiler, monkeypatch):
 @pytest.mark.parametrize(("problem", "compiled"), [("", True), ("no such operation", False)])
 def test_a_baseline_whose_own_step_does_not_compile_is_trained_eagerly(tmp_path, monkeypatch, problem, compiled):
     made = []
-    monkeypatch.setattr(stages, "compile_problem", lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
-    monkeypatch.setattr(stages, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
+    monkeypatch.setattr(baseline_runs, "compile_problem",
+                        lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
+    monkeypatch.setattr(group_training, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
     monkeypatch.setattr(trainer_module, "compiled", lambda function: function)  # what is compiled is seen elsewhere
-    folders = [WorkFolder.create(tmp_path, "f")]
-    group = Group([Member(small.MLP, 0, 0)], folders, small.dataset(), in_compiled(small.FP32))
-    trainer, name = stages._trained_alone(group, [small.split(small.MLP, small.dataset())], baselines.without_generator(small.MLP))
-    assert name == "supervised-only" and trainer.done == trainer.steps and [resolved.compiled for resolved in made] == [compiled]
+    group = Group([Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(), in_compiled(small.FP32))
+    recipe, = trained_without(small.MLP)
+    trainer = baseline_runs.train(group, [small.split(small.MLP, small.dataset())], recipe)
+    assert (tmp_path / "f" / "checkpoint-supervised-only.pt").exists() and trainer.done == trainer.steps
+    assert [resolved.compiled for resolved in made] == [compiled]
 
 
 def command(*arguments: str, folder, **environment: str) -> subprocess.CompletedProcess:

@@ -4,13 +4,15 @@ from io import BytesIO
 
 import numpy as np
 
-from ssgan.evaluation.baselines import NAMES
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED
 from ssgan.experiments.report.table import Comparison, Series, paper_row
 
 INK, MUTED, GRID = "#22262b", "#767d86", "#e3e6ea"
 COLOURS = ("#2f6db3", "#c0562f", "#3f8f5b", "#8a5bb0", "#b08a1e", "#c2457c", "#4aa3a8", "#6b6f76")
-BASELINES = dict(zip(NAMES, ("#c0562f", "#b08a1e", "#3f8f5b", "#8a5bb0", "#8c8f94")))
-MARKS = dict(zip(NAMES, ("s", "D", "^", "v", "x")))
+DRESS = {  # colour and mark of the baselines; one that is not here has those of OTHER
+    SUPERVISED: ("#c0562f", "s"), NO_GENERATOR: ("#b08a1e", "D"), "LabelSpreading": ("#3f8f5b", "^"),
+    "SelfTraining": ("#8a5bb0", "v"), "SVM": ("#8c8f94", "x")}
+OTHER = ("#4aa3a8", "*")
 LEAST = 2e-4  # of an error of 0, which has no logarithm
 ROOM = 4  # times the largest and the least error, to which the axis reaches where something lies there
 TICKS = 3  # of the errors' axis, at least
@@ -70,11 +72,13 @@ def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
 
 
 def _baselines(axes, series: Series) -> None:
-    for name in NAMES:
+    for name in BASELINES:
         rows = [row for row in series.rows if name in row.baselines]
+        colour, mark = DRESS.get(name, OTHER)
         if rows:
-            axes.plot([row.labels for row in rows], _percent([max(LEAST, row.baselines[name].mean) for row in rows]), color=BASELINES[name],
-                      marker=MARKS[name], markersize=4.5, linewidth=1.1, alpha=0.9, label=name, zorder=3)
+            errors = _percent([max(LEAST, row.baselines[name].mean) for row in rows])
+            axes.plot([row.labels for row in rows], errors, color=colour, marker=mark, markersize=4.5, linewidth=1.1,
+                      alpha=0.9, label=name, zorder=3)
 
 
 def _paper(axes, dataset: str, budgets: set[int]) -> None:
@@ -109,7 +113,7 @@ def _dress(axes, shown: list[Series], title: str) -> None:
     axes.spines[["left", "bottom"]].set_color(MUTED)
     axes.tick_params(colors=INK, length=0)
     handles, names = axes.get_legend_handles_labels()
-    order = sorted(range(len(names)), key=lambda i: (names[i] in NAMES, names[i].startswith("forecast")))
+    order = sorted(range(len(names)), key=lambda i: (names[i] in BASELINES, names[i].startswith("forecast")))
     look = {"handles": [handles[i] for i in order], "labels": [names[i] for i in order], "fontsize": 9,
             "edgecolor": "none", "title": title, "title_fontsize": 12, "alignment": "left"}
     if any(series.forecast for series in shown):  # the curve falls, so there is room above its end

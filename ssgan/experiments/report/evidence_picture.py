@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ssgan.errors import Mistake
-from ssgan.evaluation.baselines import NAMES
+from ssgan.evaluation.baselines import BASELINES
 from ssgan.experiments.report.curve import picture
 from ssgan.experiments.report.evidence import evidence_rows
 from ssgan.experiments.report.results import Result
@@ -34,7 +34,7 @@ def evidence_picture(file: RecipeFile) -> bytes:
 def recorded(file: RecipeFile) -> Comparison:
     """A recipe's evidence as the comparison of the runs that it is of; no forecast, for it shows what was measured."""
     own, *others = evidence_rows(file)
-    baselines = {name: row for row in others for name in NAMES
+    baselines = {name: row for row in others for name in BASELINES
                  if row["what"].removeprefix("scikit-learn ").startswith(name)}
     found = compare([_result(file, own, baselines, int(labels), seed)
                      for labels in own["errors"] for seed in own["split_seeds"]])

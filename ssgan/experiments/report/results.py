@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssgan.evaluation import baselines
+from ssgan.evaluation.baselines import BASELINES
 from ssgan.config import RENAMED, unsaid
 from ssgan.errors import Mistake
 from ssgan.tracking import StoredRun, run_ids
@@ -85,7 +85,7 @@ def of_stored(run: StoredRun) -> Result | None:
         return None
     labels, seed, split_seed = map(int, numbers)
     wrong, error = metrics.get("test/wrong"), metrics["test/error"]
-    compared = {name: metrics[baselines.metric(name)] for name in baselines.NAMES if baselines.metric(name) in metrics}
+    compared = {name: metrics[baseline.metric] for name, baseline in BASELINES.items() if baseline.metric in metrics}
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),

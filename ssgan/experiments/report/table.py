@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ssgan import recipes
-from ssgan.evaluation.baselines import NAMES
+from ssgan.evaluation.baselines import BASELINES
 from ssgan.experiments.report.results import Result
 from ssgan.evaluation.ensembles import ensembles
 from ssgan.experiments.report.forecast import Forecast, Interval, forecast
@@ -95,7 +95,7 @@ class Row:
     def baselines(self) -> dict[str, Stat]:
         """The errors of every baseline that all runs have."""
         return {name: Stat.of(result.baselines[name] for result in self.results)
-                for name in NAMES if all(name in result.baselines for result in self.results)}
+                for name in BASELINES if all(name in result.baselines for result in self.results)}
 
     @property
     def score(self) -> Stat | None:

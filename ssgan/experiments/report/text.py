@@ -4,13 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ssgan.evaluation.baselines import NAMES, NO_GENERATOR, SUPERVISED
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, TrainedWithout
 from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Comparison, Row, Series, Stat, paper_row
 from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 
 ENOUGH = 10  # runs of a budget, as in the paper
 FAR = 4  # times the largest budget: beyond it a forecast is a guess
+IN_WORDS = {  # others have their name
+    SUPERVISED: "the same network on the labels alone", NO_GENERATOR: "the same recipe without the generator"}
 
 
 def percent(error: float) -> str:
@@ -39,11 +41,9 @@ def how_good(row: Row) -> list[str]:
     found = [f"about 1 image in {max(1, round(1 / row.stat.mean))} wrong" if row.stat.mean else "no test image wrong"]
     if row.stat.n > 1:
         found.append(f"median {percent(row.median)}, best {percent(min(row.errors))}, worst {percent(max(row.errors))}")
-    compared = row.baselines
-    if SUPERVISED in compared:
-        found.append(f"the same network on the labels alone: {percent(compared[SUPERVISED].mean)}")
-    if NO_GENERATOR in compared:
-        found.append(f"the same recipe without the generator: {percent(compared[NO_GENERATOR].mean)}")
+    for name, stat in row.baselines.items():
+        if isinstance(BASELINES[name], TrainedWithout):
+            found.append(f"{IN_WORDS.get(name, name)}: {percent(stat.mean)}")
     return found
 
 
@@ -110,7 +110,7 @@ def forecasts(series: Series) -> list[str]:
 
 def columns(series: Sequence[Series]) -> list[str]:
     """The baselines that some row has."""
-    return [name for name in NAMES if any(name in row.baselines for one in series for row in one.rows)]
+    return [name for name in BASELINES if any(name in row.baselines for one in series for row in one.rows)]
 
 
 def table(series: Series) -> list[list[str]]:

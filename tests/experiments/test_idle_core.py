@@ -1,7 +1,5 @@
-"""The process that trains the networks of the baselines while the run trains."""
+"""The process that trains the networks of the baselines while the run trains on another core."""
 
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,25 +7,26 @@ import pytest
 
 import small
 from ssgan.evaluation import figures as reports
-from ssgan.experiments import ahead
+from ssgan.experiments import idle_core
 from ssgan.config import override
 from ssgan.experiments.progress import Progress
 from ssgan.recipes import read
-from ssgan.experiments.run import Setting, _group, run_group
+from ssgan.experiments.executors import local
+from ssgan.experiments.run import Setting, run_group
 from ssgan.experiments.member import Member
 from ssgan.training.trainer import Trainer
 from ssgan.training.loop import Interrupted
-from ssgan.tracking.workfolder import WorkFolder
 
 RECIPE = override(read("digits").recipe, [
     "train.epochs=1", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]", "train.initialise_images=50", "evaluate.classical=false"])
+LONGER = override(RECIPE, ["train.epochs=100"])
 MEMBER = Member(RECIPE, 3, 3, "digits")
 
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda pid: {0, 1})
-    monkeypatch.setattr(ahead, "LEAST_STEPS", 0)
+    monkeypatch.setattr(idle_core.os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(idle_core, "LEAST_STEPS", 0)
     for name in ("confusion_picture", "mistakes_sheet"):
         monkeypatch.setattr(reports, name, lambda *arguments, **options: None)
 
@@ -47,7 +46,7 @@ class Heard(Progress):
 
 
 def run(folder: Path, member: Member = MEMBER, progress: Progress | None = None, beside: bool = True):
-    setting = Setting(folder / "work", None, "cpu", progress=progress or Heard(), ahead=beside)
+    setting = Setting(folder / "work", None, "cpu", progress=progress or Heard(), beside=beside)
     return setting, lambda: run_group([member], small.digits(), setting, until="evaluate")[0]
 
 
@@ -62,6 +61,32 @@ def alone(tmp_path_factory):
         patch.setattr(reports, "confusion_picture", lambda *arguments, **options: None)
         patch.setattr(reports, "mistakes_sheet", lambda *arguments, **options: None)
         return found(run(tmp_path_factory.mktemp("alone"), beside=False)[1]())
+
+
+@pytest.fixture
+def executors(monkeypatch):
+    """Those that were made, each with the process that it begins as `began`."""
+    made, original = [], idle_core.LocalExecutor
+
+    def making(*arguments):
+        made.append(original(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(idle_core, "LocalExecutor", making)
+    begin = local._Place.begin
+
+    def beginning(self, *arguments):
+        begin(self, *arguments)
+        made[-1].began = self.process
+
+    monkeypatch.setattr(local._Place, "begin", beginning)
+    return made
+
+
+def process(executors):
+    """The one that was begun."""
+    executor, = executors
+    return executor.began
 
 
 @pytest.fixture
@@ -80,34 +105,28 @@ def test_the_run_finds_the_baselines_trained_and_the_same(tmp_path, alone, steps
 
 
 def test_no_process_begins_where_no_core_is_idle_or_nothing_is_to_be_trained(tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "Ahead", lambda *arguments: pytest.fail("a process began"))
+    monkeypatch.setattr(idle_core, "LocalExecutor", lambda *arguments: pytest.fail("a process began"))
     run(tmp_path, replace(MEMBER, recipe=override(RECIPE, ["evaluate.supervised=false", "evaluate.gan_off=false"])))[1]()
-    monkeypatch.setattr(ahead, "LEAST_STEPS", 500)  # of which the recipe has 14
+    monkeypatch.setattr(idle_core, "LEAST_STEPS", 500)  # of which the recipe has 14
     run(tmp_path, replace(MEMBER, seed=4))[1]()
-    monkeypatch.setattr(ahead, "LEAST_STEPS", 0)
-    monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda pid: {0})
+    monkeypatch.setattr(idle_core, "LEAST_STEPS", 0)
+    monkeypatch.setattr(idle_core.os, "sched_getaffinity", lambda pid: {0})
     _, start = run(tmp_path)
     start()
     start()  # a finished run has nothing before it, on as many cores as there are
-    monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(idle_core.os, "sched_getaffinity", lambda pid: {0, 1})
     start()
 
 
-def test_a_process_that_dies_is_told_of_and_the_run_does_the_rest(tmp_path, alone, steps, monkeypatch):
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\nexit 3\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    heard = Heard()
+def test_a_process_that_dies_is_told_of_and_the_run_does_the_rest(tmp_path, alone, steps, executors):
+    heard = Heard(lambda stage: process(executors).kill() if stage == "train" else None)
     assert found(run(tmp_path, progress=heard)[1]()) == alone
-    assert len(set(steps)) == 3 and any("exit code 3" in text for text in heard.said)
+    assert len(set(steps)) == 3 and any("exit code -9" in text for text in heard.said)
 
 
 @pytest.mark.parametrize("stage", ["train", pytest.param("no-generator", marks=pytest.mark.slow)])
-def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_path, alone, monkeypatch, stage):
-    begun, original = [], ahead.Ahead
-    monkeypatch.setattr(ahead, "Ahead", lambda *arguments: (begun.append(original(*arguments)), begun[-1])[1])
-    longer = replace(MEMBER, recipe=override(RECIPE, ["train.epochs=10"])) if stage == "no-generator" else MEMBER
+def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_path, alone, executors, stage):
+    longer = replace(MEMBER, recipe=LONGER) if stage == "no-generator" else MEMBER
 
     def stop(name):
         setting.stop.requested = name == stage
@@ -115,23 +134,24 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_pat
     setting, start = run(tmp_path, longer, Heard(stop))
     with pytest.raises(Interrupted):
         start()
-    assert [one.process.poll() for one in begun] == [0]
+    assert process(executors).exitcode == 0
     undisturbed = alone if stage == "train" else found(run(tmp_path / "undisturbed", longer, beside=False)[1]())
     assert found(run(tmp_path, longer)[1]()) == undisturbed
 
 
 @pytest.mark.slow
-def test_the_process_ends_with_the_run(tmp_path):
-    """Whose end, however it comes, closes its stdin."""
-    longer = replace(MEMBER, recipe=override(RECIPE, ["train.epochs=2000"]))
-    setting, start = run(tmp_path, longer, beside=False)
-    setting.progress = Heard(lambda stage: setattr(setting.stop, "requested", True))
+def test_a_process_that_is_stopped_saves_what_it_has(tmp_path, executors):
+    longest = replace(MEMBER, recipe=override(RECIPE, ["train.epochs=2000"]))
+    setting, start = run(tmp_path, longest)
+
+    def stop(stage):
+        task, = executors[0]._busy
+        while task.step == 0:
+            executors[0].wait(0.1)
+        setting.stop.requested = True
+
+    setting.progress = Heard(stop)
     with pytest.raises(Interrupted):
         start()
-    member_folder, = (tmp_path / "work").iterdir()
-    group = _group([longer], [WorkFolder(member_folder)], small.digits(), setting)
-    process = ahead.Ahead(group, "").process
-    process.stdin.close()
-    assert process.wait(60) == 0
-    process.stdout.close()
-    assert os.path.exists(member_folder / "checkpoint-supervised-only.pt")
+    folder, = (tmp_path / "work").iterdir()
+    assert (folder / "checkpoint-supervised-only.pt").exists() and process(executors).exitcode == 0

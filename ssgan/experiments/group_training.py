@@ -1,0 +1,63 @@
+"""A lane group is trained to its last step: shown to a person, and what it yields written into the work folders."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssgan.config import Recipe
+from ssgan.data.splits import Split
+from ssgan.evaluation import figures
+from ssgan.training import loop
+from ssgan.training.execution import pinned
+from ssgan.training.trainer import Failure, Trainer
+
+if TYPE_CHECKING:
+    from ssgan.experiments.member import Group
+
+
+def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str, checkpoint: Path, *,
+                record: bool) -> Trainer:
+    """The trainer at its end, from the checkpoint on if there is one; `stage` is its name for a person.
+
+    With `record`, measurements and sheets of generated images go into the group's folders. Raises Interrupted.
+    """
+    with pinned(group.resolved), group.stop.polite():
+        trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
+        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds,
+                                 should_stop=lambda: group.stop.requested,
+                                 before_save=lambda: [folder.flush() for folder in group.folders])
+        begun = False
+        if group.resolved.compiled:
+            group.progress.begin(f"{stage}: compiling the step", 0)
+        for event in events:
+            if not begun:
+                group.progress.begin(stage, trainer.steps, trainer.first)
+                begun = True
+            if isinstance(event, loop.Record):
+                shown = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
+                group.progress.update(event.step, values=shown)
+            if record:
+                _note(group, event)
+        group.progress.end()
+    return trainer
+
+
+def explain(failure: Failure, group: "Group") -> str:
+    """What a person is told of a lane that was lost, and what may help."""
+    member = group.members[failure.lane]
+    smaller = member.recipe.train.learning_rate / 3
+    return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): "
+            f"{failure.name} was not finite at step {failure.step}.\n"
+            f"Try a smaller step, --set train.learning_rate={smaller:.2g}, or --set train.precision=fp32.")
+
+
+def _note(group: "Group", event: loop.Record | loop.Sheet | Failure) -> None:
+    """Writes what training yields into the work folders."""
+    if isinstance(event, loop.Record):
+        for lane, folder in enumerate(group.folders):
+            values = {name if "/" in name else f"train/{name}": values[lane] for name, values in event.values.items()}
+            folder.measure(event.step, values)
+    elif isinstance(event, loop.Sheet):
+        for folder, images in zip(group.folders, event.images):
+            figures.sample_sheet(images, folder.stage_folder("train") / f"samples-{event.step:07d}.png", columns=10)
+    elif len(group.members) > 1:
+        group.progress.say(explain(event, group))

@@ -1,0 +1,106 @@
+"""A core that a run leaves idle trains the networks of its baselines, in a process of their own.
+
+The process writes nothing but the baselines' checkpoints, with which the run goes on: what it did not come to, the run
+does itself.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssgan.data.named import load
+from ssgan.data.splits import Split
+from ssgan.evaluation.baselines import trained_without
+from ssgan.experiments import baseline_runs
+from ssgan.experiments.executors.executor import End, Executor, Job
+from ssgan.experiments.executors.local import LocalExecutor
+from ssgan.experiments.interrupt import Stop
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.member import Group, Member
+from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import Resolved, prepare_process
+from ssgan.training.loop import Interrupted
+from ssgan.training.trainer import step_count
+
+STOP_SECONDS = 30.0  # for a last step and a checkpoint
+LEAST_STEPS = 500  # of a run; fewer are made before a process has begun
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineJob(Job):
+    """The networks of the baselines of one lane group."""
+
+    members: list[Member]
+    folders: list[Path]
+    tables: list[Split]
+    resolved: Resolved
+    dataset: str  # by its name
+    data_source: str
+
+    def run(self, progress: Progress, stop: Stop) -> End:
+        prepare_process()
+        folders = [WorkFolder(path) for path in self.folders]
+        group = Group(self.members, folders, load(self.dataset, Path(self.data_source)), self.resolved, progress, stop)
+        try:
+            baseline_runs.train_all(group, self.tables)
+        except Interrupted as stopped:
+            return End(stopped_at=stopped.step)
+        return End()
+
+
+class BaselinesBeside:
+    """The job while the run is at work."""
+
+    def __init__(self, group: Group, tables: list[Split], data_source: str, executor: Executor):
+        self.group, self.executor = group, executor
+        folders = [folder.path for folder in group.folders]
+        self.task = executor.submit(
+            BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source))
+
+    def wait(self) -> None:
+        """Shows how far it is until it is done. Raises Interrupted when the run is asked to stop."""
+        shown = self.task.stage
+        with self.group.stop.polite():
+            while not self.executor.wait(0.2):
+                if self.group.stop.requested:
+                    raise Interrupted(self.task.step)
+                if self.task.stage != shown:
+                    shown = self.task.stage
+                    self.group.progress.begin(shown, self.task.total, self.task.step)
+                self.group.progress.update(self.task.step)
+        self.group.progress.end()
+        if self.task.end.reason:
+            self.group.progress.say(f"the baselines were to be trained beside the run: {self.task.end.reason}; "
+                                    f"what is left undone is done now")
+
+    def end(self) -> None:
+        """Asks it to stop where it is still at work, and gives it time for that."""
+        self.executor.stop()
+        until = time.monotonic() + STOP_SECONDS
+        while self.task.end is None and time.monotonic() < until:
+            self.executor.wait(0.2)
+
+
+def pays(group: Group, tables: list[Split]) -> bool:
+    """Whether the group has such baselines before it and steps enough, and leaves a core idle for them."""
+    before = trained_without(group.recipe) and not all(folder.stage_finished("evaluate") for folder in group.folders)
+    idle = group.resolved.device == "cpu" and group.resolved.threads < len(os.sched_getaffinity(0))
+    return bool(before) and idle and step_count(group.recipe, tables[0]) >= LEAST_STEPS
+
+
+@contextlib.contextmanager
+def baselines_beside(group: Group, tables: list[Split], data_source: str, *,
+                     wanted: bool) -> Iterator[BaselinesBeside | None]:
+    """The job while it lasts; None where it is not wanted or does not pay."""
+    if not wanted or not pays(group, tables):
+        yield None
+        return
+    with LocalExecutor(1, None, group.progress.say) as executor:
+        beside = BaselinesBeside(group, tables, data_source, executor)
+        try:
+            yield beside
+        finally:
+            beside.end()
