@@ -7,13 +7,14 @@ from ssgan import settings
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
-from ssgan.techniques.augmentation import AugmentConfig
-from ssgan.techniques.class_balance import ClassBalanceConfig
-from ssgan.techniques.consistency import ConsistencyConfig
-from ssgan.techniques.entropy import EntropyConfig
-from ssgan.techniques.kplus1 import GanConfig
-from ssgan.techniques.pull_away import PullAwayConfig
-from ssgan.techniques.virtual_adversarial import VatConfig
+from ssgan.techniques.augmentation import Augmentation
+from ssgan.techniques.class_balance import ClassBalance
+from ssgan.techniques.consistency import Consistency
+from ssgan.techniques.entropy import Entropy
+from ssgan.techniques.feature_matching import FeatureMatching
+from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.pull_away import PullAway
+from ssgan.techniques.virtual_adversarial import VirtualAdversarial
 
 SCHEMA = 2  # of the fingerprint: to be raised where a key's default, or what a value means, changes
 SAME_SINCE = 1  # the first schema whose values mean what they do today: to be raised with it where a meaning changes
@@ -34,6 +35,10 @@ class TrainConfig:
     labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
     generated_share: float = number(1.0, 0.001, 1, "generated images in a step, as a share of batch")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
+    generator_learning_rate: float = number(0.0, 0, 10, "the generator's own (two time scales, Heusel et al. 2017); 0 is that of all")
+    discriminator_updates: int = number(1, 1, 5, "updates of the discriminator in a step, each with images and noise of its own")
+    generator_updates: int = number(1, 1, 5, "updates of the generator in a step, likewise")
+    clip: float = number(0.0, 0, 1e6, "longest gradient of a network, by its root of summed squares; 0 is any")
     schedule: str = choice("constant", ("constant", "linear", "cosine"), "learning rate: constant, or decayed to zero")
     decay_from: float = number(0.0, 0, 1, "share of the run after which the decay begins")
     beta1: float = number(0.5, 0, 0.9999, "Adam's beta1")
@@ -83,14 +88,15 @@ class Recipe:
     labels: int = number(100, 1, 100_000_000, "label budget: labelled images over all classes")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
-    gan: GanConfig = GanConfig()
+    gan: KPlus1 = KPlus1()
     train: TrainConfig = TrainConfig()
-    augment: AugmentConfig = AugmentConfig()
-    consistency: ConsistencyConfig = ConsistencyConfig()
-    class_balance: ClassBalanceConfig = ClassBalanceConfig()
-    entropy: EntropyConfig = EntropyConfig()
-    vat: VatConfig = VatConfig()
-    pull_away: PullAwayConfig = PullAwayConfig()
+    augment: Augmentation = Augmentation()
+    consistency: Consistency = Consistency()
+    class_balance: ClassBalance = ClassBalance()
+    entropy: Entropy = Entropy()
+    vat: VirtualAdversarial = VirtualAdversarial()
+    feature_matching: FeatureMatching = FeatureMatching()
+    pull_away: PullAway = PullAway()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

@@ -31,7 +31,7 @@ def final(folder: Path, checkpoint_seconds: float, should_stop) -> dict[str, lis
         trainer = small.trainer(RECIPE, small.FP32, data=Dataset("digits", images, images))
         for _ in run_to_end(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds, should_stop=lambda: should_stop(trainer)):
             pass
-    return {"flat": [stack.flat for stack in trainer.stacks], "averages": trainer.averages}
+    return {"tensors": small.weights_and_averages(trainer)}
 
 
 def told(trainer) -> bool:

@@ -20,7 +20,7 @@ Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 @dataclass
 class Draws:
-    """Everything random in one step of one model; None where no loss needs it."""
+    """Everything random in an update of one model's discriminator and one of its generator; None where no loss needs it."""
 
     labelled: Tensor  # [n, c, h, w] as all images
     labels: Tensor  # [n]
@@ -161,13 +161,15 @@ class Plain:
         self.history: list[list[Weights]] = [[], []]
         self.losses: dict[str, float] = {}
         self.gradients: list[Weights] = [{}, {}]
+        self.shape: tuple[int, ...] = ()  # of an image
 
-    def step(self, draws: Draws) -> None:
-        """An update of the discriminator, then one of the generator."""
-        self.losses = {}
-        self._update(0, lambda weights: self._discriminator_loss(weights, draws))
-        if self.recipe.gan.weight > 0:
-            self._update(1, lambda weights: self._generator_loss(weights, draws))
+    def step(self, draws: list[Draws]) -> None:
+        """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of its own."""
+        self.losses, self.shape = {}, draws[0].labelled.shape[1:]
+        for drawn in draws[:self.recipe.train.discriminator_updates]:
+            self._update(0, lambda weights: self._discriminator_loss(weights, drawn))
+        for drawn in draws[:self.recipe.train.generator_updates] if self.recipe.gan.weight > 0 else []:
+            self._update(1, lambda weights: self._generator_loss(weights, drawn))
         self.done += 1
 
     def averages(self, network: int) -> Weights:
@@ -184,7 +186,11 @@ class Plain:
         names = self.trained[network]
         found = torch.autograd.grad(loss, [weights[name] for name in names], allow_unused=True)
         self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g for name, g in zip(names, found)}
-        self.adams[network].step(self.weights[network], self.gradients[network], self._learning_rate())
+        longest, length = self.recipe.train.clip, sum((g * g).sum() for g in self.gradients[network].values()) ** 0.5
+        if 0 < longest < length:
+            self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
+        own = self.recipe.train.generator_learning_rate / self.recipe.train.learning_rate if network == 1 else 0
+        self.adams[network].step(self.weights[network], self.gradients[network], self._learning_rate() * (own or 1))
         self.history[network].append(dict(self.weights[network]))
 
     def _discriminator_loss(self, weights: Weights, draws: Draws) -> Tensor:
@@ -260,10 +266,13 @@ class Plain:
         return loss
 
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
-        images = generator(self.recipe, weights, draws.latent_generator, draws.labelled.shape[1:])
+        images = generator(self.recipe, weights, draws.latent_generator, self.shape)
         _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
-        _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
-        loss = ((real.mean(0) - fake.mean(0)) ** 2).mean()
+        matching, loss = self.recipe.feature_matching, 0.0
+        if matching.weight > 0:
+            _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
+            gap = (real.mean(0) - fake.mean(0)).abs()
+            loss = matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
             loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)

@@ -15,6 +15,7 @@ from ssgan.data.splits import Split, make_split
 from ssgan.errors import Mistake
 from ssgan.training.execution import Resolved
 from ssgan.training.trainer import Trainer
+from ssgan.training.update import refresh
 
 FP64 = Resolved("cpu", "fp64", 1, torch.__version__)
 FP32 = Resolved("cpu", "fp32", 1, torch.__version__)
@@ -58,9 +59,29 @@ def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = 
     return Trainer(recipe, data.train, tables, list(seeds), resolved)
 
 
-def lane_weights(stack, flat: torch.Tensor, lane: int) -> dict[str, torch.Tensor]:
+PLAYERS = "discriminator", "generator"
+
+
+def weights(trainer: Trainer, player: str = "discriminator", what: str = "weights") -> torch.Tensor:
+    """A player's last weights [r, p], or their average."""
+    return trainer.state["players"][player][what]
+
+
+def weights_and_averages(trainer: Trainer) -> list[torch.Tensor]:
+    """Of both players: the weights of each, then their averages."""
+    return [weights(trainer, player, what) for what in ("weights", "average") for player in PLAYERS]
+
+
+def lane_weights(trainer: Trainer, player: str, flat: torch.Tensor, lane: int) -> dict[str, torch.Tensor]:
     """One lane's tensors by name, in the type in which they are trained."""
-    return {name: value[lane].detach().clone() for name, value in stack.tensors(flat).items()}
+    tensors = trainer.gan.players[player].layout.tensors(flat, trainer.state["players"][player]["buffers"])
+    return {name: value[lane].detach().clone() for name, value in tensors.items()}
+
+
+def spoil(trainer: Trainer, lane: int, player: str = "discriminator", value: float = float("nan")) -> None:
+    """Makes all weights of a lane that value."""
+    weights(trainer, player)[lane].fill_(value)
+    refresh(trainer.state)
 
 
 @functools.cache

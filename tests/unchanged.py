@@ -53,13 +53,18 @@ for name in recipes.names():
         for _ in range(steps.get(name, others)):
             trainer.step()
     if precision == "fp64":
-        torch.save(trainer.state(), f"{sys.argv[5]}/{name}-{sys.argv[3]}.pt")
+        torch.save(trainer.checkpoint(), f"{sys.argv[5]}/{name}-{sys.argv[3]}.pt")
         found[name] = {}
         continue
-    tensors = {"sums": trainer.sums}
+    order = sorted(range(len(trainer.names)), key=lambda i: trainer.names[i])
+    tensors = {"sums": trainer.sums[:, order]}
     for i, player in enumerate(("discriminator", "generator")):
-        tensors |= {f"{player} weights": trainer.stacks[i].flat, f"{player} average": trainer.averages[i]}
-        tensors |= {f"{player} {key}": value for key, value in trainer.adams[i].state.items()}
+        if hasattr(trainer, "stacks"):  # before the state was a tree
+            its = {"weights": trainer.stacks[i].flat, "average": trainer.averages[i], **trainer.adams[i].state}
+        else:
+            its = trainer.state["players"][player]
+            its = {"weights": its["weights"], "average": its["average"], **its["adam"]}
+        tensors |= {f"{player} {key}": value for key, value in its.items()}
     found[name] = {key: hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()[:16] for key, value in tensors.items()}
 print(json.dumps(found))
 '''

@@ -12,6 +12,7 @@ from ssgan.config import Recipe
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split
 from ssgan.evaluation import classical
+from ssgan.techniques import without
 
 SUPERVISED = "supervised only"
 NO_GENERATOR = "no generator"
@@ -57,9 +58,10 @@ class Baseline(ABC):
 class TrainedWithout(Baseline):
     """The same network, noise, augmentation, averaging and steps, trained without something."""
 
-    off: tuple[str, ...]  # the keys that are set to 0
     where: str  # one of them, which must be on for the comparison to tell something; "" where it always does
     gain: str  # the name under which is measured how much better the run is; "" where it is not
+    unseen: frozenset[str] = frozenset()  # what it may not see: every technique that sees any of it is off
+    off: tuple[str, ...] = ()  # further techniques that are off
 
     @property
     def stage(self) -> str:
@@ -71,10 +73,8 @@ class TrainedWithout(Baseline):
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """What it trains in the place of the recipe."""
-        for key in self.off:
-            section, _, name = key.partition(".")
-            recipe = replace(recipe, **{section: replace(getattr(recipe, section), **{name: 0.0})})
-        return recipe
+        off = {name: getattr(recipe, name).off() for name in self.off}
+        return replace(without(recipe, self.unseen), **off)
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Fitted(Baseline):
 BASELINES: dict[str, Baseline] = {
     SUPERVISED: TrainedWithout(
         SUPERVISED, "same network, labelled images alone", "supervised", 0.32, gain="gain", where="",
-        off=("gan.weight", "consistency.weight", "vat.weight", "class_balance.weight", "entropy.weight")),
+        unseen=frozenset({"unlabelled", "generated"})),
     NO_GENERATOR: TrainedWithout(
         NO_GENERATOR, "same recipe, no generated images", "gan_off", 0.43, gain="generator_gain", where="gan.weight",
-        off=("gan.weight",)),
+        unseen=frozenset({"generated"})),
     "LabelSpreading": Fitted("LabelSpreading", "", "classical", 0.002, classical.label_spreading, unlabelled=True),
     "SelfTraining": Fitted("SelfTraining", "", "classical", 0.014, classical.self_training, unlabelled=True),
     "SVM": Fitted("SVM", "labelled images alone", "classical", 0.001, classical.support_vectors, unlabelled=False),

@@ -11,6 +11,11 @@ def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classe
     return FAMILIES[config.family].Discriminator(config, shape, classes, generator)
 
 
+def couples_batch(module) -> bool:
+    """Whether what the network says of one image depends on the others of its batch."""
+    return any(getattr(part, "couples_batch", False) for part in module.modules())
+
+
 def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator):
-    """The family's generator: module(latent [n, z]) -> images [n, c, h, w] in [0, 1]."""
+    """The family's generator: module(latent [n, z], context) -> images [n, c, h, w] in [0, 1]."""
     return FAMILIES[config.family if config.generator == "family" else config.generator].Generator(config, shape, generator)

@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from ssgan.errors import Mistake
+from ssgan.models import couples_batch
 from ssgan.models.weight_norm import WeightNorm
 
 
 def fold(discriminator: nn.Module) -> nn.Module:
     """A copy with plain layers in the place of weight-normalised ones, for evaluation alone. Raises Mistake where a batch is coupled."""
-    if any(getattr(module, "couples_batch", False) for module in discriminator.modules()):
+    if couples_batch(discriminator):
         raise Mistake("this discriminator couples the images of a batch: what it says of one image depends on the others, so that it cannot\n"
                       "be handed over as a classifier of single images. Train one without such a layer.")
     return _folded(copy.deepcopy(discriminator)).eval().requires_grad_(False)

@@ -68,7 +68,7 @@ class Generator(nn.Module):
         self.output = WeightNorm(sizes[-1], math.prod(shape), 0.1, generator, train_scale=True)
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
         x = latent
         for layer, norm in zip(self.hidden, self.norms):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ssgan.models.context import Context
 from ssgan.random_streams import torch_generator
 
 
@@ -16,6 +17,6 @@ def sample_images(generator: nn.Module, latent: int, batch: int, seed: int, star
     batches = []
     for number in range(start // batch, -(-(start + count) // batch)):
         z = torch.rand(batch, latent, generator=torch_generator(seed, "latent", "samples", number))
-        batches.append(generator(z.to(device)))
+        batches.append(generator(z.to(device), Context()))
     first = start % batch
     return torch.cat(batches)[first: first + count]

@@ -90,7 +90,7 @@ class Generator(nn.Module):
         places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
         self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
         x = self.dense(latent).unflatten(1, (-1, *self.start))
         x = functional.relu(self.norms[0](x))

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,14 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssgan.settings import number
-
+from ssgan.techniques.technique import Draw, Moment, Size, Technique
 
 AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of the elastic one's lattice
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """The recipe's [augment] section: random changes of the shape of every real image, drawn uniformly between minus and plus the value."""
+class Augmentation(Technique):
+    """Random changes of the shape of every real image, drawn uniformly between minus and plus the value.
+
+    It changes the images that are there, whoever looks at them, and brings none in. Costs one interpolation of every image. The elastic part: the
+    idea of Simard, Steinkraus & Platt 2003.
+    """
+
+    sees = frozenset()
 
     shift: float = number(0.0, 0, 100, "pixels, in each direction")
     rotation: float = number(0.0, 0, 180, "degrees")
@@ -25,8 +32,29 @@ class AugmentConfig:
     elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp between")
     end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from train.decay_from on")
 
+    def is_on(self) -> bool:
+        """Whether any change is asked for."""
+        return any((self.shift, self.rotation, self.scale, self.shear, self.elastic))
 
-def warp(x: Tensor, draw: Tensor, config: AugmentConfig) -> Tensor:
+    def off(self) -> "Augmentation":
+        """No change."""
+        return Augmentation()
+
+    def numbers(self, moment: Moment) -> dict[str, float]:
+        """The share of the full changes."""
+        return {"strength": strength(self, moment.decay_from, moment.step, moment.steps)}
+
+    def change(self, size: Size) -> Draw:
+        """The numbers of one image's change."""
+        return Draw((draw_size(self),), "uniform")
+
+    def changed(self, images: Tensor, draw: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+        """The images [n, c, h, w] warped by their draws [n, d]."""
+        draw = draw * 2 - 1
+        return warp(images, draw if self.end == 1 else draw * numbers["strength"], self)
+
+
+def warp(x: Tensor, draw: Tensor, config: Augmentation) -> Tensor:
     """Shifts, turns, scales and shears each image [n, c, h, w] about its centre, and warps it elastically; outside is black.
 
     By its draw [n, d], uniform on [-1, 1), with d from `draw_size`. The elastic displacements are interpolated between the lattice's
@@ -60,17 +88,12 @@ def _places(height: int, width: int, count: int, dtype: torch.dtype, device: tor
     return torch.cat((affine, shares)).flatten(1)[:count].to(device, dtype)
 
 
-def strength(config: AugmentConfig, decay_from: float, step: int, steps: int) -> float:
+def strength(config: Augmentation, decay_from: float, step: int, steps: int) -> float:
     """The share of the full changes in update number `step` (from 0) of `steps`; they shrink from the share `decay_from` of them on."""
     first = decay_from * steps
     return 1 - (1 - config.end) * max(0.0, (step - first) / (steps - first)) if step > first else 1.0
 
 
-def draw_size(config: AugmentConfig) -> int:
+def draw_size(config: Augmentation) -> int:
     """How many numbers the change of one image takes."""
     return AFFINE + (2 * LATTICE**2 if config.elastic else 0)
-
-
-def is_on(config: AugmentConfig) -> bool:
-    """Whether any change is asked for."""
-    return any((config.shift, config.rotation, config.scale, config.shear, config.elastic))

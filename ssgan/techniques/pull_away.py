@@ -6,13 +6,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssgan.settings import number
+from ssgan.techniques.technique import GENERATOR, Technique, Term, View
 
 
 @dataclass(frozen=True)
-class PullAwayConfig:
-    """The recipe's [pull_away] section: generated images that differ from one another, beside feature matching."""
+class PullAway(Technique):
+    """The generator is taught images that differ from one another, beside what else it is taught.
+
+    Loss: the mean squared cosine between the features of different generated images. In a complement generator's loss it stands for the entropy of
+    the generated images. Costs one product of features. Zhao et al. 2017, section 2.4; Dai et al. 2017.
+    """
+
+    sees = frozenset({"generated"})
+    parts = {GENERATOR: ("generated",)}
+    logits = False
+    requires = ("gan",)
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
+
+    def term(self, player: str, view: View) -> Term:
+        """Of the generator."""
+        return Term(pull_away(view.out["generated"].features))
 
 
 def pull_away(features: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.settings import number
+from ssgan.techniques.technique import DISCRIMINATOR, Draw, Size, Technique, Term, View
 
 
 XI = 0.1  # length of the change whose effect's gradient gives the adversarial direction
@@ -18,12 +19,30 @@ Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits 
 
 
 @dataclass(frozen=True)
-class VatConfig:
-    """The recipe's [vat] section: virtual adversarial training (Miyato et al. 2018): answers must not change under the small change of an image that moves them most."""
+class VirtualAdversarial(Technique):
+    """The answers do not change under the small change of an image that moves them most.
+
+    Loss: KL(p(x) || p(x + r)), with r of length epsilon in the direction that one step of the power method finds from a draw. Costs two passes and a
+    half of a share of the unlabelled images. Miyato et al. 2018, eq. 5 and algorithm 1.
+    """
+
+    sees = frozenset({"unlabelled"})
+    parts = {DISCRIMINATOR: ("unlabelled",)}
+    measures = ("vat_loss",)
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
     epsilon: float = number(2.0, 1e-6, 1000, "length of the change: its root of summed squares over the pixels, which are 0 to 1")
     share: float = number(0.5, 0.001, 1, "images in the loss, as a share of the unlabelled ones in a step")
+
+    def draws(self, player: str, size: Size) -> dict[str, Draw]:
+        """The directions from which the changes are sought: [m, c, h, w]."""
+        return {"directions": Draw((max(1, round(self.share * size.unlabelled)), *size.shape), "normal")}
+
+    def term(self, player: str, view: View) -> Term:
+        """Of the discriminator, on the first m unlabelled images."""
+        directions = view.draws["directions"]
+        loss = vat_loss(view.players[DISCRIMINATOR], view.images["unlabelled"][:len(directions)], directions, self.epsilon)
+        return Term(loss, {"vat_loss": loss})
 
 
 def vat_loss(discriminator: Discriminator, images: Tensor, directions: Tensor, epsilon: float) -> Tensor:

@@ -20,7 +20,9 @@ from ssgan.config import Recipe
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import make_split
 from ssgan.training.execution import Resolved, pinned
+from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Trainer
+from ssgan.training.update import update
 
 PARTS = ("images", "noise", "generated images", "teacher", "discriminator pass", "generator pass", "backward", "adam", "averaging", "cast")
 COMPILED_PARTS = ("images", "noise", "products", "adam, averaging, cast", "elementwise")
@@ -112,15 +114,15 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 
     trainer.step()
     with FlopCounterMode(display=False) as counter:
-        trainer._update(trainer._draw())  # neither a graph's replay nor compiled code, of which the counter sees nothing
-    draws = trainer._draw()
-    small, wide = trainer.players[0].copy.element_size(), trainer.discriminator.flat.element_size()
-    weights = sum(stack.flat.numel() for stack in trainer.stacks)
-    sites = [draws.context, *(draws.generator_contexts or ())]
-    noise = sum(site.numel() for context in sites for site in context.noise)
-    images = sum(x.numel() for x in (draws.labelled, draws.unlabelled, draws.plain, draws.for_generator) if x is not None)
-    found = {"noise": 2 * noise * small, "adam": 7 * weights * wide, "averaging": 3 * weights * wide, "cast": weights * (wide + small),
-             "weight norm": 3 * trainer.discriminator.flat.numel() * small, "images": images * (1 + small)}
+        update(trainer.gan, trainer.state, trainer._draw(), trainer.numbers)  # neither a graph's replay nor compiled code, of which it sees nothing
+    drawn = [update for updates in trainer._draw().values() for update in updates]
+    players = [trainer.state["players"][name] for name in trainer.gan.players]
+    wide = sum(player["weights"].nbytes for player in players)
+    small = sum(player["copy"].nbytes for player in players)
+    noise = sum(x.nbytes for each in drawn for x in tree_leaves(each["noise"]))
+    images = sum(x.numel() + x.nbytes for x in tree_leaves(tuple((each["images"], each["plain"]) for each in drawn)))
+    found = {"noise": 2 * noise, "adam": 7 * wide, "averaging": 3 * wide, "cast": wide + small,
+             "weight norm": 3 * trainer.state["players"]["discriminator"]["copy"].nbytes, "images": images}
     return {"flop": counter.get_total_flops(), "bytes": sum(found.values()), "bytes_of": found}
 
 

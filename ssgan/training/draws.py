@@ -1,22 +1,151 @@
-"""`Draws`: all that is random in one step."""
+"""`Feed`: what a step is given besides the state: images by their order, noise, latents, and what techniques draw, by name."""
 
-from typing import NamedTuple
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from ssgan.data.images import Images
+from ssgan.data.order import DeviceOrders, epoch_tables
+from ssgan.data.splits import Split
 from ssgan.models.context import Context
+from ssgan.random_streams import stream
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Draw
+from ssgan.training import noise
+from ssgan.training.gan import REAL, Gan
+from ssgan.training.profiled import part
+
+ROWS = {"labelled": 0, "unlabelled": 1, GENERATOR: 2}  # of the index tables; the generator's update looks at unlabelled images of its own
+Names = tuple[str | int, ...]
 
 
-class Draws(NamedTuple):
-    """All that is random in one step, on the device; images are [r, n, c, h, w], and None where no loss needs them."""
+class Feed:
+    """The draws of every step of a lane group, from named streams. Where a graph replays the step they come from one generator on the device.
 
-    labelled: Tensor
-    labels: Tensor  # [r, n]
-    unlabelled: Tensor | None
-    plain: Tensor | None  # the unlabelled images without augmentation, for the teacher
-    for_generator: Tensor | None
-    latents: tuple[Tensor, Tensor] | None  # [r, n, z] for the discriminator's step, and for the generator's
-    context: Context
-    generator_contexts: tuple[Context, Context] | None  # for real images, and for generated ones
-    teach: Tensor  # [] 1 where consistency has begun
-    directions: Tensor | None  # [r, m, c, h, w] where adversarial changes are sought from
+    `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels [r, n], the same images without change
+    ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what each technique draws.
+    """
+
+    def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int, generator: torch.Generator | None):
+        self.gan, self.images, self.splits, self.seeds, self.generator = gan, images, splits, seeds, generator
+        self.steps_per_epoch, self.batch = steps_per_epoch, gan.config.batch
+        self.step, self._epoch = 0, -1
+        self.updates = max(gan.players[name].updates for name in gan.trained)
+        # The first update's orders are the seeds' own.
+        self._order_seeds = [seeds] + [tuple(stream(seed, "update", i) for seed in seeds) for i in range(1, self.updates)]
+        self._orders = [DeviceOrders(splits, each, steps_per_epoch, self.batch, images.pixels.device) for each in self._order_seeds] if generator else []
+        self._tables: list[Tensor] = []
+        self._changes = {name: draw for name, technique in gan.techniques.items() if (draw := technique.change(gan.size))}
+
+    def open(self, step: int) -> None:
+        """Makes ready for a step: the epoch's index tables, which a graph finds where the last ones were, and the generator's seed."""
+        self.step, epoch = step, step // self.steps_per_epoch
+        if epoch != self._epoch:
+            tables = [self._table(update, epoch) for update in range(self.updates)]
+            if self._orders and self._tables:
+                torch._foreach_copy_(self._tables, tables)
+            else:
+                self._tables = tables
+            self._epoch = epoch
+        if self.generator:
+            self.generator.manual_seed(stream(self.seeds[0], *self.seeds, "step", step))
+
+    def draw(self, numbers: dict[str, Any]) -> dict[str, tuple[dict[str, Any], ...]]:
+        """The draws of the step that was opened."""
+        updates = [self._update(i, numbers) for i in range(self.updates)]
+        return {name: tuple(update[name] for update in updates if name in update) for name in self.gan.trained}
+
+    def _table(self, update: int, epoch: int) -> Tensor:
+        if self._orders:
+            return self._orders[update].epoch_tables(epoch)
+        return epoch_tables(self.splits, self._order_seeds[update], epoch, self.steps_per_epoch, self.batch)
+
+    def _update(self, i: int, numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Of the players that have so many updates, their draws in number i."""
+        players = [name for name in self.gan.trained if self.gan.players[name].updates > i]
+        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": None, "plain": {}, "noise": {}, "latent": None, "context": Context()} for name in players}
+        with part("images"):
+            self._put_images(i, drawn, numbers)
+        with part("noise"):
+            self._put_noise(i, drawn)
+            self._put_latents(i, drawn)
+            for name in players:
+                drawn[name]["techniques"] = {key: self._technique(key, name, i) for key in self.gan.terms[name]}
+        return drawn
+
+    def _put_images(self, i: int, drawn: dict[str, dict], numbers: dict[str, Any]) -> None:
+        """Those of the data set; players other than the generator look at the same ones."""
+        gan, size = self.gan, self.gan.size
+        others = [name for name in drawn if name != GENERATOR]
+        wanted = [kind for kind in REAL if any(kind in gan.parts[name] for name in others)]
+        wanted += [GENERATOR] * (GENERATOR in drawn and "unlabelled" in gan.parts[GENERATOR])
+        if not wanted:
+            return
+        indices = self._indices(i, numbers["step"])
+        index = torch.stack([indices[ROWS[name]] for name in wanted], 1)  # [r, kinds, n]
+        exact = self.images.gather(index, dtype=gan.master if self._changes else gan.compute)
+        found = dict(zip(wanted, self._changed(exact, i, numbers).unbind(1)))
+        if "labelled" in found:
+            found["labelled"] = found["labelled"][:, :size.labelled]
+        for name in others:
+            drawn[name]["images"] = {kind: found[kind] for kind in gan.parts[name] if kind in found}
+            drawn[name]["labels"] = self.images.labels[index[:, 0, :size.labelled]] if "labelled" in gan.parts[name] else None
+        if DISCRIMINATOR in drawn:
+            drawn[DISCRIMINATOR]["plain"] = {kind: exact[:, wanted.index(kind)].to(gan.compute) for kind in gan.teacher}
+        if GENERATOR in found:
+            drawn[GENERATOR]["images"] = {"unlabelled": found[GENERATOR]}
+
+    def _changed(self, x: Tensor, i: int, numbers: dict[str, Any]) -> Tensor:
+        """Images [r, kinds, n, c, h, w], each changed by draws of its own, in the type of the products."""
+        shape = x.shape[:3]
+        for name, draw in self._changes.items():
+            drawn = self._uniform((*shape[1:], *draw.shape), (name, *self._names(i)), self.gan.master)
+            x = self.gan.techniques[name].changed(x.flatten(0, 2), drawn.flatten(0, 2), numbers["techniques"][name]).unflatten(0, shape)
+        return x.to(self.gan.compute)
+
+    def _put_noise(self, i: int, drawn: dict[str, dict]) -> None:
+        """All of an update in one block: the discriminator's passes in its own update, then those in the generator's."""
+        template = self.gan.players[DISCRIMINATOR].layout.template
+        passes = [(name, key, kinds) for name in (DISCRIMINATOR, GENERATOR) if name in drawn for key, kinds in self.gan.passes[name].items()]
+        counts = [[self.gan.counts[kind] for kind in kinds] for _, _, kinds in passes]
+        shapes = [template.noise_shapes(sum(count)) for count in counts]
+        sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", *self._names(i)), self.gan.compute, self.generator)
+        first = 0
+        for (name, key, _), its in zip(passes, shapes):
+            drawn[name]["noise"][key] = sites[first: first + len(its)]
+            first += len(its)
+
+    def _put_latents(self, i: int, drawn: dict[str, dict]) -> None:
+        takers = [name for name in drawn if name == GENERATOR or "generated" in self.gan.parts[name]]
+        if takers:
+            shape = (len(takers), self.gan.size.generated, self.gan.size.latent)
+            latents = self._uniform(shape, ("latent", *self._names(i)), self.gan.compute).unbind(1)
+            for name, latent in zip(takers, latents):
+                drawn[name]["latent"] = latent
+
+    def _technique(self, name: str, player: str, i: int) -> dict[str, Tensor]:
+        """What a technique draws for a player: from its own stream, and where it draws more than one thing from one for each."""
+        technique, size = self.gan.techniques[name], self.gan.size
+        wanted = technique.draws(player, size)
+        alone = sum(len(technique.draws(other, size)) for other in technique.parts) == 1
+        return {key: self._drawn(draw, (name, *(() if alone else (player, key)), *self._names(i))) for key, draw in wanted.items()}
+
+    def _drawn(self, draw: Draw, names: Names) -> Tensor:
+        if draw.kind == "normal":
+            return noise.normal_sites([draw.shape], self.seeds, names, self.gan.compute, self.generator)[0]
+        if draw.kind == "uniform":
+            return self._uniform(draw.shape, names, self.gan.compute)
+        assert draw.kind == "classes", draw
+        return noise.classes(draw.shape, self.gan.size.classes, self.seeds, names, self.generator)
+
+    def _uniform(self, shape: tuple[int, ...], names: Names, dtype: torch.dtype) -> Tensor:
+        return noise.uniform(shape, self.seeds, names, dtype, self.generator)
+
+    def _names(self, i: int) -> Names:
+        """What a stream of the step is named by besides its use; the first update's have no number."""
+        return (self.step, "update", i) if i else (self.step,)
+
+    def _indices(self, i: int, step: Tensor) -> Tensor:
+        if self.generator:
+            return self._tables[i].index_select(1, step % self.steps_per_epoch)[:, 0]
+        return self._tables[i][:, self.step % self.steps_per_epoch]  # [3, r, n]

@@ -168,14 +168,15 @@ def _product_seconds(precision: str) -> float:
 
 
 def size_of(recipe: Recipe, images: Images) -> Size:
-    """The size of a run, found without allocating its pair."""
+    """The size of a run, found without allocating its networks. Raises Mistake where the recipe's techniques cannot be combined."""
     import torch
 
-    from ssgan.models import build_discriminator, build_generator
+    from ssgan.training.gan import build
 
     with torch.device("meta"):
-        pair = (build_discriminator(recipe.model, images.shape, len(images.classes), None), build_generator(recipe.model, images.shape, None))
-    return Size(sum(value.numel() for module in pair for value in module.parameters()), sum(module.products for module in pair),
+        modules = {name: make(None) for name, make in build(recipe, images.shape, len(images.classes)).items()}
+    products = sum(modules[name].products for name in ("discriminator", "generator"))
+    return Size(sum(value.numel() for module in modules.values() for value in module.parameters()), products,
                 int(recipe.train.epochs * len(images) / recipe.train.batch))
 
 

@@ -1,7 +1,6 @@
 """Lanes: R models in one batched program. One model is written; stacking and vmap are here and nowhere else."""
 
 import contextlib
-import copy
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -11,41 +10,37 @@ from torch import Tensor, nn
 from ssgan.models.prepared import Prepared
 
 
-class Stack:
-    """R modules of one architecture as a flat tensor [r, p] of trained parameters, and their fixed buffers [r, ...].
+class Layout:
+    """Where the parameters of one architecture lie in a flat tensor [r, p]; it holds no numbers.
 
-    The first module becomes the template of `of`; its own tensors are taken out.
+    Its template is one module, whose own tensors are taken out: a pass puts those of a lane in their places.
     """
 
-    def __init__(self, modules: list[nn.Module]):
-        parameters, self.fixed = torch.func.stack_module_state(modules)
-        self.shapes = {name: value.shape[1:] for name, value in parameters.items()}
-        self.sizes = [shape.numel() for shape in self.shapes.values()]
-        self.flat = torch.cat([value.detach().flatten(1) for value in parameters.values()], 1)  # [r, p]
-        self.template = modules[0]
-        self._places = {name: _emptied(self.template, name) for name in (*parameters, *self.fixed)}
-        self._preparing = [module for module in self.template.modules() if isinstance(module, Prepared)]
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Stack":
-        """Moves parameters and buffers, in place."""
-        self.flat = self.flat.to(device, dtype)
-        self.fixed = {name: value.to(device, dtype) for name, value in self.fixed.items()}
-        return self
-
-    def on(self, flat: Tensor, fixed: dict[str, Tensor]) -> "Stack":
-        """The same modules with other tensors in the place of `flat` and `fixed`."""
-        twin = copy.copy(self)
-        twin.flat, twin.fixed = flat, fixed
-        return twin
+    def __init__(self, template: nn.Module, shapes: dict[str, torch.Size], buffers: tuple[str, ...]):
+        self.template, self.shapes, self.buffers = template, shapes, buffers
+        self.sizes = [shape.numel() for shape in shapes.values()]
+        self._places = {name: _emptied(template, name) for name in (*shapes, *buffers)}
+        self._preparing = [module for module in template.modules() if isinstance(module, Prepared)]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
-        return {name: part.unflatten(1, shape)
-                for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
+        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
 
-    def tensors(self, flat: Tensor) -> dict[str, Tensor]:
+    def tensors(self, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every tensor that a call needs: the named views of `flat`, and the buffers in its type."""
-        return self.views(flat) | {name: value.to(flat.dtype) for name, value in self.fixed.items()}
+        return self.views(flat) | {name: value.to(flat.dtype) for name, value in buffers.items()}
+
+    def leaves(self, flat: Tensor) -> dict[str, Tensor]:
+        """The same memory as `views`, as leaves of a graph, whose gradients are wanted."""
+        return {name: value.requires_grad_() for name, value in self.views(flat.detach()).items()}
+
+    def gather(self, parts: tuple[Tensor, ...], like: Tensor, *, joined: bool) -> Tensor:
+        """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, where a compiler sees it `joined`."""
+        if joined:  # the compiler writes each part where it belongs; eager cat takes three times as long as the copies below
+            return torch.cat([part.flatten(1) for part in parts], 1)
+        flat = torch.empty_like(like)
+        torch._foreach_copy_(list(self.views(flat).values()), parts)
+        return flat
 
     @contextlib.contextmanager
     def of(self, tensors: dict[str, Tensor], *, trained: bool = False) -> Iterator[nn.Module]:
@@ -69,9 +64,16 @@ class Stack:
         with self.of(tensors) as module:
             return module(*arguments)
 
-    def state(self, lane: int, flat: Tensor) -> dict[str, Tensor]:
+    def lane(self, number: int, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """One lane's state dict, taken out of a flat tensor: float32 on the CPU."""
-        return {name: value[lane].detach().float().cpu().clone() for name, value in self.tensors(flat).items()}
+        return {name: value[number].detach().float().cpu().clone() for name, value in self.tensors(flat, buffers).items()}
+
+
+def stacked(modules: list[nn.Module]) -> tuple[Layout, Tensor, dict[str, Tensor]]:
+    """R modules of one architecture as (layout, trained parameters [r, p], buffers [r, ...]); the first becomes the template."""
+    parameters, buffers = torch.func.stack_module_state(modules)
+    layout = Layout(modules[0], {name: value.shape[1:] for name, value in parameters.items()}, tuple(buffers))
+    return layout, torch.cat([value.detach().flatten(1) for value in parameters.values()], 1), buffers
 
 
 def _emptied(template: nn.Module, name: str) -> tuple[dict[str, Any], str]:
@@ -93,17 +95,17 @@ def over_lanes(function: Callable, *arguments: Any) -> Any:
     return torch.vmap(function, in_dims=tree_map(lambda x: 0, arguments))(*arguments)
 
 
-def tree_map(function: Callable, tree: Any) -> Any:
-    """A tree of tuples and dicts with `function` of each tensor; None stays None."""
-    if isinstance(tree, Tensor):
-        return function(tree)
+def tree_map(function: Callable, tree: Any, *others: Any) -> Any:
+    """A tree of tuples and dicts with `function` of each tensor, and of those at its place in the other trees; None stays None."""
     if isinstance(tree, dict):
-        return {key: tree_map(function, value) for key, value in tree.items()}
+        return {key: tree_map(function, value, *(other[key] for other in others)) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        parts = [tree_map(function, value) for value in tree]
+        parts = [tree_map(function, *values) for values in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    assert tree is None
-    return None
+    if tree is None:
+        return None
+    assert isinstance(tree, Tensor)
+    return function(tree, *others)
 
 
 def tree_leaves(tree: Any):

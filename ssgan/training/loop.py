@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ssgan.training import checkpoint as checkpoint_file
+from ssgan.techniques.technique import GENERATOR
+from ssgan.training.state import keep_lanes
 from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Failure, Trainer
 
@@ -77,7 +79,7 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
                 return
         if looks and (trainer.done % monitor_steps == 0 or last):
             yield from _monitor(trainer)
-        if looks and trainer.with_generator and (trainer.done % sheet_steps == 0 or last):
+        if looks and GENERATOR in trainer.gan.trained and (trainer.done % sheet_steps == 0 or last):
             yield Sheet(trainer.done, _sheet(trainer))
         stop = should_stop() and not last
         if checkpoint and (stop or time.monotonic() - saved > checkpoint_seconds):
@@ -90,19 +92,12 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
 
 def save(trainer: Trainer, path: Path) -> None:
     """Saves the trainer; rows of lanes that have failed stay as the last good checkpoint has them."""
-    state = trainer.state()
+    state = trainer.checkpoint()
     bad = [failure.lane for failure in trainer.failures()]
     if bad and path.exists():
-        good = checkpoint_file.load(path)
-        state = {**state, **{key: [_rows(new, old, bad) for new, old in zip(state[key], good[key])] for key in ("averages", "flat")}}
+        state = keep_lanes(state, checkpoint_file.load(path), bad)
     if len(bad) < len(trainer.seeds):
         checkpoint_file.save(path, state)
-
-
-def _rows(new: Tensor, old: Tensor, lanes: list[int]) -> Tensor:
-    kept = new.cpu().clone()
-    kept[lanes] = old[lanes]
-    return kept
 
 
 def _multiple(steps: float, record_steps: int) -> int:

@@ -37,6 +37,13 @@ def uniform(shape: tuple[int, ...], seeds: tuple[int, ...], names: Names, dtype:
     return torch.rand(len(seeds), *shape, generator=generator, device=generator.device).to(dtype)
 
 
+def classes(shape: tuple[int, ...], count: int, seeds: tuple[int, ...], names: Names, generator: torch.Generator | None = None) -> Tensor:
+    """Whole numbers below `count`, all equally likely: int64 [r, *shape]; from the generator likewise."""
+    if generator is None:
+        return _stack([torch.randint(count, shape, generator=torch_generator(seed, *names)) for seed in seeds])
+    return torch.randint(count, (len(seeds), *shape), generator=generator, device=generator.device)
+
+
 def _stack(rows: list[Tensor]) -> Tensor:
     return rows[0][None] if len(rows) == 1 else torch.stack(rows)
 

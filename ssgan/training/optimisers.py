@@ -1,78 +1,64 @@
-"""Adam, the averaged weights and the learning rate's schedule, on flat tensors [r, p] that hold every trained parameter of r lanes."""
+"""Adam and the schedules of what it and the averaged weights take, on flat tensors [r, p] that hold every trained parameter of r lanes."""
 
-import copy
 import math
 
 import torch
 from torch import Tensor
-from torch.optim.adam import adam
+from torch.optim.adam import adam as fused_adam
 
 from ssgan.config import TrainConfig
 
+Moments = dict[str, Tensor]
 
-class Adam:
-    """Adam (Kingma & Ba 2015) in torch's fused form; elementwise, so lanes stay independent.
+
+def moments(parameters: Tensor) -> Moments:
+    """Adam's state before its first update."""
+    return {"step": torch.zeros((), device=parameters.device),
+            "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
+
+
+@torch.no_grad()
+def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], *, plain: bool = False) -> None:
+    """One update of the parameters and moments, in place (Kingma & Ba 2015), in torch's fused form; elementwise, so lanes stay independent.
 
     `adam = "authors"` divides by sqrt(v_hat + epsilon), with the epsilon inside the root. That is plain Adam with a zero
-    epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both.
-    `replayed` where the step is repeated without Python: the learning rate is then read from a tensor. `plain` is the same update
-    in plain operations, for a compiler, which makes one pass of them and of what stands around them.
+    epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both. `numbers` are those of
+    `adam_numbers`. `plain` is the same in plain operations, for a compiler, which makes one pass of them and of what stands around them.
     """
+    inside = config.epsilon if config.adam == "authors" else 0.0
+    if plain:
+        _plain(config, parameters, state, gradient, numbers, inside)
+        return
+    if inside:
+        state["exp_avg_sq"].add_(inside * (1 - config.beta2) / config.beta2)
+    on_device = parameters.is_cuda
+    rate = numbers["rate"].float() if on_device else numbers["rate"]  # the fused form reads a float there
+    fused_adam([parameters], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], fused=True, capturable=on_device,
+               amsgrad=False, maximize=False, weight_decay=0.0, lr=rate, beta1=config.beta1, beta2=config.beta2, eps=0.0 if inside else config.epsilon)
 
-    def __init__(self, parameters: Tensor, config: TrainConfig, replayed: bool = False, *, plain: bool = False):
-        self.parameters, self.config, self.plain = parameters, config, plain
-        self.inside = config.epsilon if config.adam == "authors" else 0.0
-        self.rate = torch.tensor(config.learning_rate, device=parameters.device) if replayed else config.learning_rate
-        self.state = {"step": torch.zeros((), device=parameters.device),
-                      "exp_avg": torch.zeros_like(parameters), "exp_avg_sq": torch.zeros_like(parameters)}
-        # What the next step's bias correction makes of the rate, and divides the second moment by: for Python's floats, as powers of numbers near 1.
-        self.corrected = (torch.zeros((), dtype=parameters.dtype), torch.ones((), dtype=parameters.dtype)) if plain else ()
-        self.set_rate(config.learning_rate)
 
-    def set_rate(self, learning_rate: float) -> None:
-        """The learning rate of the steps that follow; where `plain`, of the next one, for it says which that is."""
-        if self.plain:
-            step = 1 + int(self.state["step"])
-            self.corrected[0].fill_(learning_rate / (1 - self.config.beta1**step))
-            self.corrected[1].fill_(1 - self.config.beta2**step)
-        elif isinstance(self.rate, Tensor):
-            self.rate.fill_(learning_rate)
-        else:
-            self.rate = learning_rate
+def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], inside: float) -> None:
+    first, second = state["exp_avg"], state["exp_avg_sq"]
+    gradient = gradient.to(first.dtype)
+    state["step"].add_(1)
+    first.lerp_(gradient, 1 - config.beta1)
+    second.copy_(config.beta2 * second + (1 - config.beta2) * (gradient.square() + inside))
+    root = (second / numbers["correction"]).sqrt() + (0.0 if inside else config.epsilon)
+    parameters.sub_(numbers["corrected_rate"] * first / root)
 
-    @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
-        """One update of the parameters, in place."""
-        if self.plain:
-            self._plain_step(gradient)
-            return
-        if self.inside:
-            self.state["exp_avg_sq"].add_(self.inside * (1 - self.config.beta2) / self.config.beta2)
-        adam([self.parameters], [gradient], [self.state["exp_avg"]], [self.state["exp_avg_sq"]], [], [self.state["step"]],
-             fused=True, capturable=isinstance(self.rate, Tensor), amsgrad=False, maximize=False, weight_decay=0.0, lr=self.rate,
-             beta1=self.config.beta1, beta2=self.config.beta2, eps=0.0 if self.inside else self.config.epsilon)
 
-    def held(self) -> dict[str, Tensor]:
-        """The tensors that an update reads or changes, besides the parameters."""
-        return self.state | {f"corrected {i}": value for i, value in enumerate(self.corrected)}
+def adam_numbers(config: TrainConfig, rate: float, update: int) -> dict[str, float]:
+    """What Adam takes in update number `update`, counted from 1: its rate, and what the bias correction makes of the rate and of the second moment.
 
-    def on(self, parameters: Tensor, held: dict[str, Tensor]) -> "Adam":
-        """The same optimiser on other tensors."""
-        twin = copy.copy(self)
-        twin.parameters, twin.state = parameters, {name: held[name] for name in self.state}
-        twin.corrected = tuple(held[f"corrected {i}"] for i in range(len(self.corrected)))
-        return twin
+    The powers are taken of Python's floats, as they are of numbers near 1.
+    """
+    return {"rate": rate, "corrected_rate": rate / (1 - config.beta1**update), "correction": 1 - config.beta2**update}
 
-    def _plain_step(self, gradient: Tensor) -> None:
-        beta1, beta2 = self.config.beta1, self.config.beta2
-        step, first, second = self.state.values()
-        rate, correction = self.corrected
-        gradient = gradient.to(first.dtype)
-        step.add_(1)
-        first.lerp_(gradient, 1 - beta1)
-        second.copy_(beta2 * second + (1 - beta2) * (gradient.square() + self.inside))
-        root = (second / correction).sqrt() + (0.0 if self.inside else self.config.epsilon)
-        self.parameters.sub_(rate * first / root)
+
+def clipped(gradient: Tensor, longest: float) -> Tensor:
+    """Every lane's gradient [r, p], shortened where its length is above `longest`."""
+    length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    return gradient * (longest / length.clamp_min(longest))
 
 
 def averaging_weight(config: TrainConfig, step: int) -> float:
@@ -86,10 +72,11 @@ def averaging_weight(config: TrainConfig, step: int) -> float:
     return rate / -math.expm1(step * math.log1p(-rate))
 
 
-def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The learning rate of update number `step` (from 0) of `steps`."""
+def learning_rate(config: TrainConfig, step: int, steps: int, start: float | None = None) -> float:
+    """The learning rate of step number `step` (from 0) of `steps`; `start` is that of a player which has its own."""
+    highest = config.learning_rate if start is None else start
     first = config.decay_from * steps
     if config.schedule == "constant" or step < first:
-        return config.learning_rate
+        return highest
     left = (steps - step) / (steps - first)
-    return config.learning_rate * (left if config.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left)))
+    return highest * (left if config.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left)))

@@ -1,78 +1,111 @@
-"""The mathematics of one step: the discriminator's and the generator's loss of one model, and nothing else."""
+"""The loss of one lane's update of a player: the passes that its terms look at, each made once, and the terms' sum."""
 
-from typing import Callable, NamedTuple
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
-from ssgan.techniques.class_balance import balance_loss
-from ssgan.techniques.consistency import consistency_loss
-from ssgan.techniques.entropy import entropy_loss
-from ssgan.techniques.feature_matching import feature_matching
-from ssgan.techniques.kplus1 import labelled_loss, unlabelled_loss
-from ssgan.techniques.pull_away import pull_away
-from ssgan.techniques.virtual_adversarial import Discriminator, vat_loss
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Output, View
+from ssgan.training.gan import Gan
+from ssgan.training.lanes import tree_map
 
-Features = Callable[[Tensor, Context], Tensor]
+Tensors = dict[str, Tensor]
 
 
-class Weights(NamedTuple):
-    """How much each loss counts; a weight of 0 leaves its images out of the pass."""
+class Networks(Mapping):
+    """The players' modules on one lane's tensors; each is put together when it is first asked for, the trained one with gradients."""
 
-    unlabelled: float
-    consistency: float
-    balance: float = 0.0
-    entropy: float = 0.0
-    vat: float = 0.0
-    vat_epsilon: float = 0.0
+    def __init__(self, gan: Gan, trained: str, tensors: dict[str, Tensors], entered: contextlib.ExitStack):
+        self.gan, self.trained, self.tensors, self.entered = gan, trained, tensors, entered
+        self.modules: dict[str, nn.Module] = {}
 
+    def __getitem__(self, name: str) -> nn.Module:
+        if name not in self.modules:
+            layout = self.gan.players[name].layout
+            self.modules[name] = self.entered.enter_context(layout.of(self.tensors[name], trained=name == self.trained))
+        return self.modules[name]
 
-class DiscriminatorBatch(NamedTuple):
-    """What one discriminator step sees; images are [n, c, h, w] in [0, 1], and None where no loss needs them."""
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
 
-    labelled: Tensor
-    labels: Tensor  # [n]
-    unlabelled: Tensor | None
-    generated: Tensor | None
-    targets: Tensor | None  # [n] taught classes of the unlabelled images
-    confident: Tensor | None  # [n] 1 where the taught class counts
-    directions: Tensor | None = None  # [m, c, h, w] normal draws, from which the first m unlabelled images' adversarial changes are sought
+    def __len__(self) -> int:
+        return len(self.tensors)
 
 
-def discriminator_loss(discriminator: Discriminator, batch: DiscriminatorBatch, context: Context, weights: Weights) -> tuple[Tensor, dict[str, Tensor]]:
-    """The K+1 loss and its parts, in one concatenated pass (Salimans et al. 2016, section 5)."""
-    parts = [x for x in (batch.labelled, batch.unlabelled, batch.generated) if x is not None]
-    logits, _ = discriminator(torch.cat(parts), context)
-    labelled, *others = widened(logits).split([len(x) for x in parts])
-    found = {"labelled_loss": labelled_loss(labelled, batch.labels)}
-    loss = found["labelled_loss"]
-    if batch.generated is not None:
-        found["unlabelled_loss"] = unlabelled_loss(others[0], others[1])
-        loss = loss + weights.unlabelled * found["unlabelled_loss"]
-    if batch.targets is not None:
-        found["consistency_loss"] = consistency_loss(others[0], batch.targets, batch.confident)
-        found["confident"] = batch.confident.mean()
-        loss = loss + weights.consistency * found["consistency_loss"]
-    if weights.balance:
-        found["balance_loss"] = balance_loss(others[0])
-        loss = loss + weights.balance * found["balance_loss"]
-    if weights.entropy:
-        found["entropy_loss"] = entropy_loss(others[0])
-        loss = loss + weights.entropy * found["entropy_loss"]
-    if batch.directions is not None:
-        found["vat_loss"] = vat_loss(discriminator, batch.unlabelled[:len(batch.directions)], batch.directions, weights.vat_epsilon)
-        loss = loss + weights.vat * found["vat_loss"]
-    found["labelled_error"] = (labelled.argmax(1) != batch.labels).to(loss.dtype).mean()
-    return loss, {name: value.detach() for name, value in found.items()}
+def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any],
+              given: dict[str, Any], states: dict[str, Tensors]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
+    """The player's loss, what it measured, and what takes the place of the techniques' states.
+
+    `weights` are the player's own tensors, `beside` those of the others that it may look at, `given` what was made before: the
+    generated images, and the teacher's logits.
+    """
+    terms = gan.terms[player]
+    with contextlib.ExitStack() as entered:
+        networks = Networks(gan, player, {player: weights, **beside}, entered)
+        images = dict(draws["images"]) | given["images"]
+        if player == GENERATOR:
+            images["generated"] = networks[GENERATOR](draws["latent"], draws["context"])
+
+        def view_of(name: str, out: dict[str, Output]) -> View:
+            return View(images, draws["labels"], out, given["teacher"], networks, draws["techniques"].get(name, {}), states.get(name, {}), numbers[name])
+
+        for name, technique in terms.items():
+            images |= technique.images(player, view_of(name, {}))
+        out = {}
+        if player in gan.passes:
+            passes = gan.passes[player]
+            logits = any(technique.logits for technique in terms.values())
+            made = {part for part in gan.parts[player] if player == DISCRIMINATOR or part == "generated"}
+            out = outputs(networks[DISCRIMINATOR], passes, images, draws["noise"], made, logits)
+        loss, measured, states = _sum(player, terms, lambda name: view_of(name, out))
+        if player == DISCRIMINATOR:
+            answers = out["labelled"].logits.argmax(1)
+            measured["labelled_error"] = (answers != draws["labels"]).to(loss.dtype).mean()
+        else:
+            measured[f"{player}_loss"] = loss.detach()
+        return loss, measured, states
 
 
-def generator_loss(features: Features, unlabelled: Tensor, generated: Tensor, real_context: Context, generated_context: Context,
-                   pull_away_weight: float = 0.0) -> Tensor:
-    """Feature matching between unlabelled and generated images [n, c, h, w] (Salimans et al. 2016, section 3.1), and the pull-away term."""
-    with torch.no_grad():
-        real = widened(features(unlabelled, real_context))
-    fake = widened(features(generated, generated_context))
-    loss = feature_matching(real, fake)
-    return loss + pull_away_weight * pull_away(fake) if pull_away_weight else loss
+def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
+    loss, measured, states = None, {}, {}
+    for name, technique in terms.items():
+        view, factor = view_of(name), technique.factor()
+        term = technique.term(player, view)
+        weighed = term.loss if factor == 1 else factor * term.loss
+        loss = weighed if loss is None else loss + weighed
+        measured |= {key: value.detach() for key, value in term.measured.items()}
+        if term.state:
+            states[name] = {key: value.detach() for key, value in term.state.items()}
+    return loss, measured, states
+
+
+def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any], noise: dict[str, tuple[Tensor, ...]],
+            made: set[str], logits: bool) -> dict[str, Output]:
+    """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is the discriminator.
+
+    Images are a tensor, or a tree of scales of the same images.
+    """
+    found: dict[str, Output] = {}
+    for name, parts in passes.items():
+        batches = [images[part] for part in parts]
+        x = batches[0] if len(batches) == 1 else tree_map(lambda *scales: torch.cat(scales), *batches)
+        with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
+            said = _pass(discriminator, x, Context(noise[name]), logits)
+        counts = [_count(batch) for batch in batches]
+        split = [None if each is None else widened(each).split(counts) for each in said]
+        found |= {part: Output(*(None if each is None else each[i] for each in split)) for i, part in enumerate(parts)}
+    return found
+
+
+def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool) -> tuple[Tensor | None, Tensor]:
+    return discriminator(x, context) if logits else (None, discriminator.features(x, context))
+
+
+def _count(images: Any) -> int:
+    while not isinstance(images, Tensor):
+        images = next(iter(images.values() if isinstance(images, dict) else images))
+    return len(images)

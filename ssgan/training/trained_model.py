@@ -13,6 +13,7 @@ from ssgan.models import build_discriminator, build_generator
 from ssgan.models.context import Context
 from ssgan.models.sampling import sample_images
 from ssgan.random_streams import torch_generator
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import checkpoint
@@ -38,7 +39,7 @@ class TrainedModel:
     @classmethod
     def of_trainer(cls, trainer: "Trainer", lane: int = 0) -> "TrainedModel":
         """One lane's pair as it is now."""
-        states = trainer.discriminator_state(lane), trainer.generator_state(lane), trainer.generator_state(lane, average=False)
+        states = trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane), trainer.lane(GENERATOR, lane, average=False)
         return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes, dict(zip(NAMES, states)))
 
     @classmethod
@@ -63,7 +64,7 @@ class TrainedModel:
         return _filled(module, self.weights["discriminator"])
 
     def generator(self, *, average: bool = True) -> nn.Module:
-        """The generator with averaged or last weights: module(latent [n, z]) -> images [n, c, h, w]."""
+        """The generator with averaged or last weights: module(latent [n, z], Context()) -> images [n, c, h, w]."""
         weights = self.weights["generator_average" if average else "generator_last"]
         return _filled(build_generator(self.recipe.model, self.shape, torch_generator(0)), weights)
 

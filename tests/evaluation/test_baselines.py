@@ -111,8 +111,8 @@ def test_the_networks_alone_differ_in_their_help_alone():
                                  "augment.shift=2", "train.epochs=3"])
     supervised, silent = (BASELINES[name].recipe(recipe) for name in (SUPERVISED, NO_GENERATOR))
     assert changed_keys(recipe, supervised) == {
-        ("gan", "weight"), ("consistency", "weight"), ("class_balance", "weight"), ("entropy", "weight"), ("vat", "weight")}
-    assert changed_keys(recipe, silent) == {("gan", "weight")}
+        ("gan", "weight"), ("consistency", "weight"), ("class_balance", "weight"), ("entropy", "weight"), ("vat", "weight"), ("feature_matching", "weight")}
+    assert changed_keys(recipe, silent) == {("gan", "weight"), ("feature_matching", "weight")}
     assert supervised.gan.weight == supervised.consistency.weight == supervised.vat.weight == silent.gan.weight == 0
 
 

@@ -368,7 +368,7 @@ def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(t
 def test_a_baseline_of_a_persons_own_is_one_line(tmp_path, monkeypatch):
     """It is trained or fitted, measured, counted in the time left, and reported."""
     monkeypatch.setitem(BASELINES, "no balance", TrainedWithout(
-        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance.weight",),
+        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance",),
         where="class_balance.weight", gain="balance_gain"))
     monkeypatch.setitem(BASELINES, "first class", Fitted(
         "first class", "a constant", "classical", 0.01, DummyClassifier(strategy="constant", constant=0).fit,

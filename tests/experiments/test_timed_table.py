@@ -107,8 +107,7 @@ def test_a_lane_that_is_lost_is_told_and_not_counted(monkeypatch):
     def broken(trainer):
         step(trainer)
         if trainer.done == 5 and trainer.splits[1].split_seed == 0:
-            trainer.discriminator.flat[1].fill_(float("nan"))
-            trainer.players[0].refresh()
+            small.spoil(trainer, 1)
 
     monkeypatch.setattr(Trainer, "step", broken)
     first, second = table(plan)["rows"]

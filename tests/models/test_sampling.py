@@ -54,7 +54,7 @@ def test_a_model_samples_its_lanes_averaged_or_last_generator():
     model = TrainedModel.of_trainer(trainer, 1)
     for average in (True, False):
         generator = make(small.MLP)
-        generator.load_state_dict(trainer.generator_state(1, average=average))
+        generator.load_state_dict(trainer.lane("generator", 1, average=average))
         assert torch.equal(model.sampler(average=average)(2, 9), images(generator, small.MLP, 4, 2, 9))
         assert torch.equal(model.sampler(average=average, seed=7)(2, 9), images(generator, small.MLP, 7, 2, 9))
     assert not torch.equal(model.sampler()(0, 9), model.sampler(average=False)(0, 9))

@@ -7,9 +7,9 @@ import torch
 
 import small
 from ssgan.techniques import augmentation as augment
-from ssgan.techniques.augmentation import draw_size, is_on, strength, warp
+from ssgan.techniques.augmentation import draw_size, strength, warp
 from ssgan.config import override
-from ssgan.techniques.augmentation import AugmentConfig
+from ssgan.techniques.augmentation import Augmentation
 
 ANGLE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y = range(6)  # the columns of a draw
 
@@ -31,7 +31,7 @@ def only(n: int = 1, **columns: float) -> torch.Tensor:
     return draw
 
 
-def forward_map(draw: torch.Tensor, config: AugmentConfig) -> tuple[torch.Tensor, torch.Tensor]:
+def forward_map(draw: torch.Tensor, config: Augmentation) -> tuple[torch.Tensor, torch.Tensor]:
     """Where a point p of the image goes, in pixels right and down from the centre: to matrix @ (p - shift)."""
     shift = draw[[SHIFT_X, SHIFT_Y]] * config.shift
     scale = torch.diag(1 + draw[[SCALE_X, SCALE_Y]] * config.scale)
@@ -41,7 +41,7 @@ def forward_map(draw: torch.Tensor, config: AugmentConfig) -> tuple[torch.Tensor
     return shear @ counterclockwise @ scale, shift
 
 
-def by_pixel(image: torch.Tensor, draw: torch.Tensor, config: AugmentConfig) -> torch.Tensor:
+def by_pixel(image: torch.Tensor, draw: torch.Tensor, config: Augmentation) -> torch.Tensor:
     """One image [c, h, w], each pixel looked up where it comes from, between its four neighbours; outside is 0."""
     matrix, shift = forward_map(draw, config)
     back = torch.linalg.inv(matrix)
@@ -60,8 +60,8 @@ def by_pixel(image: torch.Tensor, draw: torch.Tensor, config: AugmentConfig) -> 
 
 @pytest.mark.parametrize("shape", [(7, 7), (6, 10), (9, 4)])
 @pytest.mark.parametrize("config", [
-    AugmentConfig(shift=2), AugmentConfig(rotation=50), AugmentConfig(scale=0.4), AugmentConfig(shear=35),
-    AugmentConfig(shift=1.5, rotation=30, scale=0.3, shear=20)])
+    Augmentation(shift=2), Augmentation(rotation=50), Augmentation(scale=0.4), Augmentation(shear=35),
+    Augmentation(shift=1.5, rotation=30, scale=0.3, shear=20)])
 def test_changes_are_those_of_a_loop_over_pixels(shape, config):
     x = some(3, 2, *shape)
     draw = draws(3, 1)
@@ -72,22 +72,22 @@ def test_changes_are_those_of_a_loop_over_pixels(shape, config):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_a_draw_of_zeros_changes_nothing(dtype, tolerance):
     x = some(2, 3, 5, 8).to(dtype)
-    changed = warp(x, torch.zeros(2, 6, dtype=dtype), AugmentConfig(3, 90, 0.5, 45))
+    changed = warp(x, torch.zeros(2, 6, dtype=dtype), Augmentation(3, 90, 0.5, 45))
     assert changed.dtype == dtype
     torch.testing.assert_close(changed, x, rtol=0, atol=tolerance)
 
 
 def test_settings_of_zero_change_nothing_whatever_is_drawn():
     x = some(4, 1, 6, 5)
-    torch.testing.assert_close(warp(x, draws(4, 0), AugmentConfig()), x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(warp(x, draws(4, 0), Augmentation()), x, rtol=0, atol=1e-12)
 
 
 def test_a_shift_by_whole_pixels_moves_the_image_and_leaves_black():
     x = some(1, 2, 6, 9)
-    left = warp(x, only(shift_x=1), AugmentConfig(shift=2))
+    left = warp(x, only(shift_x=1), Augmentation(shift=2))
     torch.testing.assert_close(left[..., :-2], x[..., 2:], rtol=0, atol=1e-12)
     assert left[..., -2:].abs().max() < 1e-12
-    down = warp(x, only(shift_y=-1), AugmentConfig(shift=3))
+    down = warp(x, only(shift_y=-1), Augmentation(shift=3))
     torch.testing.assert_close(down[..., 3:, :], x[..., :-3, :], rtol=0, atol=1e-12)
     assert down[..., :3, :].abs().max() < 1e-12
 
@@ -95,28 +95,28 @@ def test_a_shift_by_whole_pixels_moves_the_image_and_leaves_black():
 @pytest.mark.parametrize(("share", "turns"), [(0.5, 1), (1, 2), (-0.5, 3)])
 def test_quarter_turns_are_counterclockwise(share, turns):
     x = some(2, 3, 6, 6)
-    torch.testing.assert_close(warp(x, only(2, angle=share), AugmentConfig(rotation=180)), torch.rot90(x, turns, (2, 3)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(warp(x, only(2, angle=share), Augmentation(rotation=180)), torch.rot90(x, turns, (2, 3)), rtol=0, atol=1e-12)
 
 
 def test_scale_enlarges_each_axis_by_its_own_share():
     """A bar of half the image fills it when it is doubled."""
     x = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     x[..., 2:6] = 1
-    wide = warp(x, only(scale_x=1), AugmentConfig(scale=0.9))
+    wide = warp(x, only(scale_x=1), Augmentation(scale=0.9))
     assert (wide > 0.5).sum().item() == 8 * 8 and (x > 0.5).sum().item() == 8 * 4
-    torch.testing.assert_close(warp(x, only(scale_y=1), AugmentConfig(scale=0.9)), x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(warp(x, only(scale_y=1), Augmentation(scale=0.9)), x, rtol=0, atol=1e-12)
 
 
 def test_shear_leans_the_upper_half_to_the_right():
     x = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
     x[..., 4] = 1
-    leant = warp(x, only(shear=1), AugmentConfig(shear=45))
+    leant = warp(x, only(shear=1), Augmentation(shear=45))
     torch.testing.assert_close(leant[0, 0], torch.eye(9, dtype=torch.float64).flip(1), rtol=0, atol=1e-12)
 
 
 def test_augmentation_is_on_when_any_change_is_asked_for():
-    assert not is_on(AugmentConfig())
-    assert all(is_on(AugmentConfig(**{name: 0.1})) for name in ("shift", "rotation", "scale", "shear"))
+    assert not Augmentation().is_on()
+    assert all(Augmentation(**{name: 0.1}).is_on() for name in ("shift", "rotation", "scale", "shear"))
 
 
 @pytest.mark.parametrize("step, expected", [(0, 1), (50, 1), (75, 0.65), (99, 0.314)])
@@ -145,14 +145,14 @@ def lattice(x: float | torch.Tensor, y: float | torch.Tensor) -> torch.Tensor:
 
 def test_a_lattice_displaced_as_a_whole_is_a_shift():
     x = some(1, 2, 8, 9)
-    moved = warp(x, lattice(1, -0.5), AugmentConfig(elastic=2))
+    moved = warp(x, lattice(1, -0.5), Augmentation(elastic=2))
     expected = torch.zeros_like(x)
     expected[:, :, 1:, :-2] = x[:, :, :-1, 2:]
     torch.testing.assert_close(moved, expected, rtol=0, atol=1e-12)
 
 
 def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
-    x, config = some(1, 2, 5, 5), AugmentConfig(elastic=1.5)
+    x, config = some(1, 2, 5, 5), Augmentation(elastic=1.5)
     displaced = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 2 - 1
     moved = warp(x, lattice(*displaced), config)
     for row in range(5):
@@ -166,4 +166,4 @@ def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
 
 
 def test_a_draw_has_numbers_for_the_lattice_only_where_it_is_used():
-    assert draw_size(AugmentConfig(shift=1)) == 6 and draw_size(AugmentConfig(elastic=1)) == 56 and is_on(AugmentConfig(elastic=1))
+    assert draw_size(Augmentation(shift=1)) == 6 and draw_size(Augmentation(elastic=1)) == 56 and Augmentation(elastic=1).is_on()

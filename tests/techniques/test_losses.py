@@ -8,8 +8,9 @@ import plain
 from ssgan.techniques.consistency import consistency_loss
 from ssgan.techniques.entropy import entropy_loss
 from ssgan.techniques.feature_matching import feature_matching
-from ssgan.techniques.kplus1 import labelled_loss, unlabelled_loss
+from ssgan.techniques.kplus1 import unlabelled_loss
 from ssgan.techniques.pull_away import pull_away
+from ssgan.techniques.supervised import labelled_loss
 
 
 def some_logits(n: int, k: int, seed: int, scale: float = 3.0) -> torch.Tensor:

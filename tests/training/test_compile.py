@@ -60,22 +60,21 @@ def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit
     eager, whole, stopped, resumed = (small.trainer(FULL, r) for r in (small.FP64, *[in_compiled(small.FP64)] * 3))
     run(eager, eager.steps)
     run(whole, whole.steps)
-    for mine, its in zip([*eager.averages, *(stack.flat for stack in eager.stacks)], [*whole.averages, *(stack.flat for stack in whole.stacks)]):
+    for mine, its in zip(*map(small.weights_and_averages, (eager, whole))):
         torch.testing.assert_close(its, mine, rtol=0, atol=1e-9)
     assert whole.failures() == []
     run(stopped, 5)
-    checkpoints.save(tmp_path / "state.pt", stopped.state())
+    checkpoints.save(tmp_path / "state.pt", stopped.checkpoint())
     resumed.restore(checkpoints.load(tmp_path / "state.pt"))
     assert same(run(resumed, whole.steps - 5), whole)
 
 
 def test_a_lane_that_is_not_finite_is_found_with_its_step_and_the_other_goes_on(compiler):
     trainer = run(small.trainer(FULL, in_compiled(small.FP32), (0, 1)), 3)
-    trainer.discriminator.flat[1].fill_(float("nan"))
-    trainer.players[0].refresh()
+    small.spoil(trainer, 1)
     run(trainer, 2)
     assert [(failure.lane, failure.step) for failure in trainer.failures()] == [(1, 3)]
-    assert trainer.discriminator.flat[0].isfinite().all() and trainer.averages[0][0].isfinite().all()
+    assert all(value[0].isfinite().all() for value in small.weights_and_averages(trainer))
 
 
 def test_python_runs_once_and_tensors_change_in_place_at_every_call(compiler):

@@ -10,7 +10,7 @@ from ssgan.training import trainer as trainer_module
 from ssgan.config import override
 from ssgan.training.cuda_graph import WARM_UP, Replay
 from ssgan.training.trainer import Trainer
-from test_trainer import everything
+from test_trainer import drawn_tensors, everything
 
 FULL = override(small.MLP, [
     "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.elastic=0.5", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
@@ -56,11 +56,11 @@ def test_replayed_steps_are_the_steps(on_device, recipe, seeds, resolved):
 def test_every_replay_draws_anew_and_again_the_same_after_a_resume(on_device, tmp_path):
     whole, stopped = (small.trainer(FULL, seeds=(3, 4)) for _ in range(2))
     run(stopped, 8)
-    before = stopped.discriminator.flat.clone(), stopped.generator.flat.clone()
-    checkpoints.save(tmp_path / "state.pt", stopped.state())
+    before = [value.clone() for value in small.weights_and_averages(stopped)]
+    checkpoints.save(tmp_path / "state.pt", stopped.checkpoint())
     resumed = small.trainer(FULL, seeds=(3, 4))
     resumed.restore(checkpoints.load(tmp_path / "state.pt"))
-    assert torch.equal(resumed.discriminator.flat, before[0]) and torch.equal(resumed.generator.flat, before[1])
+    assert all(map(torch.equal, small.weights_and_averages(resumed), before))
     run(resumed, 6)
     assert same(resumed, run(whole, 14))
 
@@ -68,17 +68,13 @@ def test_every_replay_draws_anew_and_again_the_same_after_a_resume(on_device, tm
 def test_lanes_share_nothing_random_on_a_device_either(on_device):
     table = small.split(FULL, small.dataset())
     trainer = Trainer(FULL, small.dataset().train, [table, table], [0, 1], small.FP64)
-    trainer._open_epoch()
-    drawn = trainer._draw()
-    tensors = [drawn.labelled, drawn.unlabelled, drawn.for_generator, *drawn.latents, *drawn.context.noise,
-               *(site for context in drawn.generator_contexts for site in context.noise)]
-    assert not any(torch.equal(first, second) for first, second in tensors)
+    trainer.feed.open(0)
+    assert not any(torch.equal(first, second) for first, second in drawn_tensors(trainer))
 
 
 def test_a_value_that_is_not_finite_is_found_in_a_replay_with_its_step(on_device):
     trainer = run(small.trainer(FULL, seeds=(0, 1)), 7)
-    trainer.generator.flat[1].fill_(float("nan"))
-    trainer.players[1].refresh()
+    small.spoil(trainer, 1, "generator")
     run(trainer, 3)
     failure, = trainer.failures()
     assert (failure.lane, failure.step) == (1, 7)

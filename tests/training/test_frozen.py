@@ -27,8 +27,9 @@ def computed(name: str) -> dict[str, float]:
     for _ in range(STEPS):
         trainer.step()
     found = {name: values[0] for name, values in trainer.read().items()}
-    for player, stack, average, adam in zip(("discriminator", "generator"), trainer.stacks, trainer.averages, trainer.adams):
-        tensors = {"weights": stack.flat, "average": average, "first moment": adam.state["exp_avg"], "second moment": adam.state["exp_avg_sq"]}
+    for player in small.PLAYERS:
+        its = trainer.state["players"][player]
+        tensors = {"weights": its["weights"], "average": its["average"], "first moment": its["adam"]["exp_avg"], "second moment": its["adam"]["exp_avg_sq"]}
         for what, tensor in tensors.items():
             found |= {f"{player} {what} sum": float(tensor.sum()), f"{player} {what} square": float(tensor.square().sum())}
     return found

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import small
-from ssgan.training.lanes import Stack, over_lanes
+from ssgan.training.lanes import over_lanes, stacked, tree_map
 from ssgan.models.weight_norm import NormalisedProduct, WeightNorm
 
 
@@ -22,10 +22,10 @@ def some(*shape: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_stack_is_flat_and_gives_every_lane_back(lanes):
-    originals, stack = modules(lanes), Stack(modules(lanes))
-    assert stack.flat.shape == (lanes, 4 * 3 + 3 + 3 * 2 + 2 + 2) and not stack.flat.requires_grad
+    originals, (layout, flat, buffers) = modules(lanes), stacked(modules(lanes))
+    assert flat.shape == (lanes, 4 * 3 + 3 + 3 * 2 + 2 + 2) and not flat.requires_grad
     for lane, module in enumerate(originals):
-        state = stack.state(lane, stack.flat)
+        state = layout.lane(lane, flat, buffers)
         assert state.keys() == module.state_dict().keys()
         for name, value in module.state_dict().items():
             assert state[name].dtype == torch.float32
@@ -33,43 +33,47 @@ def test_a_stack_is_flat_and_gives_every_lane_back(lanes):
         module.load_state_dict(state)
 
 
-def test_a_state_is_a_copy():
-    stack = Stack(modules(2))
-    state = stack.state(0, stack.flat.float())
+def test_a_lanes_state_is_a_copy():
+    layout, flat, buffers = stacked(modules(2))
+    state = layout.lane(0, flat.float(), buffers)
     before = {name: value.clone() for name, value in state.items()}
-    stack.flat.zero_()
-    for value in stack.fixed.values():
+    flat.zero_()
+    for value in buffers.values():
         value.zero_()
     assert all(torch.equal(state[name], value) for name, value in before.items())
 
 
 def test_views_share_the_flat_tensor_and_its_gradient():
-    stack = Stack(modules(2))
-    leaf = stack.flat.clone().requires_grad_()
-    views = stack.views(leaf)
+    layout, flat, _ = stacked(modules(2))
+    leaf = flat.clone().requires_grad_()
+    views = layout.views(leaf)
     assert torch.equal(torch.cat([value.flatten(1) for value in views.values()], 1), leaf)
     loss = sum(((i + 1) * value).sum() for i, value in enumerate(views.values()))
     gradient, = torch.autograd.grad(loss, leaf)
-    assert gradient.tolist() == [[i + 1.0 for i, size in enumerate(stack.sizes) for _ in range(size)]] * 2
+    assert gradient.tolist() == [[i + 1.0 for i, size in enumerate(layout.sizes) for _ in range(size)]] * 2
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_leaves_share_the_memory_and_their_gradients_are_gathered_as_the_flat_one(joined):
+    layout, flat, _ = stacked(modules(2))
+    leaves = layout.leaves(flat)
+    flat.mul_(2)
+    gradients = torch.autograd.grad(sum(value.square().sum() for value in leaves.values()), tuple(leaves.values()))
+    torch.testing.assert_close(layout.gather(gradients, flat, joined=joined), 2 * flat, rtol=0, atol=0)
 
 
 def test_tensors_are_the_parameters_and_the_buffers_in_one_type():
-    stack = Stack(modules(2))
-    tensors = stack.tensors(stack.flat.bfloat16())
+    layout, flat, buffers = stacked(modules(2))
+    tensors = layout.tensors(flat.bfloat16(), buffers)
     assert set(tensors) == set(modules(1)[0].state_dict()) and all(value.dtype == torch.bfloat16 for value in tensors.values())
-    assert stack.fixed["0.scale"].dtype == torch.float64
-
-
-def test_moving_changes_the_type_of_everything():
-    stack = Stack(modules(2)).to(torch.device("cpu"), torch.float32)
-    assert stack.flat.dtype == stack.fixed["0.scale"].dtype == torch.float32
+    assert buffers["0.scale"].dtype == torch.float64
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_calls_and_gradients_are_those_of_each_module(lanes):
-    originals, stack, x = modules(lanes), Stack(modules(lanes)), some(lanes, 5, 4)
-    leaf = stack.flat.clone().requires_grad_()
-    y = over_lanes(stack.call, stack.tensors(leaf), x)
+    originals, (layout, flat, buffers), x = modules(lanes), stacked(modules(lanes)), some(lanes, 5, 4)
+    leaf = flat.clone().requires_grad_()
+    y = over_lanes(layout.call, layout.tensors(leaf, buffers), x)
     gradient, = torch.autograd.grad(y.square().sum(), leaf)
     for lane, module in enumerate(originals):
         torch.testing.assert_close(y[lane], module(x[lane]), rtol=0, atol=1e-12)
@@ -78,11 +82,11 @@ def test_calls_and_gradients_are_those_of_each_module(lanes):
 
 
 def test_a_call_with_other_tensors_knows_nothing_of_the_one_before():
-    stack, x = Stack(modules(2)), some(2, 5, 4)
-    first = over_lanes(stack.call, stack.tensors(stack.flat), x)
-    over_lanes(stack.call, stack.tensors(2 * stack.flat.flip(0)), x)
-    stack.call({name: value[1] for name, value in stack.tensors(stack.flat).items()}, x[1])
-    assert torch.equal(over_lanes(stack.call, stack.tensors(stack.flat), x), first)
+    (layout, flat, buffers), x = stacked(modules(2)), some(2, 5, 4)
+    first = over_lanes(layout.call, layout.tensors(flat, buffers), x)
+    over_lanes(layout.call, layout.tensors(2 * flat.flip(0), buffers), x)
+    layout.call({name: value[1] for name, value in layout.tensors(flat, buffers).items()}, x[1])
+    assert torch.equal(over_lanes(layout.call, layout.tensors(flat, buffers), x), first)
 
 
 def convolutions() -> nn.Sequential:
@@ -93,17 +97,17 @@ def convolutions() -> nn.Sequential:
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_the_passes_of_a_loss_share_what_depends_on_the_weights_alone(lanes, trained):
-    module, stack, x = convolutions(), Stack([convolutions() for _ in range(lanes)]), some(lanes, 5, 2, 2, 2)
-    leaf = stack.flat.clone().requires_grad_(trained)
+    module, (layout, flat, buffers), x = convolutions(), stacked([convolutions() for _ in range(lanes)]), some(lanes, 5, 2, 2, 2)
+    leaf = flat.clone().requires_grad_(trained)
     x.requires_grad_()
 
     def loss(tensors, x):
-        with stack.of(tensors) as module:
+        with layout.of(tensors) as module:
             with torch.no_grad():
                 first = module(x)
             return (module(x) - first / 2).square().sum() + module(2 * x).sum()
 
-    losses = over_lanes(loss, stack.tensors(leaf), x)
+    losses = over_lanes(loss, layout.tensors(leaf, buffers), x)
     found = torch.autograd.grad(losses.sum(), [x, leaf] if trained else [x])
     for lane in range(lanes):
         alone = x[lane].detach().requires_grad_()
@@ -116,17 +120,23 @@ def test_the_passes_of_a_loss_share_what_depends_on_the_weights_alone(lanes, tra
 
 
 def test_weights_that_change_in_place_are_seen_after_a_loss_also_one_that_failed():
-    stack, x = Stack([convolutions()]), some(5, 2, 2, 2)
-    tensors = {name: value[0] for name, value in stack.tensors(stack.flat).items()}
-    with pytest.raises(RuntimeError), stack.of(tensors) as module:
+    (layout, flat, buffers), x = stacked([convolutions()]), some(5, 2, 2, 2)
+    tensors = {name: value[0] for name, value in layout.tensors(flat, buffers).items()}
+    with pytest.raises(RuntimeError), layout.of(tensors) as module:
         module(x[:, :1])
-    before = stack.call(tensors, x)
-    stack.flat.mul_(torch.linspace(1, 2, stack.flat.shape[1], dtype=torch.float64))
+    before = layout.call(tensors, x)
+    flat.mul_(torch.linspace(1, 2, flat.shape[1], dtype=torch.float64))
     changed = convolutions()
     changed.load_state_dict(tensors)
-    torch.testing.assert_close(stack.template(x), changed(x), rtol=0, atol=1e-12)
-    torch.testing.assert_close(stack.call(tensors, x), changed(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(layout.template(x), changed(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(layout.call(tensors, x), changed(x), rtol=0, atol=1e-12)
     assert not torch.allclose(before, changed(x))
+
+
+def test_a_tree_beside_others_is_walked_by_place():
+    tree = {"a": (torch.ones(2), None), "b": {}}
+    found = tree_map(lambda x, y: x + y, tree, {"b": {}, "a": (torch.ones(2), None)})
+    assert found["a"][0].tolist() == [2, 2] and found["a"][1] is None and found["b"] == {}
 
 
 class Pair(NamedTuple):

@@ -17,6 +17,7 @@ import plain
 import small
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import loop as training
+from ssgan.training import optimisers
 from ssgan.training import trainer as trainer_module
 from ssgan.config import override
 from ssgan.errors import Mistake
@@ -45,7 +46,7 @@ def make(seeds: tuple[int, ...] = SEEDS, recipe=RECIPE) -> Trainer:
 
 def tensors(trainer: Trainer) -> list[torch.Tensor]:
     """The weights and their averages."""
-    return [*(stack.flat for stack in trainer.stacks), *trainer.averages]
+    return small.weights_and_averages(trainer)
 
 
 @dataclass
@@ -107,8 +108,7 @@ def poison(trainer: Trainer, at: dict[int, int]) -> None:
 
     def poisoned() -> None:
         if trainer.done in at:
-            trainer.discriminator.flat[at[trainer.done]] = float("inf")
-            trainer.players[0].refresh()
+            small.spoil(trainer, at[trainer.done], value=float("inf"))
         step()
 
     trainer.step = poisoned
@@ -134,7 +134,7 @@ def test_the_monitor_is_the_averaged_classifiers_error_on_each_lanes_own_validat
         if isinstance(event, Record) and not is_measured(event):
             for lane, split in enumerate(trainer.splits):
                 index = torch.from_numpy(split.validation)
-                weights = small.lane_weights(trainer.discriminator, whole.tensors[event.step][2], lane)
+                weights = small.lane_weights(trainer, "discriminator", whole.tensors[event.step][2], lane)
                 logits, _ = plain.discriminator(RECIPE, weights, trainer.images.gather(index), None)
                 assert event.values["val/error"][lane] == pytest.approx((logits.argmax(1) != trainer.images.labels[index]).double().mean().item())
 
@@ -245,7 +245,8 @@ def test_a_lane_that_is_not_finite_fails_alone(tmp_path, whole, step):
 
     saved = checkpoints.load(tmp_path / "c.pt")
     assert saved["done"] == STEPS
-    for value, good, end in zip([*saved["flat"], *saved["averages"]], whole.tensors[step], whole.tensors[-1]):
+    values = [saved["players"][player][what] for what in ("weights", "average") for player in small.PLAYERS]
+    for value, good, end in zip(values, whole.tensors[step], whole.tensors[-1]):
         assert torch.equal(value[[0, 2]], end[[0, 2]])
         assert torch.equal(value[1], good[1]) or step == 0, "before the first checkpoint there is none to keep"
 
@@ -266,29 +267,30 @@ def test_with_no_lane_left_the_loop_ends_and_the_last_good_checkpoint_stays(tmp_
     assert [event for event in events if isinstance(event, Failure)] == [Failure(1, 6, "labelled_loss"), Failure(0, 9, "labelled_loss")]
     assert trainer.done == 12 and isinstance(events[-1], Failure)
     saved = checkpoints.load(tmp_path / "c.pt")
-    assert saved["done"] == 9 and saved["flat"][0].isfinite().all()
+    assert saved["done"] == 9 and saved["players"]["discriminator"]["weights"].isfinite().all()
 
 
-def test_weights_that_are_not_finite_after_the_last_step_are_a_failure_too(tmp_path):
+def explode(monkeypatch, trainer: Trainer, player: str, step: int) -> None:
+    """Makes the gradient of lane 1 of a player NaN in that step."""
+    adam = optimisers.adam
+
+    def exploding(config, weights, state, gradient, *rest, **options) -> None:
+        struck = trainer.done == step and weights is small.weights(trainer, player)
+        adam(config, weights, state, gradient * torch.tensor([[1.0], [float("nan")]]) if struck else gradient, *rest, **options)
+
+    monkeypatch.setattr(optimisers, "adam", exploding)
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_a_failure_too(tmp_path, monkeypatch):
     trainer = make((3, 4), override(RECIPE, ["gan.weight=0"]))
-    descend = trainer.adams[0].step
-
-    def explode(gradient: torch.Tensor) -> None:
-        descend(gradient * torch.tensor([[1.0], [float("nan")]]) if trainer.done == STEPS - 1 else gradient)
-
-    trainer.adams[0].step = explode
+    explode(monkeypatch, trainer, "discriminator", STEPS - 1)
     events = list(run_to_end(trainer, tmp_path / "c.pt"))
-    assert not trainer.discriminator.flat[1].isfinite().any()
+    assert not small.weights(trainer)[1].isfinite().any()
     assert [event.lane for event in events if isinstance(event, Failure)] == [1]
 
 
-def test_a_checkpoint_never_holds_weights_that_are_not_finite(tmp_path):
+def test_a_checkpoint_never_holds_weights_that_are_not_finite(tmp_path, monkeypatch):
     trainer = make((3, 4))
-    descend = trainer.adams[1].step
-
-    def explode(gradient: torch.Tensor) -> None:
-        descend(gradient * torch.tensor([[1.0], [float("nan")]]) if trainer.done == 6 else gradient)
-
-    trainer.adams[1].step = explode
+    explode(monkeypatch, trainer, "generator", 6)
     list(run_to_end(trainer, tmp_path / "c.pt", checkpoint_seconds=0))
-    assert checkpoints.load(tmp_path / "c.pt")["flat"][1].isfinite().all()
+    assert checkpoints.load(tmp_path / "c.pt")["players"]["generator"]["weights"].isfinite().all()

@@ -7,7 +7,7 @@ import torch
 
 import plain
 from ssgan.config import Recipe, TrainConfig
-from ssgan.training.optimisers import Adam, averaging_weight, learning_rate
+from ssgan.training.optimisers import adam, adam_numbers, averaging_weight, clipped, learning_rate, moments
 
 FORMS = ["standard", "authors"]
 
@@ -23,29 +23,41 @@ def gradients(steps: int, dtype=torch.float64) -> torch.Tensor:
     return torch.randn(steps, 3, 5, generator=random, dtype=dtype) * sizes
 
 
+class Adam:
+    """Flat parameters with their moments, and how often they were updated."""
+
+    def __init__(self, parameters: torch.Tensor, config: TrainConfig, plain: bool = False):
+        self.parameters, self.config, self.plain, self.updates = parameters, config, plain, 0
+        self.state, self.rate = moments(parameters), config.learning_rate
+
+    def step(self, gradient: torch.Tensor) -> None:
+        self.updates += 1
+        numbers = {name: torch.tensor(value, dtype=torch.float64) for name, value in adam_numbers(self.config, self.rate, self.updates).items()}
+        adam(self.config, self.parameters, self.state, gradient, numbers, plain=self.plain)
+
+
 @pytest.mark.parametrize("operations", ["fused", "plain"])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("settings", [{}, {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}, {"beta1": 0.0, "beta2": 0.001}])
 def test_adam_is_the_plain_loop(form, settings, operations):
     chosen = config(adam=form, learning_rate=0.1, **settings)
     start = torch.randn(3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    adam, weights = Adam(start.clone(), chosen, plain=operations == "plain"), {"w": start.clone()}
+    optimiser, weights = Adam(start.clone(), chosen, plain=operations == "plain"), {"w": start.clone()}
     slow = plain.Adam(dataclasses.replace(Recipe(), train=chosen))
     for step, gradient in enumerate(gradients(30)):
-        adam.set_rate(0.1 / (1 + step))
-        adam.step(gradient.clone())
+        optimiser.rate = 0.1 / (1 + step)
+        optimiser.step(gradient.clone())
         slow.step(weights, {"w": gradient}, 0.1 / (1 + step))
-        torch.testing.assert_close(adam.parameters.detach(), weights["w"], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(optimiser.parameters, weights["w"], rtol=1e-12, atol=1e-12)
 
 
 def test_the_two_forms_differ_where_gradients_are_small():
     """The authors' floor is 1e-4 under the root; a gradient of 1e-6 moves a hundredth of the learning rate, not all of it."""
     moved = {}
     for form in FORMS:
-        adam = Adam(torch.zeros(1, 1, dtype=torch.float64), config(adam=form))
-        adam.set_rate(1.0)
-        adam.step(torch.full((1, 1), 1e-6, dtype=torch.float64))
-        moved[form] = -adam.parameters.item()
+        optimiser = Adam(torch.zeros(1, 1, dtype=torch.float64), config(adam=form, learning_rate=1.0))
+        optimiser.step(torch.full((1, 1), 1e-6, dtype=torch.float64))
+        moved[form] = -optimiser.parameters.item()
     assert moved["standard"] == pytest.approx(1 / 1.01) and moved["authors"] == pytest.approx(0.01, rel=1e-3)
 
 
@@ -57,9 +69,9 @@ def test_lanes_are_independent(form):
     for gradient in gradients(10, torch.float32):
         together.step(gradient.clone())
         beside_a_bad_one.step(gradient * torch.tensor([[1], [float("nan")], [1]]))
-        for lane, adam in enumerate(alone):
-            adam.step(gradient[lane: lane + 1].clone())
-    torch.testing.assert_close(together.parameters, torch.cat([adam.parameters for adam in alone]), rtol=1e-5, atol=1e-8)
+        for lane, optimiser in enumerate(alone):
+            optimiser.step(gradient[lane: lane + 1].clone())
+    torch.testing.assert_close(together.parameters, torch.cat([optimiser.parameters for optimiser in alone]), rtol=1e-5, atol=1e-8)
     assert beside_a_bad_one.parameters[1].isnan().all()
     assert torch.equal(beside_a_bad_one.parameters[[0, 2]], together.parameters[[0, 2]])
 
@@ -73,9 +85,10 @@ def test_the_state_is_all_that_a_resumed_adam_needs(form):
     half = Adam(whole.parameters.detach().clone(), config(adam=form))
     for name, value in whole.state.items():
         half.state[name].copy_(value)
+    half.updates = whole.updates
     for gradient in steps[4:]:
-        for adam in (whole, half):
-            adam.step(gradient.clone())
+        for optimiser in (whole, half):
+            optimiser.step(gradient.clone())
     assert torch.equal(whole.parameters, half.parameters)
 
 
@@ -83,6 +96,28 @@ def test_parameters_are_updated_in_the_tensor_that_was_given():
     flat = torch.ones(2, 3)
     Adam(flat, config(learning_rate=0.5)).step(torch.ones(2, 3))
     torch.testing.assert_close(flat, torch.full((2, 3), 0.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_in_tensors_are_numbers(dtype):
+    """To the bit, as Python's floats give them: Adam's rate, and the average's share."""
+    chosen, start = config(learning_rate=0.0123456789), torch.randn(2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    mine, its = Adam(start.clone(), chosen), torch.nn.Parameter(start.clone())
+    torchs = torch.optim.Adam([its], lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon, fused=True)
+    for gradient in gradients(5)[:, :2, :4].to(dtype):
+        mine.step(gradient.clone())
+        its.grad = gradient.clone()
+        torchs.step()
+    assert torch.equal(mine.parameters, its.detach())
+    for share in (1e-7, 0.123456789, 0.7):
+        assert torch.equal(start.clone().lerp_(mine.parameters, torch.tensor(share, dtype=torch.float64)), start.clone().lerp_(mine.parameters, share))
+
+
+def test_a_long_gradient_is_shortened_lane_by_lane():
+    gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4], [float("nan"), 1.0], [0.0, 0.0]])
+    found = clipped(gradient, 1.0)
+    torch.testing.assert_close(found[[0, 1, 3]], torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
+    assert found[2].isnan().any() and torch.equal(clipped(gradient[:2], 1.0), found[:2])
 
 
 @pytest.mark.parametrize("form", ["corrected", "zero-start"])

@@ -1,5 +1,7 @@
 """The step against the plain implementation in plain.py: losses, gradients, weights and averages in fp64."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -10,7 +12,9 @@ from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.techniques.virtual_adversarial import unit, vat_loss
-from ssgan.training.passes import DiscriminatorBatch, Weights, discriminator_loss, generator_loss
+from ssgan.training import optimisers
+from ssgan.training.lanes import tree_map
+from ssgan.training.passes import outputs
 from ssgan.training.trainer import Trainer
 
 AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
@@ -37,78 +41,92 @@ CASES = {
     "conv, the complement generator's losses": (small.CONV, ["gan.pull_away=0.7", "consistency.entropy=0.4"]),
     "mlp, entropy alone": (small.MLP, ["gan.weight=0", "consistency.entropy=2"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
+    "mlp, absolute feature matching": (small.MLP, ["feature_matching.distance=absolute", "feature_matching.weight=0.3"]),
+    "mlp, pull-away alone": (small.MLP, ["feature_matching.weight=0", "gan.pull_away=2"]),
+    "mlp, two time scales": (small.MLP, ["train.generator_learning_rate=0.001", "train.schedule=linear"]),
+    "mlp, two updates of the discriminator": (small.MLP, ["train.discriminator_updates=2", *CONSISTENCY, "vat.weight=0.1"]),
+    "conv, three updates of the generator, the authors' Adam": (small.CONV, [*AUTHORS, "train.generator_updates=3"]),
+    "mlp, short gradients": (small.MLP, ["train.clip=0.05"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
 
 
-def draws(trainer: Trainer, lane: int) -> plain.Draws:
-    """What the trainer's next step draws for a lane; the noise of its one pass is cut into that of three."""
-    drawn, config = trainer._draw(), trainer.config
-    parts = [config.labelled_images, config.batch, config.generated_images]
-    images = [None if x is None else x[lane] for x in drawn[:5]]
-    latents = [x[lane] for x in drawn.latents or ()] or [None, None]
-    one_pass = [site[lane] for site in drawn.context.noise]
-    three = [[site[sum(parts[:i]): sum(parts[:i + 1])] for site in one_pass] for i in range(3)]
-    others = [[site[lane] for site in context.noise] for context in drawn.generator_contexts or ()] or [[], []]
-    directions = None if drawn.directions is None else drawn.directions[lane]
-    return plain.Draws(*images, *latents, *three, *others, directions)
+def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
+    """What the trainer's next step draws for a lane, by update; the noise of the discriminator's one pass is cut into that of three."""
+    trainer.feed.open(trainer.done)
+    drawn = {name: [tree_map(lambda x: x[lane], each) for each in updates] for name, updates in trainer._draw().items()}
+    nothing = {"images": {}, "plain": {}, "noise": {}, "latent": None, "labels": None, "techniques": {}}
+    either = itertools.zip_longest(drawn["discriminator"], drawn.get("generator", []), fillvalue=nothing)
+    return [_plain_draws(trainer, *pair) for pair in either]
 
 
-def watched_gradients(trainer: Trainer) -> list[torch.Tensor]:
-    """A list that the trainer's next gradients [r, p] are appended to."""
-    found = []
-    for adam in trainer.adams:
-        adam.step = lambda gradient, step=adam.step: (found.append(gradient.clone()), step(gradient))
+def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
+    parts, names = trainer.gan.parts["discriminator"], ("labelled", "unlabelled", "generated")
+    noise = {name: [] for name in names}
+    for site in mine["noise"].get("+".join(parts), ()):
+        for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
+            noise[name].append(rows)
+    images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"), mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
+    others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
+    return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, mine["techniques"].get("vat", {}).get("directions"))
+
+
+def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The gradients [r, p] that the trainer's next step descends, by player; of several updates the last."""
+    found, adam = {}, optimisers.adam
+
+    def watching(config, weights, state, gradient, *rest, **options) -> None:
+        player = next(name for name in small.PLAYERS if weights is small.weights(trainer, name))
+        found[player] = gradient.clone()
+        adam(config, weights, state, gradient, *rest, **options)
+
+    monkeypatch.setattr(optimisers, "adam", watching)
     return found
 
 
-def largest_difference(stack, flat: torch.Tensor, lane: int, expected: plain.Weights) -> float:
-    found = small.lane_weights(stack, flat, lane)
+def largest_difference(trainer: Trainer, player: str, flat: torch.Tensor, lane: int, expected: plain.Weights) -> float:
+    found = small.lane_weights(trainer, player, flat, lane)
     return max((found[name] - value).abs().max().item() for name, value in expected.items())
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize("case", CASES)
-def test_steps_are_those_of_the_plain_implementation(case, lanes):
-    check_steps(case, lanes, small.FP64)
+def test_steps_are_those_of_the_plain_implementation(case, lanes, monkeypatch):
+    check_steps(case, lanes, small.FP64, monkeypatch)
 
 
-def check_steps(case: str, lanes: int, resolved: Resolved) -> None:
+def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> None:
     """Three steps of a case beside the plain ones, in fp64; gradients too, where Python sees them."""
     base, settings = CASES[case]
     trainer = small.trainer(override(base, ["train.epochs=1", *settings]), resolved, tuple(range(3, 3 + lanes)))
-    stacks = trainer.stacks
-    models = [plain.Plain(trainer.recipe, *(small.lane_weights(stack, stack.flat, lane) for stack in stacks), trainer.steps)
+    models = [plain.Plain(trainer.recipe, *(small.lane_weights(trainer, player, small.weights(trainer, player), lane) for player in small.PLAYERS), trainer.steps)
               for lane in range(lanes)]
     taught = []
+    gradients = watched_gradients(monkeypatch, trainer) if monkeypatch else {}
     for _ in range(3):
         drawn = [draws(trainer, lane) for lane in range(lanes)]
-        gradients = [] if resolved.compiled else watched_gradients(trainer)
         trainer.step()
         for lane, (model, draw) in enumerate(zip(models, drawn)):
             model.step(draw)
             assert dict(zip(trainer.names, trainer.sums[lane].tolist())) == pytest.approx(model.losses, rel=0, abs=1e-12)
-            for stack, gradient, expected in zip(stacks, gradients, model.gradients):
-                assert largest_difference(stack, gradient, lane, expected) < 1e-12
+            for player, gradient in gradients.items():
+                assert largest_difference(trainer, player, gradient, lane, model.gradients[small.PLAYERS.index(player)]) < 1e-12
             taught.append(model.losses.get("confident", 0.0))
         trainer.sums.zero_()
-        for adam in trainer.adams:
-            vars(adam).pop("step", None)  # the method again
     for lane, model in enumerate(models):
-        for network in range(1 + trainer.with_generator):
-            stack = stacks[network]
-            assert largest_difference(stack, stack.flat, lane, model.weights[network]) < 1e-9
-            assert largest_difference(stack, trainer.averages[network], lane, model.averages(network)) < 1e-9
-    if trainer.weights.consistency > 0:
+        for network, player in enumerate(trainer.gan.trained):
+            assert largest_difference(trainer, player, small.weights(trainer, player), lane, model.weights[network]) < 1e-9
+            assert largest_difference(trainer, player, small.weights(trainer, player, "average"), lane, model.averages(network)) < 1e-9
+    if trainer.recipe.consistency.weight > 0:
         assert any(0 < share < 1 for share in taught), "the case must teach some images and leave others out"
 
 
 def test_without_a_generator_its_weights_stay():
     trainer = small.trainer(override(small.MLP, ["gan.weight=0"]))
-    before = trainer.generator.flat.clone()
+    before = small.weights(trainer, "generator").clone()
     trainer.step()
-    assert torch.equal(trainer.generator.flat, before) and "generator_loss" not in trainer.names
+    assert torch.equal(small.weights(trainer, "generator"), before) and "generator_loss" not in trainer.names
 
 
 @pytest.fixture
@@ -122,6 +140,7 @@ def linear():
         return logits, logits
 
     discriminator.weight, discriminator.calls = weight, []
+    discriminator.features = lambda x, context: discriminator(x, context)[1]
     return discriminator
 
 
@@ -129,37 +148,40 @@ def some(n: int, seed: int) -> torch.Tensor:
     return torch.rand(n, 1, 2, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_the_discriminator_sees_all_kinds_of_images_in_one_pass(linear):
-    labels, mask = torch.tensor([0, 2, 1]), torch.tensor([1.0, 0, 1, 1])
-    batch = DiscriminatorBatch(some(3, 1), labels, some(4, 2), some(5, 3), torch.tensor([0, 1, 2, 0]), mask)
-    context = Context((torch.ones(1),))
-    loss, parts = discriminator_loss(linear, batch, context, Weights(2.0, 3.0))
-    assert linear.calls == [(12, context)]
-    assert loss.item() == pytest.approx(parts["labelled_loss"] + 2 * parts["unlabelled_loss"] + 3 * parts["consistency_loss"])
-    assert parts["confident"].item() == 0.75
-    assert loss.requires_grad and not any(part.requires_grad for part in parts.values())
+IMAGES = {"labelled": some(3, 1), "unlabelled": some(4, 2), "generated": some(5, 3)}
 
 
-def test_kinds_of_images_that_no_loss_needs_are_left_out(linear):
-    loss, parts = discriminator_loss(linear, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), None, None, None, None), Context(), Weights(0, 0))
-    assert [n for n, _ in linear.calls] == [3]
-    assert loss.item() == parts["labelled_loss"] and set(parts) == {"labelled_loss", "labelled_error"}
+def test_parts_that_share_a_pass_go_through_it_at_once_and_come_apart_again(linear):
+    passes, noise = {"all": ("labelled", "unlabelled", "generated")}, {"all": (torch.ones(1),)}
+    out = outputs(linear, passes, IMAGES, noise, set(IMAGES), True)
+    assert linear.calls == [(12, Context(noise["all"]))]
+    for part, x in IMAGES.items():
+        torch.testing.assert_close(out[part].logits, x.flatten(1) @ linear.weight)
+        assert out[part].logits.requires_grad and torch.equal(out[part].logits, out[part].features)
 
 
-def test_the_generator_is_taught_by_the_generated_images_alone(linear):
-    generated = some(5, 3).requires_grad_()
-    real = some(4, 2).requires_grad_()
-    loss = generator_loss(lambda x, context: linear(x, context)[1], real, generated, Context((torch.zeros(1),)), Context((torch.ones(1),)))
+def test_parts_that_a_player_did_not_make_have_no_gradient(linear):
+    images = {part: x.clone().requires_grad_() for part, x in IMAGES.items()}
+    passes = {"unlabelled": ("unlabelled",), "generated": ("generated",)}
+    out = outputs(linear, passes, images, {part: (torch.full((1,), i),) for i, part in enumerate(passes)}, {"generated"}, False)
     assert [(n, context.noise[0].item()) for n, context in linear.calls] == [(4, 0), (5, 1)]
-    mean_difference = (real.flatten(1).mean(0) - generated.flatten(1).mean(0)) @ linear.weight
-    torch.testing.assert_close(loss, (mean_difference ** 2).mean())
-    expected = torch.autograd.grad((mean_difference ** 2).mean(), generated)[0]
-    gradients = torch.autograd.grad(loss, [generated, real], allow_unused=True)
-    torch.testing.assert_close(gradients[0], expected)
-    assert gradients[1] is None
+    assert out["generated"].features.requires_grad and not out["unlabelled"].features.requires_grad
+    assert out["generated"].logits is None
 
 
-def test_losses_of_half_precision_products_are_taken_in_fp32():
+def test_an_image_may_be_a_tree_of_scales():
+    """A discriminator of two scales sees both joined; parts come apart by the number of images."""
+    def discriminator(scales, context):
+        features = scales["fine"].flatten(1).sum(1, keepdim=True) + scales["coarse"].flatten(1).sum(1, keepdim=True)
+        return features, features
+
+    images = {part: {"fine": some(n, n), "coarse": some(n, n)[..., :1]} for part, n in (("labelled", 3), ("generated", 5))}
+    out = outputs(discriminator, {"both": tuple(images)}, images, {"both": ()}, set(images), True)
+    for part, scales in images.items():
+        torch.testing.assert_close(out[part].features[:, 0], scales["fine"].sum((1, 2, 3)) + scales["coarse"].sum((1, 2, 3)))
+
+
+def test_what_half_precision_products_say_is_given_to_losses_in_fp32():
     assert widened(torch.ones(1, dtype=torch.bfloat16)).dtype == torch.float32
     assert widened(torch.ones(1, dtype=torch.float64)).dtype == torch.float64
 
@@ -167,9 +189,8 @@ def test_losses_of_half_precision_products_are_taken_in_fp32():
         logits = x.flatten(1)[:, :3].bfloat16()
         return logits, logits
 
-    loss, parts = discriminator_loss(half, DiscriminatorBatch(some(3, 1), torch.tensor([0, 2, 1]), some(4, 2), some(5, 3), None, None), Context(), Weights(1, 0))
-    assert loss.dtype == parts["unlabelled_loss"].dtype == torch.float32
-    assert generator_loss(lambda x, context: half(x, context)[1], some(4, 2), some(5, 3), Context(), Context()).dtype == torch.float32
+    out = outputs(half, {"labelled": ("labelled",)}, IMAGES, {"labelled": ()}, set(IMAGES), True)
+    assert out["labelled"].logits.dtype == out["labelled"].features.dtype == torch.float32
 
 
 @pytest.mark.parametrize("margin", [0.0, 2.0, 20.0, 45.0, 60.0, 70.0, 80.0])

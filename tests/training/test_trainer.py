@@ -13,6 +13,7 @@ from ssgan.data.images import Images
 from ssgan.models import build_discriminator, build_generator
 from ssgan.random_streams import torch_generator
 from ssgan.training.execution import size_of
+from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Failure, Trainer
 
 FULL = ["augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0"]
@@ -28,9 +29,13 @@ def run(trainer: Trainer, steps: int) -> Trainer:
 
 def everything(trainer: Trainer) -> list[torch.Tensor]:
     """All tensors of a trainer's state."""
-    state = trainer.state()
-    return [state["sums"], state["first_bad"], *state["flat"], *state["averages"], *state["fixed"].values(),
-            *(value for adam in state["adam"] for value in adam.values())]
+    return list(tree_leaves(trainer.state))
+
+
+def drawn_tensors(trainer: Trainer) -> list[torch.Tensor]:
+    """All that is random in the opened step, but the labels."""
+    drawn = [update for updates in trainer._draw().values() for update in updates]
+    return [x for each in drawn for x in tree_leaves({key: value for key, value in each.items() if key not in ("labels", "plain")})]
 
 
 def equal(one: Trainer, other: Trainer) -> bool:
@@ -52,8 +57,8 @@ def test_a_convolutional_group_is_its_solo_runs():
     together = run(small.trainer(RECIPES["conv"], seeds=(3, 4)), 4)
     for lane, seed in enumerate((3, 4)):
         alone = run(small.trainer(RECIPES["conv"], seeds=(seed,)), 4)
-        torch.testing.assert_close(together.discriminator.flat[lane], alone.discriminator.flat[0], rtol=0, atol=1e-9)
-        torch.testing.assert_close(together.generator.flat[lane], alone.generator.flat[0], rtol=0, atol=1e-9)
+        for mine, solo in zip(*map(small.weights_and_averages, (together, alone))):
+            torch.testing.assert_close(mine[lane], solo[0], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("family", ["mlp", "conv"])
@@ -64,9 +69,9 @@ def test_in_fp32_one_step_of_a_group_is_that_of_solo_runs(family):
     for lane, seed in enumerate((3, 4, 5)):
         alone = run(small.trainer(recipe, small.FP32, (seed,)), 1)
         torch.testing.assert_close(together.sums[lane], alone.sums[0], rtol=1e-5, atol=1e-6)
-        for mine, solo in zip(together.adams, alone.adams):
-            largest = solo.state["exp_avg"].abs().max().item()
-            torch.testing.assert_close(mine.state["exp_avg"][lane], solo.state["exp_avg"][0], rtol=1e-4, atol=1e-5 * largest)
+        for player in small.PLAYERS:
+            mine, solo = (trainer.state["players"][player]["adam"]["exp_avg"] for trainer in (together, alone))
+            torch.testing.assert_close(mine[lane], solo[0], rtol=1e-4, atol=1e-5 * solo.abs().max().item())
 
 
 @pytest.mark.parametrize("resolved", [small.FP32, small.BF16], ids=["fp32", "bf16"])
@@ -74,7 +79,7 @@ def test_in_fp32_one_step_of_a_group_is_that_of_solo_runs(family):
 def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recipe, resolved):
     whole = small.trainer(RECIPES[recipe], resolved, (3, 4))
     stopped = run(small.trainer(RECIPES[recipe], resolved, (3, 4)), 3)
-    checkpoints.save(tmp_path / "state.pt", stopped.state())
+    checkpoints.save(tmp_path / "state.pt", stopped.checkpoint())
     resumed = small.trainer(RECIPES[recipe], resolved, (3, 4))
     for value in everything(resumed):
         value.zero_()  # nothing of its own may be left
@@ -83,21 +88,35 @@ def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recip
     assert equal(run(resumed, 2), run(whole, 5))
 
 
+def as_schema_1(checkpoint: dict) -> dict:
+    """A checkpoint as it was written before the state was a tree."""
+    players = [checkpoint["players"][player] for player in small.PLAYERS]
+    return {**{key: checkpoint[key] for key in ("done", "seconds", "sums", "first_bad")}, "averages": [player["average"] for player in players],
+            "flat": [player["weights"] for player in players], "fixed": players[0]["buffers"], "adam": [player["adam"] for player in players]}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_checkpoint_of_before_the_tree_goes_on_bit_for_bit(tmp_path, recipe):
+    whole, stopped, resumed = (small.trainer(RECIPES[recipe], small.BF16, (3, 4)) for _ in range(3))
+    checkpoints.save(tmp_path / "state.pt", as_schema_1(run(stopped, 3).checkpoint()))
+    resumed.restore(checkpoints.load(tmp_path / "state.pt"))
+    assert equal(resumed, stopped) and equal(run(resumed, 2), run(whole, 5))
+
+
 def test_a_trainer_is_a_function_of_its_seeds():
     first, again, other = (run(small.trainer(RECIPES["mlp"], seeds=(3, seed)), 3) for seed in (4, 4, 5))
     assert equal(first, again)
-    assert torch.equal(first.discriminator.flat[0], other.discriminator.flat[0])
-    assert not torch.equal(first.discriminator.flat[1], other.discriminator.flat[1])
+    assert torch.equal(small.weights(first)[0], small.weights(other)[0])
+    assert not torch.equal(small.weights(first)[1], small.weights(other)[1])
 
 
 def test_lanes_of_one_split_and_two_seeds_share_nothing_random():
     recipe, data = RECIPES["mlp"], small.dataset()
     table = small.split(recipe, data)
     trainer = Trainer(recipe, data.train, [table, table], [0, 1], small.FP64)
-    drawn = trainer._draw()
-    tensors = [drawn.labelled, drawn.unlabelled, drawn.for_generator, *drawn.latents, *drawn.context.noise,
-               *(site for context in drawn.generator_contexts for site in context.noise), *(stack.flat for stack in trainer.stacks)]
-    assert not any(torch.equal(first, second) for first, second in tensors)
+    trainer.feed.open(0)
+    tensors = [*drawn_tensors(trainer), *(small.weights(trainer, player) for player in small.PLAYERS)]
+    assert len(tensors) == 3 + 2 + 3 * 3 + 2 and not any(torch.equal(first, second) for first, second in tensors)
 
 
 def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
@@ -111,14 +130,12 @@ def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
 
 
 def test_every_step_draws_anew():
-    trainer = small.trainer(RECIPES["mlp"])
-    first = trainer._draw()
-    trainer.step()
-    second = trainer._draw()
-    for a, b in zip([*first.latents, *first.context.noise, first.labelled], [*second.latents, *second.context.noise, second.labelled]):
-        assert not torch.equal(a, b)
-    assert not torch.equal(*first.latents)
-    assert not any(map(torch.equal, first.generator_contexts[0].noise, first.generator_contexts[1].noise))
+    trainer, drawn = small.trainer(RECIPES["mlp"]), []
+    for step in (0, 1):
+        trainer.feed.open(step)
+        drawn.append(drawn_tensors(trainer))
+    everything = drawn[0] + drawn[1]
+    assert not any(torch.equal(a, b) for i, a in enumerate(everything) for b in everything[:i])
 
 
 @pytest.mark.parametrize(("epochs", "batch", "steps"), [(2, 10, 12), (0.5, 10, 3), (0.001, 10, 1), (3, 7, 24), (2, 50, 2), (2.01, 10, 13)])
@@ -142,8 +159,9 @@ def test_the_initialisation_sees_random_images_of_the_pool_once_each(monkeypatch
 def test_the_initialisation_is_with_noise():
     quiet, noisy = (small.trainer(override(small.MLP, [f"model.input_noise={std}"])) for std in (0, 0.3))
     first = "hidden.0.direction"
-    assert torch.equal(quiet.discriminator.views(quiet.discriminator.flat)[first], noisy.discriminator.views(noisy.discriminator.flat)[first])
-    assert (noisy.discriminator.fixed["hidden.0.scale"] < quiet.discriminator.fixed["hidden.0.scale"]).all(), "more variance, less scale"
+    quiet, noisy = (small.lane_weights(trainer, "discriminator", small.weights(trainer), 0) for trainer in (quiet, noisy))
+    assert torch.equal(quiet[first], noisy[first])
+    assert (noisy["hidden.0.scale"] < quiet["hidden.0.scale"]).all(), "more variance, less scale"
 
 
 def test_what_is_read_are_means_since_the_last_reading(monkeypatch):
@@ -163,11 +181,9 @@ def test_what_is_read_are_means_since_the_last_reading(monkeypatch):
 def test_the_first_value_that_is_not_finite_is_named_with_its_lane_and_step():
     trainer = run(small.trainer(RECIPES["mlp"], seeds=(0, 1, 2)), 2)
     assert trainer.failures() == []
-    trainer.generator.flat[2].fill_(float("nan"))
-    trainer.players[1].refresh()
+    small.spoil(trainer, 2, "generator")
     run(trainer, 1)
-    trainer.discriminator.flat[1].fill_(float("inf"))
-    trainer.players[0].refresh()
+    small.spoil(trainer, 1, value=float("inf"))
     run(trainer, 2)
     assert trainer.failures() == [Failure(1, 3, "labelled_loss"), Failure(2, 2, "unlabelled_loss")]
 
@@ -185,7 +201,7 @@ def test_averaged_logits_are_those_of_the_averaged_weights_without_noise(family)
     logits = trainer.averaged_logits(trainer.images.gather(index, dtype=torch.float64))
     for lane in range(2):
         x = trainer.images.gather(index[lane], dtype=torch.float64)
-        weights = small.lane_weights(trainer.discriminator, trainer.averages[0], lane)
+        weights = small.lane_weights(trainer, "discriminator", small.weights(trainer, what="average"), lane)
         torch.testing.assert_close(logits[lane], plain.discriminator(trainer.recipe, weights, x, None)[0], rtol=0, atol=1e-12)
 
 
@@ -193,12 +209,12 @@ def test_averaged_logits_are_those_of_the_averaged_weights_without_noise(family)
 @pytest.mark.parametrize("family", ["mlp", "conv"])
 def test_states_of_lanes_load_into_the_networks(family, average):
     trainer = run(small.trainer(RECIPES[family], small.FP32, (0, 1)), 3)
-    flats = trainer.averages if average else [stack.flat for stack in trainer.stacks]
-    pairs = [(build_discriminator(trainer.recipe.model, trainer.images.shape, 4, torch_generator(9)), trainer.discriminator_state(1, average=average)),
-             (build_generator(trainer.recipe.model, trainer.images.shape, torch_generator(9)), trainer.generator_state(1, average=average))]
-    for (module, state), stack, flat in zip(pairs, trainer.stacks, flats):
-        module.load_state_dict(state)
-        for name, value in small.lane_weights(stack, flat, 1).items():
+    modules = (build_discriminator(trainer.recipe.model, trainer.images.shape, 4, torch_generator(9)),
+               build_generator(trainer.recipe.model, trainer.images.shape, torch_generator(9)))
+    for player, module in zip(small.PLAYERS, modules):
+        module.load_state_dict(trainer.lane(player, 1, average=average))
+        flat = small.weights(trainer, player, "average" if average else "weights")
+        for name, value in small.lane_weights(trainer, player, flat, 1).items():
             assert torch.equal(module.state_dict()[name], value)
 
 
@@ -209,19 +225,19 @@ def test_bf16_is_fp32_but_for_the_rounding():
     """
     recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0", "model.widths=[64, 32]", "model.generator_widths=[32, 32]", "train.batch=64"])
     exact, rough = (run(small.trainer(recipe, resolved, range(9)), 1) for resolved in (small.FP32, small.BF16))
-    assert rough.discriminator.flat.dtype == rough.averages[0].dtype == rough.sums.dtype == torch.float32
+    assert small.weights(rough).dtype == small.weights(rough, what="average").dtype == rough.sums.dtype == torch.float32
     for name, a, b in zip(exact.names, exact.sums.T, rough.sums.T):
         assert (a - b).abs().median() <= 0.1 if name == "labelled_error" else ((a - b).abs() / a).median() < 0.03, name
-    for a, b in zip(exact.adams, rough.adams):
-        difference = ((a.state["exp_avg"] - b.state["exp_avg"]).norm(dim=1) / a.state["exp_avg"].norm(dim=1)).median()
-        assert 0 < difference < 0.1
-    assert not torch.equal(exact.discriminator.flat, rough.discriminator.flat)
+    for player in small.PLAYERS:
+        a, b = (trainer.state["players"][player]["adam"]["exp_avg"] for trainer in (exact, rough))
+        assert 0 < ((a - b).norm(dim=1) / a.norm(dim=1)).median() < 0.1
+    assert not torch.equal(small.weights(exact), small.weights(rough))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_pairs_size_is_known_without_making_it(recipe):
     trainer = small.trainer(RECIPES[recipe])
-    assert size_of(trainer.recipe, trainer.images).parameters == sum(stack.flat.numel() for stack in trainer.stacks)
+    assert size_of(trainer.recipe, trainer.images).parameters == sum(small.weights(trainer, player).numel() for player in small.PLAYERS)
 
 
 def test_training_learns():

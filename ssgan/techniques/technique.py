@@ -1,0 +1,147 @@
+"""`Technique`: one trick of the literature as one object: its settings, its page, what it draws, and what it adds to a player's loss."""
+
+import dataclasses
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+SEEN = frozenset({"labelled", "unlabelled", "generated", "weights"})
+
+DISCRIMINATOR, GENERATOR = "discriminator", "generator"  # the players that are always there
+
+
+class Size(NamedTuple):
+    """How large a step is, for one lane."""
+
+    shape: tuple[int, int, int]  # of an image: c, h, w
+    classes: int
+    labelled: int  # images in an update, as the next two
+    unlabelled: int
+    generated: int
+    latent: int  # numbers in a latent vector
+    parameters: Mapping[str, int] = {}  # trained ones, by player
+
+
+class Moment(NamedTuple):
+    """A step of a run."""
+
+    step: int  # from 0
+    steps: int
+    decay_from: float  # share of the run after which what decays begins to
+
+
+class Draw(NamedTuple):
+    """What is drawn anew for every update of one lane."""
+
+    shape: tuple[int, ...]
+    kind: str  # normal; uniform on [0, 1); classes: int64, below the number of classes
+
+
+class Output(NamedTuple):
+    """What the discriminator says of the images of one part."""
+
+    logits: Tensor | None  # [n, k]; None where no term reads them
+    features: Tensor  # [n, f]
+
+
+class View(NamedTuple):
+    """What a term may look at: one lane in one update of a player; a part is a kind of images, by its name."""
+
+    images: Mapping[str, Tensor]  # [n, c, h, w] by part
+    labels: Tensor | None  # [n] of the part "labelled"
+    out: Mapping[str, Output]  # by part, noise on; from this update's own network, and without gradient where the player did not make the part
+    teacher: Mapping[str, Tensor]  # logits [n, k] by part, of the averaged weights on images without augmentation, noise off
+    players: Mapping[str, Callable[..., Any]]  # networks, for further passes; noise is off unless a context gives it
+    draws: Mapping[str, Tensor]  # this technique's own, as are the next two
+    state: Mapping[str, Tensor]
+    numbers: Mapping[str, Tensor]
+
+
+class Term(NamedTuple):
+    """What a technique adds to a loss, before its weight."""
+
+    loss: Tensor  # []
+    measured: Mapping[str, Tensor] = {}  # [] each, by the names in `measures`
+    state: Mapping[str, Tensor] = {}  # what takes the place of the technique's own
+
+
+@dataclass(frozen=True)
+class Technique(ABC):
+    """The fields of a subclass, a final frozen dataclass, are its section of the recipe; its docstring is its page: what, why, equation, cost, source.
+
+    The methods that say what is drawn, kept and added are asked once, before training; `term` and `images` are called in every update inside
+    a program of tensors alone, for one lane: no value is read, nothing is changed in place, inner gradients are torch.func.grad's.
+    """
+
+    sees: ClassVar[frozenset[str]]  # of SEEN, what it learns from: nothing of it is there in a baseline that may not see it
+    key: ClassVar[str] = "weight"  # by which key it is on: 0 is off
+    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by player, to whose loss it adds a term: the images that the term looks at
+    teacher: ClassVar[tuple[str, ...]] = ()  # of the discriminator's parts, those for which the teacher is asked
+    logits: ClassVar[bool] = True  # whether its terms read logits, not features alone
+    measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
+    requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
+    excludes: ClassVar[Mapping[str, str]] = {}  # techniques that it cannot be combined with, and why
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        looks = {part for parts in cls.parts.values() for part in parts} & SEEN
+        declared = vars(cls).get("sees")
+        if declared is None or not declared <= SEEN or not looks - {"labelled"} <= declared:
+            raise TypeError(f"{cls.__name__} must say what it sees, of {', '.join(sorted(SEEN))}; it looks at {', '.join(sorted(looks)) or 'nothing'}.")
+
+    def is_on(self) -> bool:
+        """Whether its settings ask for it."""
+        return getattr(self, self.key) > 0
+
+    def off(self) -> Self:
+        """The same settings, switched off."""
+        return dataclasses.replace(self, **{self.key: 0.0})
+
+    def factor(self) -> float:
+        """What multiplies its terms."""
+        return getattr(self, self.key)
+
+    def draws(self, player: str, size: Size) -> dict[str, Draw]:
+        """What it draws for an update of that player, by name."""
+        return {}
+
+    def state(self, size: Size) -> dict[str, Tensor]:
+        """What it keeps from step to step, at the start, for one lane."""
+        return {}
+
+    def numbers(self, moment: Moment) -> dict[str, float]:
+        """What changes with the step alone."""
+        return {}
+
+    def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:
+        """Networks of its own, each made from a generator of random numbers; `parts` has an entry for each."""
+        return {}
+
+    def adds(self, size: Size) -> dict[str, int]:
+        """How many images of each part of its own it adds to the discriminator's passes."""
+        return {}
+
+    def images(self, player: str, view: View) -> dict[str, Tensor]:
+        """The images of these parts; the view has the other parts' images, and no outputs."""
+        return {}
+
+    def change(self, size: Size) -> Draw | None:
+        """What is drawn for the change of one real image, where it changes them; its shape is of one image."""
+        return None
+
+    def changed(self, images: Tensor, draw: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
+        """Real images [n, c, h, w] changed by their draws [n, ...]."""
+        return images
+
+    def term(self, player: str, view: View) -> Term | None:
+        """What it adds to the loss of that player."""
+        return None
+
+    def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor], numbers: Mapping[str, Tensor]
+                 ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The gradient [r, p] that the optimiser takes, and what takes the place of its state [r, ...]: for what acts on weights [r, p] themselves."""
+        return gradient, {}

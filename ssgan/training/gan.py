@@ -1,0 +1,149 @@
+"""`Gan`: all that does not change in training a lane group: the players, what each update of theirs looks at, and how large it is."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from ssgan.config import Recipe, TrainConfig
+from ssgan.models import build_discriminator, build_generator, couples_batch
+from ssgan.techniques import active, check
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Moment, Size, Technique
+from ssgan.training.lanes import Layout
+from ssgan.training.optimisers import adam_numbers, averaging_weight, learning_rate
+
+REAL = ("labelled", "unlabelled")  # parts that the data set gives
+
+
+@dataclass(frozen=True, eq=False)
+class Player:
+    """One network: where its weights lie, and how often and how fast it is trained."""
+
+    layout: Layout
+    updates: int  # in a step
+    rate: float  # learning rate before any decay
+
+
+@dataclass(frozen=True, eq=False)
+class Gan:
+    """A recipe's players and techniques, for any number of lanes. Players are updated in the order of `trained`."""
+
+    config: TrainConfig
+    techniques: Mapping[str, Technique]
+    players: Mapping[str, Player]
+    trained: tuple[str, ...]
+    size: Size
+    steps: int
+    compiled: bool  # the update is written down for a compiler
+    master: torch.dtype  # of weights, moments and measurements
+    compute: torch.dtype  # of the products
+
+    @functools.cached_property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """By player, the parts that the terms of its loss look at, in one order."""
+        return parts_of(self.techniques, self.players)
+
+    @functools.cached_property
+    def passes(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """By player, the discriminator's passes in one of its updates, by name: which parts go through it together.
+
+        One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, as does an update of the generator,
+        whose parts have a gradient or none.
+        """
+        coupled = couples_batch(self.players[DISCRIMINATOR].layout.template)
+        return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], coupled), GENERATOR: _passes(self.parts[GENERATOR], True)}
+
+    @functools.cached_property
+    def counts(self) -> dict[str, int]:
+        """Images of each part in an update."""
+        found = {"labelled": self.size.labelled, "unlabelled": self.size.unlabelled, "generated": self.size.generated}
+        for technique in self.techniques.values():
+            found |= technique.adds(self.size)
+        return found
+
+    @functools.cached_property
+    def terms(self) -> dict[str, dict[str, Technique]]:
+        """By player, the techniques that add to its loss, by name."""
+        return {name: {key: each for key, each in self.techniques.items() if name in each.parts} for name in self.players}
+
+    @functools.cached_property
+    def beside(self) -> dict[str, tuple[str, ...]]:
+        """By player, the other networks that an update of it may look at."""
+        own = {DISCRIMINATOR: (), GENERATOR: (DISCRIMINATOR,)}
+        brought = {player: set(each.players(self.size)) for player in own for each in self.terms[player].values()}
+        return {name: tuple(other for other in self.trained if other != name and (name not in own or other in own[name] or other in brought.get(name, ())))
+                for name in self.trained}
+
+    @functools.cached_property
+    def teacher(self) -> tuple[str, ...]:
+        """The parts for which the averaged discriminator is asked."""
+        asked = {part for each in self.techniques.values() for part in each.teacher}
+        return tuple(part for part in REAL if part in asked)
+
+    @functools.cached_property
+    def measured(self) -> tuple[str, ...]:
+        """The names of what a step measures, in order."""
+        names = [name for each in self.techniques.values() for name in each.measures]
+        return (*names, "labelled_error", *(f"{name}_loss" for name in self.trained if name != DISCRIMINATOR))
+
+    def numbers(self, done: int) -> dict:
+        """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
+        moment = Moment(done, self.steps, self.config.decay_from)
+        return {"step": done, "players": {name: self._player_numbers(self.players[name], done) for name in self.trained},
+                "techniques": {name: technique.numbers(moment) for name, technique in self.techniques.items()}}
+
+    def _player_numbers(self, player: Player, done: int) -> tuple[dict[str, float], ...]:
+        """Of each update of a step."""
+        rate = learning_rate(self.config, done, self.steps, player.rate)
+        first = done * player.updates + 1
+        return tuple(adam_numbers(self.config, rate, update) | {"share": averaging_weight(self.config, update)}
+                     for update in range(first, first + player.updates))
+
+
+def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
+    """By player, what makes its module from a generator of random numbers (None: without numbers). Raises Mistake."""
+    check(recipe)
+    size, made = size_of_step(recipe, shape, classes), {}
+    made[DISCRIMINATOR] = lambda random: build_discriminator(recipe.model, shape, classes, random)
+    made[GENERATOR] = lambda random: build_generator(recipe.model, shape, random)
+    for technique in active(recipe).values():
+        made |= technique.players(size)
+    return made
+
+
+def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> Size:
+    """How large a step of the recipe is."""
+    config = recipe.train
+    return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images, recipe.model.latent)
+
+
+def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int, dtypes: tuple[torch.dtype, torch.dtype], compiled: bool) -> Gan:
+    """The recipe's players on these layouts; `dtypes` are of the weights and of the products."""
+    config, techniques = recipe.train, active(recipe)
+    own = {DISCRIMINATOR: (config.discriminator_updates, config.learning_rate),
+           GENERATOR: (config.generator_updates, config.generator_learning_rate or config.learning_rate)}
+    players = {name: Player(layout, *own.get(name, (1, config.learning_rate))) for name, layout in layouts.items()}
+    trained = tuple(name for name in players if any(name in each.parts for each in techniques.values()))
+    size = size._replace(parameters={name: sum(layout.sizes) for name, layout in layouts.items()})
+    return Gan(config, techniques, players, trained, size, steps, compiled, *dtypes)
+
+
+def parts_of(techniques: Mapping[str, Technique], players) -> dict[str, tuple[str, ...]]:
+    """By player, the parts that the terms of its loss look at, in one order: of the data set, generated, a technique's own."""
+    found = {}
+    for player in players:
+        asked = dict.fromkeys(part for each in techniques.values() for part in each.parts.get(player, ()))
+        found[player] = tuple(part for part in (*REAL, "generated") if part in asked) + tuple(part for part in asked if part not in (*REAL, "generated"))
+    return found
+
+
+def looks_at_pool(recipe: Recipe) -> bool:
+    """Whether any update but the generator's looks at unlabelled images."""
+    return any("unlabelled" in parts for each in active(recipe).values() for player, parts in each.parts.items() if player != GENERATOR)
+
+
+def _passes(parts: tuple[str, ...], apart: bool) -> dict[str, tuple[str, ...]]:
+    if apart:
+        return {part: (part,) for part in parts}
+    return {"+".join(parts): parts} if parts else {}

@@ -1,0 +1,99 @@
+"""`update`: one step of training as a function of trees of tensors, in place on the state."""
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssgan.models.context import Context
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
+from ssgan.training import optimisers
+from ssgan.training.gan import Gan
+from ssgan.training.lanes import over_lanes
+from ssgan.training.passes import lane_loss
+from ssgan.training.profiled import part
+
+Tree = dict[str, Any]
+
+
+def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree) -> None:
+    """Every player's updates in their order, each against the newest others; then what was measured is noted.
+
+    A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can be done as it stands,
+    traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all that changes with the step, 0-dim.
+    """
+    tensors = {name: player.layout.tensors(state["players"][name]["copy"], state["players"][name]["buffers"])
+               for name, player in gan.players.items() if name in gan.trained}
+    measured: dict[str, Tensor] = {}
+    for name in gan.trained:
+        for drawn, number in zip(draws[name], numbers["players"][name], strict=True):
+            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"])
+    _note(gan, state, measured, numbers["step"])
+
+
+def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree) -> dict[str, Tensor]:
+    """One update of one player: what it measured [r]."""
+    layout, mine = gan.players[name].layout, state["players"][name]
+    given = {"images": _generated(gan, name, tensors, drawn), "teacher": _taught(gan, name, state, drawn)}
+    leaves = layout.leaves(mine["copy"])
+    with part(f"{name} pass"):
+        loss_of = functools.partial(lane_loss, gan, name, technique_numbers)
+        beside = {other: tensors[other] for other in gan.beside[name]}
+        losses, measured, states = over_lanes(loss_of, tensors[name] | leaves, beside, drawn, given, state["techniques"])
+    with part("backward"):
+        found = torch.autograd.grad(losses.sum(), tuple(leaves.values()), materialize_grads=True)
+        gradient = layout.gather(found, mine["weights"], joined=gan.compiled)
+    for key, technique in gan.techniques.items():
+        gradient, new = technique.gradient(name, gradient, mine["weights"], state["techniques"][key], technique_numbers[key])
+        states[key] = states.get(key, {}) | new
+    if gan.config.clip:
+        gradient = optimisers.clipped(gradient, gan.config.clip)
+    with part("adam"):
+        optimisers.adam(gan.config, mine["weights"], mine["adam"], gradient, number, plain=gan.compiled)
+    with part("averaging"):
+        mine["average"].lerp_(mine["weights"], number["share"])
+    with part("cast"):
+        mine["copy"].copy_(mine["weights"])
+    for key, new in states.items():
+        for entry, value in new.items():
+            state["techniques"][key][entry].copy_(value)
+    return measured
+
+
+def _generated(gan: Gan, player: str, tensors: Tree, drawn: Tree) -> dict[str, Tensor]:
+    """The generated images that an update of another player than the generator looks at [r, n, c, h, w], without gradient."""
+    if player == GENERATOR or "generated" not in gan.parts[player]:
+        return {}
+    with torch.no_grad(), part("generated images"):
+        return {"generated": over_lanes(gan.players[GENERATOR].layout.call, tensors[GENERATOR], drawn["latent"], drawn["context"])}
+
+
+def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor]:
+    """The averaged discriminators' logits of the parts for which they are asked [r, n, k]."""
+    if player != DISCRIMINATOR or not gan.teacher:
+        return {}
+    with part("teacher"):
+        return {name: averaged_logits(gan, state, drawn["plain"][name]).to(gan.master) for name in gan.teacher}
+
+
+@torch.no_grad()
+def averaged_logits(gan: Gan, state: Tree, x: Tensor) -> Tensor:
+    """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]."""
+    layout, mine = gan.players[DISCRIMINATOR].layout, state["players"][DISCRIMINATOR]
+    tensors = layout.tensors(mine["average"].to(x.dtype), mine["buffers"])
+    return over_lanes(lambda t, x: layout.call(t, x, Context())[0], tensors, x)
+
+
+def _note(gan: Gan, state: Tree, measured: dict[str, Tensor], step: Tensor) -> None:
+    """Adds what was measured, and notes the first value of each lane that is not finite."""
+    values = torch.stack([measured[name].to(gan.master) for name in gan.measured], 1)  # [r, m]
+    state["sums"] += values
+    seen = state["first_bad"][:, :-1]
+    seen.copy_(torch.where((seen < 0) & ~values.isfinite(), step, seen))
+
+
+def refresh(state: Tree) -> None:
+    """Makes every player's copy that of its weights, where those were changed from outside."""
+    for player in state["players"].values():
+        player["copy"].copy_(player["weights"])
