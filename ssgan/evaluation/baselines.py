@@ -58,7 +58,7 @@ class Baseline(ABC):
 class TrainedWithout(Baseline):
     """The same network, noise, augmentation, averaging and steps, trained without something."""
 
-    where: str  # one of them, which must be on for the comparison to tell something; "" where it always does
+    where: str  # a key that must be on for the comparison to tell something; "" where it always does
     gain: str  # the name under which is measured how much better the run is; "" where it is not
     unseen: frozenset[str] = frozenset()  # what it may not see: every technique that sees any of it is off
     off: tuple[str, ...] = ()  # further techniques that are off

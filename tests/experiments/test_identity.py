@@ -20,7 +20,7 @@ from ssgan import config
 from ssgan.cli import main
 from ssgan.config import Recipe, build, override
 from ssgan.errors import Mistake
-from ssgan.experiments import identity, stages
+from ssgan.experiments import group_training, identity
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.identity import first_identity_of, folder_of, identity_of, summary_folder_of
 from ssgan.experiments.member import Member
@@ -165,7 +165,7 @@ def test_a_run_of_schema_1_has_no_key_that_came_later(old, monkeypatch):
 def test_a_finished_run_of_schema_1_prints_its_result(old, monkeypatch):
     """By the command that made it, whose recipe has an old name; and nothing in its folder is changed."""
     monkeypatch.chdir(old.parent.parent)
-    monkeypatch.setattr(stages, "Trainer", lambda *arguments: pytest.fail("it was trained again"))
+    monkeypatch.setattr(group_training, "Trainer", lambda *arguments: pytest.fail("it was trained again"))
     table = json.loads((OLD / FINISHED / "run.json").read_text())["settings"]["recipe"]
     Path("old.toml").write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in _flat(table).items()))
     before = content(old / FINISHED)
@@ -205,7 +205,7 @@ def test_again_sets_a_run_of_schema_1_aside_and_makes_todays(old):
 
 
 def test_the_sweep_of_schema_1_is_gone_on_with(old, monkeypatch):
-    monkeypatch.setattr(stages, "Trainer", lambda *arguments: pytest.fail("it was trained again"))
+    monkeypatch.setattr(group_training, "Trainer", lambda *arguments: pytest.fail("it was trained again"))
     member = old_member(FINISHED)
     outcome = run_sweep(Plan(member.recipe, "digits", (20,), ((0, 0),)), small.digits(), setting(old))
     assert outcome.folder.fingerprint == SWEEP and [folder.fingerprint for folder in outcome.members] == [FINISHED]
