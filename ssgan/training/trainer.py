@@ -19,6 +19,7 @@ from ssgan.training.compile import compiled
 from ssgan.training.cuda_graph import CudaGraphs, Replay
 from ssgan.training.draws import Feed
 from ssgan.training.execution import Resolved
+from ssgan.training.numbers import Numbers
 from ssgan.training.gan import build, looks_at_pool, make_gan, size_of_step
 from ssgan.training.lanes import stacked
 from ssgan.training.state import first_state, put_back
@@ -61,10 +62,15 @@ class Trainer:
         self.state = first_state(self.gan, weights, buffers)
         # Python's numbers as they are; in the type of the weights where compiled code or a device reads them.
         exact = torch.float64 if generator is None and not resolved.compiled else self.master
-        self.numbers = _tensors(self.gan.numbers(0), self.device, exact)
+        self._numbers = Numbers(self.gan.numbers(0), self.device, exact)
         self.feed = Feed(self.gan, self.images, splits, self.seeds, self.steps_per_epoch, generator)
         self._compiled = compiled(lambda trees: update(self.gan, *trees)) if resolved.compiled else None
         self._program = Replay(self._draw_and_update, CudaGraphs(self.device, generator)) if generator else self._draw_and_update
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """What changes with the step, as the next update is given it."""
+        return self._numbers.tree
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class Trainer:
 
     def step(self) -> None:
         """One update of everything."""
-        _fill(self.numbers, self.gan.numbers(self.done))
+        self._numbers.fill(self.gan.numbers(self.done))
         self.feed.open(self.done)
         self._program()
         self.done += 1
@@ -164,24 +170,3 @@ def replayed(device: torch.device) -> bool:
 def step_count(recipe: Recipe, split: Split) -> int:
     """How many steps a run of the recipe takes."""
     return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
-
-
-def _tensors(values: Any, device: torch.device, dtype: torch.dtype) -> Any:
-    """A tree of plain numbers as one of 0-dim tensors; whole numbers are int64."""
-    if isinstance(values, dict):
-        return {key: _tensors(value, device, dtype) for key, value in values.items()}
-    if isinstance(values, tuple):
-        return tuple(_tensors(value, device, dtype) for value in values)
-    return torch.tensor(values, device=device, dtype=torch.int64 if isinstance(values, int) else dtype)
-
-
-def _fill(tensors: Any, values: Any) -> None:
-    """Puts plain numbers into their tensors."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            _fill(tensors[key], value)
-    elif isinstance(values, tuple):
-        for tensor, value in zip(tensors, values, strict=True):
-            _fill(tensor, value)
-    else:
-        tensors.fill_(values)
