@@ -9,9 +9,12 @@ from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, number, switch
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
+from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
+from ssgan.techniques.gradient_penalty import GradientPenalty
+from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
@@ -95,6 +98,9 @@ class Recipe:
     vat: VirtualAdversarial = VirtualAdversarial()
     feature_matching: FeatureMatching = FeatureMatching()
     pull_away: PullAway = PullAway()
+    gradient_penalty: GradientPenalty = GradientPenalty()
+    conditional: ConditionalGenerator = ConditionalGenerator()
+    historical_averaging: HistoricalAveraging = HistoricalAveraging()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

@@ -35,6 +35,9 @@ class Draws:
     noise_generator_real: Noise
     noise_generator_generated: Noise
     directions: Tensor | None  # [m, c, h, w] where adversarial changes are sought from
+    classes_discriminator: Tensor | None = None  # [n] of the generated images, where a generator is told them
+    classes_generator: Tensor | None = None
+    shares: Tensor | None = None  # [m, 1, 1, 1] of the unlabelled image in each that lies between it and a generated one
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
@@ -89,8 +92,10 @@ def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
     return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
-def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images of `shape` from latent vectors."""
+def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int], classes: Tensor | None = None, count: int = 0) -> Tensor:
+    """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros behind."""
+    if classes is not None:
+        latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]]) for z, label in zip(latent, classes)])
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
@@ -161,6 +166,7 @@ class Plain:
         self.history: list[list[Weights]] = [[], []]
         self.losses: dict[str, float] = {}
         self.gradients: list[Weights] = [{}, {}]
+        self.past: list[list[Weights]] = [[], []]  # the weights before every update
         self.shape: tuple[int, ...] = ()  # of an image
 
     def step(self, draws: list[Draws]) -> None:
@@ -186,6 +192,10 @@ class Plain:
         names = self.trained[network]
         found = torch.autograd.grad(loss, [weights[name] for name in names], allow_unused=True)
         self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g for name, g in zip(names, found)}
+        self.past[network].append(dict(self.weights[network]))
+        for name, g in self.gradients[network].items():
+            mean = sum(past[name] for past in self.past[network]) / len(self.past[network])
+            self.gradients[network][name] = g + 2 * self.recipe.historical_averaging.weight * (self.weights[network][name] - mean)
         longest, length = self.recipe.train.clip, sum((g * g).sum() for g in self.gradients[network].values()) ** 0.5
         if 0 < longest < length:
             self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
@@ -201,7 +211,7 @@ class Plain:
         self.losses["labelled_error"] = (logits.argmax(1) != draws.labels).double().mean().item()
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
-                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, draws.labelled.shape[1:])
+                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape, draws.classes_discriminator, logits.shape[1])
             fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
             real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
             part = -0.5 * torch.log(is_real(real)).mean() - 0.5 * torch.log(1 - is_real(fake)).mean()
@@ -215,6 +225,31 @@ class Plain:
             loss = loss + self.recipe.entropy.weight * self._entropy_loss(weights, draws)
         if self.recipe.vat.weight > 0:
             loss = loss + self.recipe.vat.weight * self._vat_loss(weights, draws)
+        if self.recipe.gradient_penalty.weight > 0:
+            part = self._gradient_penalty(weights, draws, generated)
+            loss = loss + self.recipe.gradient_penalty.weight * part
+        return loss
+
+    def _gradient_penalty(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
+        """Image by image, with a graph of the gradient; in one step of so many, so many times."""
+        settings = self.recipe.gradient_penalty
+        self.losses["gradient_penalty_loss"] = self.losses["gradient_length"] = 0.0
+        if self.done % settings.every:
+            return torch.zeros((), dtype=generated.dtype)
+        images = list(draws.unlabelled)
+        if settings.at == "between":
+            images = [share * real + (1 - share) * fake for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
+        total, lengths = torch.zeros((), dtype=generated.dtype), 0.0
+        for image in images:
+            x = image[None].detach().requires_grad_()
+            z = torch.exp(discriminator(self.recipe, weights, x, None)[0]).sum()
+            slope, = torch.autograd.grad(torch.log(z), x, create_graph=True)
+            length = (slope ** 2).sum() ** 0.5
+            if length > settings.target or not settings.one_sided:
+                total = total + (length - settings.target) ** 2
+            lengths += length.item()
+        loss = settings.every * total / len(images)
+        self.losses["gradient_penalty_loss"], self.losses["gradient_length"] = loss.item(), settings.every * lengths / len(images)
         return loss
 
     def _vat_loss(self, weights: Weights, draws: Draws) -> Tensor:
@@ -266,13 +301,19 @@ class Plain:
         return loss
 
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
-        images = generator(self.recipe, weights, draws.latent_generator, self.shape)
-        _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
+        count = len(self.weights[0]["output.bias"])
+        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count)
+        logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
         matching, loss = self.recipe.feature_matching, 0.0
+        if self.recipe.conditional.weight > 0:
+            answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+            part = -sum(torch.log(answer[label]) for answer, label in zip(answers, draws.classes_generator)) / len(answers)
+            self.losses["class_loss"] = part.item()
+            loss = self.recipe.conditional.weight * part
         if matching.weight > 0:
             _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
             gap = (real.mean(0) - fake.mean(0)).abs()
-            loss = matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
+            loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
             loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import Softplus, add_noise, sigmoid
+from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
 from ssgan.models.output import output_layer
 from ssgan.models.weight_norm import WeightNorm
 
@@ -56,10 +56,10 @@ class Discriminator(nn.Module):
 class Generator(nn.Module):
     """Dense layers with batch norm without gain and softplus; a weight-normalised output layer and a sigmoid."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None, classes: int = 0):
         super().__init__()
-        self.shape = shape
-        sizes = [config.latent, *config.generator_widths]
+        self.shape, self.classes = shape, classes
+        sizes = [config.latent + classes, *config.generator_widths]
         self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
         for layer in self.hidden:
             nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -69,8 +69,8 @@ class Generator(nn.Module):
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
-        x = latent
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        x = with_classes(latent, context.labels, self.classes)
         for layer, norm in zip(self.hidden, self.norms):
             x = Softplus.apply(norm(layer(x)))
         return sigmoid(self.output(x)).unflatten(1, self.shape)

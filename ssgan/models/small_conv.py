@@ -10,7 +10,7 @@ from torch.nn import functional
 from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import add_noise, sigmoid
+from ssgan.models.functional import add_noise, sigmoid, with_classes
 from ssgan.models.output import output_layer
 from ssgan.models.weight_norm import WeightNorm
 
@@ -77,11 +77,11 @@ def channels_last(x: Tensor) -> Tensor:
 class Generator(nn.Module):
     """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None, classes: int = 0):
         super().__init__()
-        self.shape, widths = shape, config.generator_widths
+        self.shape, self.classes, widths = shape, classes, config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
-        self.dense = nn.Linear(config.latent, widths[0] * math.prod(self.start), bias=False)
+        self.dense = nn.Linear(config.latent + classes, widths[0] * math.prod(self.start), bias=False)
         self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
         self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
         for layer in (self.dense, *self.hidden):
@@ -91,8 +91,8 @@ class Generator(nn.Module):
         self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
-        x = self.dense(latent).unflatten(1, (-1, *self.start))
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
         x = functional.relu(self.norms[0](x))
         for layer, norm in zip(self.hidden, self.norms[1:]):
             x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))

@@ -7,9 +7,12 @@ from typing import Any
 from ssgan.errors import Mistake
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
+from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
+from ssgan.techniques.gradient_penalty import GradientPenalty
+from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.supervised import Supervised
@@ -24,8 +27,11 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "class_balance": ClassBalance,
     "entropy": Entropy,
     "vat": VirtualAdversarial,
+    "gradient_penalty": GradientPenalty,
     "feature_matching": FeatureMatching,
     "pull_away": PullAway,
+    "conditional": ConditionalGenerator,
+    "historical_averaging": HistoricalAveraging,
 }
 
 

@@ -22,7 +22,7 @@ class Supervised(Technique):
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
-        loss = labelled_loss(view.out["labelled"].logits, view.labels)
+        loss = labelled_loss(view.out["labelled"].logits, view.labels["labelled"])
         return Term(loss, {"labelled_loss": loss})
 
 

@@ -52,7 +52,7 @@ class View(NamedTuple):
     """What a term may look at: one lane in one update of a player; a part is a kind of images, by its name."""
 
     images: Mapping[str, Tensor]  # [n, c, h, w] by part
-    labels: Tensor | None  # [n] of the part "labelled"
+    labels: Mapping[str, Tensor]  # [n] by part: of labelled images, and those that a generator was given
     out: Mapping[str, Output]  # by part, noise on; from this update's own network, and without gradient where the player did not make the part
     teacher: Mapping[str, Tensor]  # logits [n, k] by part, of the averaged weights on images without augmentation, noise off
     players: Mapping[str, Callable[..., Any]]  # networks, for further passes; noise is off unless a context gives it
@@ -83,6 +83,7 @@ class Technique(ABC):
     teacher: ClassVar[tuple[str, ...]] = ()  # of the discriminator's parts, those for which the teacher is asked
     logits: ClassVar[bool] = True  # whether its terms read logits, not features alone
     measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
+    gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
     requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
     excludes: ClassVar[Mapping[str, str]] = {}  # techniques that it cannot be combined with, and why
 
@@ -104,6 +105,10 @@ class Technique(ABC):
     def factor(self) -> float:
         """What multiplies its terms."""
         return getattr(self, self.key)
+
+    def period(self) -> int:
+        """Its terms are there in one step of so many, and then count so many times."""
+        return 1
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
         """What it draws for an update of that player, by name."""

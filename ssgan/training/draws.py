@@ -122,6 +122,10 @@ class Feed:
             latents = self._uniform(shape, ("latent", *self._names(i)), self.gan.compute).unbind(1)
             for name, latent in zip(takers, latents):
                 drawn[name]["latent"] = latent
+            if any(each.gives_classes for each in self.gan.techniques.values()):
+                labels = noise.classes(shape[:2], self.gan.size.classes, self.seeds, ("classes", *self._names(i)), self.generator).unbind(1)
+                for name, each in zip(takers, labels):
+                    drawn[name]["context"] = Context(labels=each)
 
     def _technique(self, name: str, player: str, i: int) -> dict[str, Tensor]:
         """What a technique draws for a player: from its own stream, and where it draws more than one thing from one for each."""

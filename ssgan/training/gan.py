@@ -87,6 +87,10 @@ class Gan:
         names = [name for each in self.techniques.values() for name in each.measures]
         return (*names, "labelled_error", *(f"{name}_loss" for name in self.trained if name != DISCRIMINATOR))
 
+    def resting(self, done: int) -> frozenset[str]:
+        """The techniques whose terms are left out of the step after so many."""
+        return frozenset(name for name, each in self.techniques.items() if done % each.period())
+
     def numbers(self, done: int) -> dict:
         """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
         moment = Moment(done, self.steps, self.config.decay_from)
@@ -106,7 +110,8 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
     check(recipe)
     size, made = size_of_step(recipe, shape, classes), {}
     made[DISCRIMINATOR] = lambda random: build_discriminator(recipe.model, shape, classes, random)
-    made[GENERATOR] = lambda random: build_generator(recipe.model, shape, random)
+    told = classes if any(each.gives_classes for each in active(recipe).values()) else 0
+    made[GENERATOR] = lambda random: build_generator(recipe.model, shape, random, told)
     for technique in active(recipe).values():
         made |= technique.players(size)
     return made

@@ -39,7 +39,6 @@ def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tens
 
 def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], inside: float) -> None:
     first, second = state["exp_avg"], state["exp_avg_sq"]
-    gradient = gradient.to(first.dtype)
     state["step"].add_(1)
     first.lerp_(gradient, 1 - config.beta1)
     second.copy_(config.beta2 * second + (1 - config.beta2) * (gradient.square() + inside))

@@ -36,22 +36,24 @@ class Networks(Mapping):
         return len(self.tensors)
 
 
-def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any],
+def lane_loss(gan: Gan, player: str, resting: frozenset[str], numbers: dict[str, Tensors], weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any],
               given: dict[str, Any], states: dict[str, Tensors]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
     """The player's loss, what it measured, and what takes the place of the techniques' states.
 
+    `resting` are techniques whose terms are left out, which measure 0 then: where they are not, they count for the steps between.
     `weights` are the player's own tensors, `beside` those of the others that it may look at, `given` what was made before: the
     generated images, and the teacher's logits.
     """
-    terms = gan.terms[player]
+    terms = {name: each for name, each in gan.terms[player].items() if name not in resting}
     with contextlib.ExitStack() as entered:
         networks = Networks(gan, player, {player: weights, **beside}, entered)
         images = dict(draws["images"]) | given["images"]
+        labels = {"labelled": draws["labels"], "generated": draws["context"].labels}
         if player == GENERATOR:
             images["generated"] = networks[GENERATOR](draws["latent"], draws["context"])
 
         def view_of(name: str, out: dict[str, Output]) -> View:
-            return View(images, draws["labels"], out, given["teacher"], networks, draws["techniques"].get(name, {}), states.get(name, {}), numbers[name])
+            return View(images, labels, out, given["teacher"], networks, draws["techniques"].get(name, {}), states.get(name, {}), numbers[name])
 
         for name, technique in terms.items():
             images |= technique.images(player, view_of(name, {}))
@@ -62,6 +64,8 @@ def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tenso
             made = {part for part in gan.parts[player] if player == DISCRIMINATOR or part == "generated"}
             out = outputs(networks[DISCRIMINATOR], passes, images, draws["noise"], made, logits)
         loss, measured, states = _sum(player, terms, lambda name: view_of(name, out))
+        idle = {key: torch.zeros_like(loss) for name in resting & gan.terms[player].keys() for key in gan.techniques[name].measures}
+        measured |= {key: value.detach() for key, value in idle.items()}
         if player == DISCRIMINATOR:
             answers = out["labelled"].logits.argmax(1)
             measured["labelled_error"] = (answers != draws["labels"]).to(loss.dtype).mean()
@@ -73,11 +77,12 @@ def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tenso
 def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
     loss, measured, states = None, {}, {}
     for name, technique in terms.items():
-        view, factor = view_of(name), technique.factor()
+        view, period = view_of(name), technique.period()
+        factor = technique.factor() * period
         term = technique.term(player, view)
         weighed = term.loss if factor == 1 else factor * term.loss
         loss = weighed if loss is None else loss + weighed
-        measured |= {key: value.detach() for key, value in term.measured.items()}
+        measured |= {key: value.detach() if period == 1 else period * value.detach() for key, value in term.measured.items()}
         if term.state:
             states[name] = {key: value.detach() for key, value in term.state.items()}
     return loss, measured, states

@@ -1,6 +1,8 @@
 """`Trainer`: a lane group in training, step by step."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +65,9 @@ class Trainer:
         exact = torch.float64 if generator is None and not resolved.compiled else self.master
         self.numbers = _tensors(self.gan.numbers(0), self.device, exact)
         self.feed = Feed(self.gan, self.images, splits, self.seeds, self.steps_per_epoch, generator)
-        self._compiled = compiled(lambda trees: update(self.gan, *trees)) if resolved.compiled else None
-        self._program = Replay(self._draw_and_update, CudaGraphs(self.device, generator)) if generator else self._draw_and_update
+        # A few programs, chosen here: nothing in one of them depends on the step.
+        self._compiled = functools.cache(lambda resting: compiled(lambda trees: update(self.gan, *trees, resting))) if resolved.compiled else None
+        self._program = functools.cache(lambda resting: self._replay(resting, generator)) if generator else self._plain
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ class Trainer:
         """One update of everything."""
         _fill(self.numbers, self.gan.numbers(self.done))
         self.feed.open(self.done)
-        self._program()
+        self._program(self.gan.resting(self.done))()
         self.done += 1
 
     def read(self) -> dict[str, list[float]]:
@@ -123,15 +126,21 @@ class Trainer:
         self.seconds = saved["seconds"]
         put_back(self.state, saved)
 
-    def _draw_and_update(self) -> None:
-        self._update(self._draw())
+    def _plain(self, resting: frozenset[str]) -> Callable[[], None]:
+        return functools.partial(self._draw_and_update, resting)
+
+    def _replay(self, resting: frozenset[str], generator: torch.Generator) -> Callable[[], None]:
+        return Replay(self._plain(resting), CudaGraphs(self.device, generator))
+
+    def _draw_and_update(self, resting: frozenset[str] = frozenset()) -> None:
+        self._update(self._draw(), resting)
 
     def _draw(self) -> dict[str, Any]:
         return self.feed.draw(self.numbers)
 
-    def _update(self, draws: dict[str, Any]) -> None:
+    def _update(self, draws: dict[str, Any], resting: frozenset[str]) -> None:
         trees = self.state, draws, self.numbers
-        self._compiled(trees) if self._compiled else update(self.gan, *trees)
+        self._compiled(resting)(trees) if self._compiled else update(self.gan, *trees, resting)
 
     def _first_players(self) -> tuple[dict, dict, dict]:
         """By player, its layout, its first weights [r, p] and its buffers."""

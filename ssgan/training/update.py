@@ -17,28 +17,30 @@ from ssgan.training.profiled import part
 Tree = dict[str, Any]
 
 
-def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree) -> None:
+def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, resting: frozenset[str] = frozenset()) -> None:
     """Every player's updates in their order, each against the newest others; then what was measured is noted.
 
     A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can be done as it stands,
     traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all that changes with the step, 0-dim.
+    With techniques that rest in this step it is another program.
     """
     tensors = {name: player.layout.tensors(state["players"][name]["copy"], state["players"][name]["buffers"])
                for name, player in gan.players.items() if name in gan.trained}
     measured: dict[str, Tensor] = {}
     for name in gan.trained:
         for drawn, number in zip(draws[name], numbers["players"][name], strict=True):
-            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"])
+            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"], resting)
     _note(gan, state, measured, numbers["step"])
 
 
-def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree) -> dict[str, Tensor]:
+def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree,
+                   resting: frozenset[str]) -> dict[str, Tensor]:
     """One update of one player: what it measured [r]."""
     layout, mine = gan.players[name].layout, state["players"][name]
     given = {"images": _generated(gan, name, tensors, drawn), "teacher": _taught(gan, name, state, drawn)}
     leaves = layout.leaves(mine["copy"])
     with part(f"{name} pass"):
-        loss_of = functools.partial(lane_loss, gan, name, technique_numbers)
+        loss_of = functools.partial(lane_loss, gan, name, resting, technique_numbers)
         beside = {other: tensors[other] for other in gan.beside[name]}
         losses, measured, states = over_lanes(loss_of, tensors[name] | leaves, beside, drawn, given, state["techniques"])
     with part("backward"):

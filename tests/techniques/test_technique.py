@@ -172,6 +172,21 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
     assert [failure.lane for failure in struck.failures()] == [1]
 
 
+ON = {"augment": ["augment.shift=1"], "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"]}
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_with_every_technique_a_lane_that_is_not_finite_leaves_the_others_bits(name):
+    chosen = override(small.MLP, ON.get(name, [f"{name}.weight=1"]))
+    assert name in active(chosen)
+    sound, struck = (small.trainer(chosen, small.FP32, (3, 4)) for _ in range(2))
+    run(sound, 1), run(struck, 1)
+    small.spoil(struck, 1)
+    run(sound, 2), run(struck, 2)
+    pairs = [(a, b) for a, b in zip(tree_leaves(sound.state), tree_leaves(struck.state)) if a.dim()]
+    assert all(torch.equal(a[0], b[0]) for a, b in pairs) and not all(torch.equal(a, b) for a, b in pairs)
+
+
 def test_it_is_a_section_of_keys_and_off_where_unlabelled_images_may_not_be_seen(recipe):
     assert settings.describe(WithPictures)["pictures.weight"] == "weight of the loss; 0 is off"
     assert "pictures" not in active(without(recipe, {"unlabelled"})) and "pictures" in active(without(recipe, {"generated"}))
@@ -213,10 +228,11 @@ def test_every_technique_has_its_page_and_is_off_by_its_key(name):
 
 
 def test_nothing_that_sees_no_labels_is_left_in_the_supervised_recipe():
-    everything = override(Recipe(), ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1", "pull_away.weight=1", "augment.shift=1"])
+    everything = override(Recipe(), ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1", "pull_away.weight=1", "augment.shift=1", "gradient_penalty.weight=1",
+                                     "historical_averaging.weight=1", "conditional.weight=1"])
     assert set(active(everything)) == {"supervised", *TECHNIQUES}
-    assert set(active(without(everything, {"unlabelled", "generated"}))) == {"supervised", "augment"}
-    assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - {"gan", "feature_matching", "pull_away"}
+    assert set(active(without(everything, {"unlabelled", "generated"}))) == {"supervised", "augment", "historical_averaging"}
+    assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - {"gan", "feature_matching", "pull_away", "gradient_penalty", "conditional"}
 
 
 def test_the_generators_techniques_are_off_without_it():

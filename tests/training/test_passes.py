@@ -47,6 +47,14 @@ CASES = {
     "mlp, two updates of the discriminator": (small.MLP, ["train.discriminator_updates=2", *CONSISTENCY, "vat.weight=0.1"]),
     "conv, three updates of the generator, the authors' Adam": (small.CONV, [*AUTHORS, "train.generator_updates=3"]),
     "mlp, short gradients": (small.MLP, ["train.clip=0.05"]),
+    "mlp, historical averaging, two updates of the generator": (small.MLP, ["historical_averaging.weight=3", "train.generator_updates=2"]),
+    "mlp, historical averaging, short gradients, no generator": (small.MLP, ["historical_averaging.weight=0.2", "train.clip=0.1", "gan.weight=0"]),
+    "mlp, a generator that is told classes": (small.MLP, ["conditional.weight=0.4"]),
+    "conv, a generator that is told classes, two updates": (small.CONV, ["conditional.weight=0.4", "feature_matching.weight=0", "train.generator_updates=2"]),
+    "mlp, gradient penalty": (small.MLP, ["gradient_penalty.weight=2"]),
+    "mlp, one-sided gradient penalty": (small.MLP, ["gradient_penalty.weight=3", "gradient_penalty.one_sided=true", "gradient_penalty.target=0.35"]),
+    "conv, lazy gradient penalty at real images": (
+        small.CONV, ["gradient_penalty.weight=5", "gradient_penalty.at=real", "gradient_penalty.target=0", "gradient_penalty.every=2"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
@@ -69,7 +77,9 @@ def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
             noise[name].append(rows)
     images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"), mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
     others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
-    return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, mine["techniques"].get("vat", {}).get("directions"))
+    classes = [each["context"].labels if "context" in each else None for each in (mine, its)]
+    further = [mine["techniques"].get(name, {}).get(draw) for name, draw in (("vat", "directions"), ("gradient_penalty", "share"))]
+    return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, further[0], *classes, further[1])
 
 
 def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:
