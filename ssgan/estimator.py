@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ssgan.config import Recipe, build, override
 from ssgan.settings import as_table
-from ssgan.techniques.augmentation import AugmentConfig
+from ssgan.techniques.augmentation import Augmentation
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
 from ssgan.errors import Mistake
@@ -165,7 +165,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             return recipe
         if recipe.model.family != "mlp":
             raise ValueError(f"model.family = {recipe.model.family!r} needs images: give X as [n, h, w], or image_shape, or use 'mlp'.")
-        return replace(recipe, augment=AugmentConfig())
+        return replace(recipe, augment=Augmentation())
 
 
 def _image_shape(given, features: int) -> tuple[int, int, int] | None:

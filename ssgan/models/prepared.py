@@ -9,10 +9,10 @@ class Prepared(nn.Module, ABC):
     """Between `prepare` and `forget` the layer's weights do not change."""
 
     @abstractmethod
-    def prepare(self, trained: bool) -> None:
+    def prepare(self, by_hand: bool) -> None:
         """Computes what the passes that follow need of the weights alone, once for all of them, until `forget`.
 
-        `trained`: whether gradients of the weights are wanted. A batched tensor does not tell: it says always that they are not.
+        `by_hand`: whether gradients of the weights are wanted by a backward pass written by hand. A batched tensor does not tell whether any are.
         """
 
     @abstractmethod

@@ -24,7 +24,7 @@ class Layout:
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
+        return {name: part.view(len(part), *shape) for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
 
     def tensors(self, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every tensor that a call needs: the named views of `flat`, and the buffers in its type."""
@@ -43,17 +43,17 @@ class Layout:
         return flat
 
     @contextlib.contextmanager
-    def of(self, tensors: dict[str, Tensor], *, trained: bool = False) -> Iterator[nn.Module]:
+    def of(self, tensors: dict[str, Tensor], *, by_hand: bool = False) -> Iterator[nn.Module]:
         """The module of one lane with these tensors, for all passes of a loss: plain, to be written inside `over_lanes`.
 
-        `trained`: whether gradients of the tensors are wanted.
+        `by_hand`: whether the tensors' gradients are wanted by backward passes written by hand, where layers have some.
         """
         # As torch.func.functional_call does, at a tenth of its time, and once: a step makes up to six passes with some twenty tensors.
         for name, (attributes, attribute) in self._places.items():
             attributes[attribute] = tensors[name]
         try:
             for module in self._preparing:
-                module.prepare(trained)
+                module.prepare(by_hand)
             yield self.template
         finally:
             for module in self._preparing:
@@ -95,17 +95,27 @@ def over_lanes(function: Callable, *arguments: Any) -> Any:
     return torch.vmap(function, in_dims=tree_map(lambda x: 0, arguments))(*arguments)
 
 
-def tree_map(function: Callable, tree: Any, *others: Any) -> Any:
-    """A tree of tuples and dicts with `function` of each tensor, and of those at its place in the other trees; None stays None."""
+def tree_map(function: Callable, tree: Any) -> Any:
+    """A tree of tuples and dicts with `function` of each tensor; None stays None."""
+    if isinstance(tree, Tensor):
+        return function(tree)
     if isinstance(tree, dict):
-        return {key: tree_map(function, value, *(other[key] for other in others)) for key, value in tree.items()}
+        return {key: tree_map(function, value) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        parts = [tree_map(function, *values) for values in zip(tree, *others, strict=True)]
+        parts = [tree_map(function, value) for value in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    if tree is None:
-        return None
-    assert isinstance(tree, Tensor)
-    return function(tree, *others)
+    assert tree is None
+    return None
+
+
+def tree_zip(function: Callable, *trees: Any) -> Any:
+    """The same with `function` of the tensors at one place in several trees of one shape."""
+    first = trees[0]
+    if isinstance(first, dict):
+        return {key: tree_zip(function, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, tuple):
+        return tuple(tree_zip(function, *values) for values in zip(*trees, strict=True))
+    return function(*trees)
 
 
 def tree_leaves(tree: Any):

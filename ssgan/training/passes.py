@@ -11,22 +11,22 @@ from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Output, View
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_map
+from ssgan.training.lanes import tree_zip
 
 Tensors = dict[str, Tensor]
 
 
 class Networks(Mapping):
-    """The players' modules on one lane's tensors; each is put together when it is first asked for, the trained one with gradients."""
+    """The players' modules on one lane's tensors, each put together when it is first asked for; `by_hand` is the one whose backward pass is."""
 
-    def __init__(self, gan: Gan, trained: str, tensors: dict[str, Tensors], entered: contextlib.ExitStack):
-        self.gan, self.trained, self.tensors, self.entered = gan, trained, tensors, entered
+    def __init__(self, gan: Gan, by_hand: str | None, tensors: dict[str, Tensors], entered: contextlib.ExitStack):
+        self.gan, self.by_hand, self.tensors, self.entered = gan, by_hand, tensors, entered
         self.modules: dict[str, nn.Module] = {}
 
     def __getitem__(self, name: str) -> nn.Module:
         if name not in self.modules:
             layout = self.gan.players[name].layout
-            self.modules[name] = self.entered.enter_context(layout.of(self.tensors[name], trained=name == self.trained))
+            self.modules[name] = self.entered.enter_context(layout.of(self.tensors[name], by_hand=name == self.by_hand))
         return self.modules[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,8 +36,8 @@ class Networks(Mapping):
         return len(self.tensors)
 
 
-def lane_loss(gan: Gan, player: str, resting: frozenset[str], numbers: dict[str, Tensors], weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any],
-              given: dict[str, Any], states: dict[str, Tensors]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
+def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, numbers: dict[str, Tensors], weights: Tensors,
+              beside: dict[str, Tensors], draws: dict[str, Any], given: dict[str, Any], states: dict[str, Tensors]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
     """The player's loss, what it measured, and what takes the place of the techniques' states.
 
     `resting` are techniques whose terms are left out, which measure 0 then: where they are not, they count for the steps between.
@@ -46,7 +46,7 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], numbers: dict[str,
     """
     terms = {name: each for name, each in gan.terms[player].items() if name not in resting}
     with contextlib.ExitStack() as entered:
-        networks = Networks(gan, player, {player: weights, **beside}, entered)
+        networks = Networks(gan, player if by_hand else None, {player: weights, **beside}, entered)
         images = dict(draws["images"]) | given["images"]
         labels = {"labelled": draws["labels"], "generated": draws["context"].labels}
         if player == GENERATOR:
@@ -97,7 +97,7 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
     found: dict[str, Output] = {}
     for name, parts in passes.items():
         batches = [images[part] for part in parts]
-        x = batches[0] if len(batches) == 1 else tree_map(lambda *scales: torch.cat(scales), *batches)
+        x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
         with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
             said = _pass(discriminator, x, Context(noise[name]), logits)
         counts = [_count(batch) for batch in batches]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_map
+from ssgan.training.lanes import tree_map, tree_zip
 from ssgan.training.optimisers import moments
 
 State = dict[str, Any]
@@ -35,7 +35,7 @@ def _player(gan: Gan, flat: Tensor, buffers: dict[str, Tensor]) -> State:
 
 def put_back(state: State, saved: State) -> None:
     """Copies a saved state into this one, in place."""
-    tree_map(lambda target, value: target.copy_(value), state, _only(state, upgraded(saved)))
+    tree_zip(lambda target, value: target.copy_(value), state, _only(state, upgraded(saved)))
 
 
 def keep_lanes(state: State, good: State, lanes: list[int]) -> State:
@@ -47,7 +47,7 @@ def keep_lanes(state: State, good: State, lanes: list[int]) -> State:
         return new
 
     good = upgraded(good)
-    return state | {key: tree_map(kept, state[key], _only(state[key], good[key])) for key in ("players", "techniques")}
+    return state | {key: tree_zip(kept, state[key], _only(state[key], good[key])) for key in ("players", "techniques")}
 
 
 def upgraded(saved: State) -> State:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ssgan.training.lanes import over_lanes, stacked, tree_map
+from ssgan.training.lanes import over_lanes, stacked, tree_zip
 from ssgan.models.weight_norm import WeightNorm
 
 
@@ -132,10 +132,9 @@ def test_weights_that_change_in_place_are_seen_after_a_loss_also_one_that_failed
     assert not torch.allclose(before, changed(x))
 
 
-def test_a_tree_beside_others_is_walked_by_place():
-    tree = {"a": (torch.ones(2), None), "b": {}}
-    found = tree_map(lambda x, y: x + y, tree, {"b": {}, "a": (torch.ones(2), None)})
-    assert found["a"][0].tolist() == [2, 2] and found["a"][1] is None and found["b"] == {}
+def test_trees_of_one_shape_are_walked_by_place():
+    found = tree_zip(lambda x, y: x + y, {"a": (torch.ones(2),), "b": {}}, {"b": {}, "a": (torch.ones(2),)})
+    assert found["a"][0].tolist() == [2, 2] and found["b"] == {}
 
 
 class Pair(NamedTuple):
