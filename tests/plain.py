@@ -41,7 +41,12 @@ class Draws:
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
-    """W = g v / |v|, row by row."""
+    """W = g v / |v|, row by row; or W / sigma with sigma = u W v."""
+    if f"{name}.u" in weights:
+        matrix = weights[f"{name}.weight"].flatten(1)
+        v = matrix.detach().T @ weights[f"{name}.u"]
+        sigma = (weights[f"{name}.u"] * (matrix @ (v / (v * v).sum().sqrt()))).sum()
+        return weights[f"{name}.weight"] / sigma
     directions, scales = weights[f"{name}.direction"], weights[f"{name}.scale"]
     return torch.stack([g * v / (v * v).sum().sqrt() for v, g in zip(directions, scales)])
 
@@ -53,7 +58,8 @@ def layers(weights: Weights) -> list[str]:
 
 
 def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    weight = weights[f"{name}.weight"] if f"{name}.weight" in weights else normalised(weights, name)
+    plain_weight = f"{name}.weight" in weights and f"{name}.u" not in weights
+    weight = weights[f"{name}.weight"] if plain_weight else normalised(weights, name)
     return torch.einsum("nf,of->no", x, weight) + weights[f"{name}.bias"]
 
 
@@ -127,6 +133,18 @@ def taught(recipe: Recipe, logits: Tensor, targets: Tensor, confident: Tensor) -
     return total / len(logits)
 
 
+def advanced(weights: Weights, steps: int) -> Weights:
+    """With every u so many steps of the power method further."""
+    found = dict(weights)
+    for name in [name for name in weights if name.endswith(".u")]:
+        matrix = weights[name.removesuffix("u") + "weight"].detach().flatten(1)
+        for _ in range(steps):
+            v = matrix.T @ found[name]
+            u = matrix @ (v / v.norm())
+            found[name] = u / u.norm()
+    return found
+
+
 class Adam:
     """Kingma & Ba 2015, algorithm 1, tensor by tensor; the authors' form has epsilon inside the root."""
 
@@ -160,7 +178,7 @@ class Plain:
     def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int):
         self.recipe, self.steps, self.done = recipe, steps, 0
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
-        self.trained = [[name for name in weights if not (name.endswith(".scale") and name.startswith("hidden."))]
+        self.trained = [[name for name in weights if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
                         for weights in self.weights]  # hidden scales are fixed by the initialisation
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]
@@ -187,6 +205,7 @@ class Plain:
         return {name: average(self.recipe, history, name) if name in self.trained[network] else value for name, value in weights.items()}
 
     def _update(self, network: int, loss_of) -> None:
+        self.weights[network] = advanced(self.weights[network], 1)
         weights = {name: value.clone().requires_grad_() for name, value in self.weights[network].items()}
         loss = loss_of(weights)
         names = self.trained[network]
@@ -292,7 +311,7 @@ class Plain:
     def _consistency_loss(self, weights: Weights, draws: Draws) -> Tensor:
         settings = self.recipe.consistency
         with torch.no_grad():
-            logits, _ = discriminator(self.recipe, self.averages(0), draws.unlabelled_plain, None)
+            logits, _ = discriminator(self.recipe, advanced(self.averages(0), 15), draws.unlabelled_plain, None)
             probability, target = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).max(1)
         counts = (probability >= settings.threshold) & (self.done >= settings.start * self.steps)
         logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)

@@ -10,12 +10,12 @@ from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
-from ssgan.models.output import output_layer
+from ssgan.models.output import hidden_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense weight-normalised layers, ReLU, Gaussian noise on the input and after each hidden layer; `widths` are the hidden units."""
+    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer; `widths` are the hidden units."""
 
     couples_batch = False
 
@@ -23,7 +23,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
-        self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
+        self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.output = output_layer(config, sizes[-1], classes, generator)
         self.sizes, self.products = sizes, products([*sizes, classes])
 

@@ -1,8 +1,8 @@
-"""`Prepared`: a layer that computes once, for several passes, what depends on its weights alone."""
+"""`Prepared`: a layer that computes once, for several passes, what depends on its weights alone; `Advancing`: one that keeps some of it."""
 
 from abc import ABC, abstractmethod
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Prepared(nn.Module, ABC):
@@ -18,3 +18,11 @@ class Prepared(nn.Module, ABC):
     @abstractmethod
     def forget(self) -> None:
         """The weights may change now."""
+
+
+class Advancing(Prepared, ABC):
+    """A layer with buffers that follow its weights: a step further before every update of its network, and settled for other weights."""
+
+    @abstractmethod
+    def advance(self, steps: int) -> dict[str, Tensor]:
+        """Its buffers after so many steps, by their names; nothing changes in place."""

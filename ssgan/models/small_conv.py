@@ -11,12 +11,12 @@ from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import add_noise, sigmoid, with_classes
-from ssgan.models.output import output_layer
+from ssgan.models.output import hidden_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
+    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
 
     The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where things are.
     Gaussian noise falls on the input and on the features.
@@ -34,7 +34,7 @@ class Discriminator(nn.Module):
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
         self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(channels, channels[1:], maps)) + self.width * classes
         self.hidden = nn.ModuleList(
-            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
+            hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
         self.output = output_layer(config, self.width, classes, generator)
 

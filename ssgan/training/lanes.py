@@ -7,7 +7,9 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
-from ssgan.models.prepared import Prepared
+from ssgan.models.prepared import Advancing, Prepared
+
+SETTLED = 15  # steps after which a layer's buffers have followed other weights
 
 
 class Layout:
@@ -21,6 +23,7 @@ class Layout:
         self.sizes = [shape.numel() for shape in shapes.values()]
         self._places = {name: _emptied(template, name) for name in (*shapes, *buffers)}
         self._preparing = [module for module in template.modules() if isinstance(module, Prepared)]
+        self.advancing = [(name, module) for name, module in template.named_modules() if isinstance(module, Advancing)]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
@@ -64,8 +67,21 @@ class Layout:
         with self.of(tensors) as module:
             return module(*arguments)
 
+    def advanced(self, flat: Tensor, buffers: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
+        """The buffers [r, ...] after so many steps of the layers that have some which follow the weights; without gradient."""
+        if not self.advancing:
+            return buffers
+
+        def of_lane(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            with self.of(tensors):
+                return {f"{name}.{key}": value for name, module in self.advancing for key, value in module.advance(steps).items()}
+
+        with torch.no_grad():
+            return buffers | over_lanes(of_lane, self.tensors(flat, buffers))
+
     def lane(self, number: int, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One lane's state dict, taken out of a flat tensor: float32 on the CPU."""
+        """One lane's state dict, taken out of a flat tensor: float32 on the CPU; buffers are settled for these weights."""
+        buffers = self.advanced(flat, buffers, SETTLED)
         return {name: value[number].detach().float().cpu().clone() for name, value in self.tensors(flat, buffers).items()}
 
 

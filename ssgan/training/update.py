@@ -10,7 +10,7 @@ from ssgan.models.context import Context
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.training import optimisers
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import over_lanes
+from ssgan.training.lanes import SETTLED, over_lanes
 from ssgan.training.passes import lane_loss
 from ssgan.training.profiled import part
 
@@ -37,6 +37,11 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
                    resting: frozenset[str]) -> dict[str, Tensor]:
     """One update of one player: what it measured [r]."""
     layout, mine = gan.players[name].layout, state["players"][name]
+    if layout.advancing:
+        new = layout.advanced(mine["weights"], mine["buffers"], 1)
+        for key, value in mine["buffers"].items():
+            value.copy_(new[key])
+        tensors[name] = layout.tensors(mine["copy"], mine["buffers"])
     given = {"images": _generated(gan, name, tensors, drawn), "teacher": _taught(gan, name, state, drawn)}
     leaves = layout.leaves(mine["copy"])
     with part(f"{name} pass"):
@@ -85,7 +90,8 @@ def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor
 def averaged_logits(gan: Gan, state: Tree, x: Tensor) -> Tensor:
     """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]."""
     layout, mine = gan.players[DISCRIMINATOR].layout, state["players"][DISCRIMINATOR]
-    tensors = layout.tensors(mine["average"].to(x.dtype), mine["buffers"])
+    buffers = layout.advanced(mine["average"], mine["buffers"], SETTLED)
+    tensors = layout.tensors(mine["average"].to(x.dtype), buffers)
     return over_lanes(lambda t, x: layout.call(t, x, Context())[0], tensors, x)
 
 

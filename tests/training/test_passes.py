@@ -55,6 +55,8 @@ CASES = {
     "mlp, one-sided gradient penalty": (small.MLP, ["gradient_penalty.weight=3", "gradient_penalty.one_sided=true", "gradient_penalty.target=0.35"]),
     "conv, lazy gradient penalty at real images": (
         small.CONV, ["gradient_penalty.weight=5", "gradient_penalty.at=real", "gradient_penalty.target=0", "gradient_penalty.every=2"]),
+    "mlp, spectral norm, two updates": (small.MLP, ["model.norm=spectral", *CONSISTENCY, "consistency.start=0", "consistency.threshold=0.3", "train.discriminator_updates=2"]),
+    "conv, spectral norm": (small.CONV, ["model.norm=spectral", "gradient_penalty.weight=0.5", "vat.weight=0.3"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
