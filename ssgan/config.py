@@ -36,8 +36,10 @@ class TrainConfig:
     labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
     generated_share: float = number(1.0, 0.001, 1, "generated images in a step, as a share of batch")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
-    generator_learning_rate: float = number(0.0, 0, 10, "the generator's own (two time scales, Heusel et al. 2017); 0 is that of all")
-    discriminator_updates: int = number(1, 1, 5, "updates of the discriminator in a step, each with images and noise of its own")
+    generator_learning_rate: float = number(0.0, 0, 10,
+                                            "the generator's own (two time scales: Heusel et al. 2017); 0 is all's")
+    discriminator_updates: int = number(1, 1, 5,
+                                        "updates of the discriminator in a step, each with images and noise of its own")
     generator_updates: int = number(1, 1, 5, "updates of the generator in a step, likewise")
     clip: float = number(0.0, 0, 1e6, "longest gradient of a network, by its root of summed squares; 0 is any")
     schedule: str = choice("constant", ("constant", "linear", "cosine"), "learning rate: constant, or decayed to zero")

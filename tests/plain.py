@@ -20,7 +20,9 @@ Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 @dataclass
 class Draws:
-    """Everything random in an update of one model's discriminator and one of its generator; None where no loss needs it."""
+    """Everything random in an update of one model's discriminator and one of its generator; None where no loss needs
+    it.
+    """
 
     labelled: Tensor  # [n, c, h, w] as all images
     labels: Tensor  # [n]
@@ -37,7 +39,8 @@ class Draws:
     directions: Tensor | None  # [m, c, h, w] where adversarial changes are sought from
     classes_discriminator: Tensor | None = None  # [n] of the generated images, where a generator is told them
     classes_generator: Tensor | None = None
-    shares: Tensor | None = None  # [m, 1, 1, 1] of the unlabelled image in each that lies between it and a generated one
+    # [m, 1, 1, 1] of the unlabelled image in each that lies between it and a generated one
+    shares: Tensor | None = None
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
@@ -98,10 +101,14 @@ def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
     return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
-def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int], classes: Tensor | None = None, count: int = 0) -> Tensor:
-    """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros behind."""
+def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int],
+              classes: Tensor | None = None, count: int = 0) -> Tensor:
+    """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros
+    behind.
+    """
     if classes is not None:
-        latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]]) for z, label in zip(latent, classes)])
+        latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]])
+                              for z, label in zip(latent, classes)])
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
@@ -178,7 +185,8 @@ class Plain:
     def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int):
         self.recipe, self.steps, self.done = recipe, steps, 0
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
-        self.trained = [[name for name in weights if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
+        self.trained = [[name for name in weights
+                         if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
                         for weights in self.weights]  # hidden scales are fixed by the initialisation
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]
@@ -188,7 +196,9 @@ class Plain:
         self.shape: tuple[int, ...] = ()  # of an image
 
     def step(self, draws: list[Draws]) -> None:
-        """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of its own."""
+        """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of
+        its own.
+        """
         self.losses, self.shape = {}, draws[0].labelled.shape[1:]
         for drawn in draws[:self.recipe.train.discriminator_updates]:
             self._update(0, lambda weights: self._discriminator_loss(weights, drawn))
@@ -214,7 +224,8 @@ class Plain:
         self.past[network].append(dict(self.weights[network]))
         for name, g in self.gradients[network].items():
             mean = sum(past[name] for past in self.past[network]) / len(self.past[network])
-            self.gradients[network][name] = g + 2 * self.recipe.historical_averaging.weight * (self.weights[network][name] - mean)
+            away = self.weights[network][name] - mean
+            self.gradients[network][name] = g + 2 * self.recipe.historical_averaging.weight * away
         longest, length = self.recipe.train.clip, sum((g * g).sum() for g in self.gradients[network].values()) ** 0.5
         if 0 < longest < length:
             self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
@@ -230,7 +241,8 @@ class Plain:
         self.losses["labelled_error"] = (logits.argmax(1) != draws.labels).double().mean().item()
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
-                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape, draws.classes_discriminator, logits.shape[1])
+                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape,
+                                      draws.classes_discriminator, logits.shape[1])
             fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
             real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
             part = -0.5 * torch.log(is_real(real)).mean() - 0.5 * torch.log(1 - is_real(fake)).mean()
@@ -257,7 +269,8 @@ class Plain:
             return torch.zeros((), dtype=generated.dtype)
         images = list(draws.unlabelled)
         if settings.at == "between":
-            images = [share * real + (1 - share) * fake for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
+            images = [share * real + (1 - share) * fake
+                      for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
         total, lengths = torch.zeros((), dtype=generated.dtype), 0.0
         for image in images:
             x = image[None].detach().requires_grad_()
@@ -268,7 +281,8 @@ class Plain:
                 total = total + (length - settings.target) ** 2
             lengths += length.item()
         loss = settings.every * total / len(images)
-        self.losses["gradient_penalty_loss"], self.losses["gradient_length"] = loss.item(), settings.every * lengths / len(images)
+        self.losses["gradient_penalty_loss"] = loss.item()
+        self.losses["gradient_length"] = settings.every * lengths / len(images)
         return loss
 
     def _vat_loss(self, weights: Weights, draws: Draws) -> Tensor:
@@ -326,7 +340,8 @@ class Plain:
         matching, loss = self.recipe.feature_matching, 0.0
         if self.recipe.conditional.weight > 0:
             answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
-            part = -sum(torch.log(answer[label]) for answer, label in zip(answers, draws.classes_generator)) / len(answers)
+            part = -sum(torch.log(answer[label])
+                        for answer, label in zip(answers, draws.classes_generator)) / len(answers)
             self.losses["class_loss"] = part.item()
             loss = self.recipe.conditional.weight * part
         if matching.weight > 0:

@@ -6,7 +6,9 @@ from torch import Tensor
 
 
 class Context(NamedTuple):
-    """What a network needs besides its input: noise drawn outside, one tensor a site (empty: no noise, as in evaluation), and wanted classes."""
+    """What a network needs besides its input: noise drawn outside, one tensor a site (empty: no noise, as in
+    evaluation), and wanted classes.
+    """
 
     noise: tuple[Tensor, ...] = ()
     labels: Tensor | None = None  # [n] int64, for a generator that is told them

@@ -12,7 +12,9 @@ from ssgan.models.weight_norm import WeightNorm
 
 
 def fold(discriminator: nn.Module) -> nn.Module:
-    """A copy with plain layers in the place of normalised ones, for evaluation alone. Raises Mistake where a batch is coupled."""
+    """A copy with plain layers in the place of normalised ones, for evaluation alone. Raises Mistake where a batch is
+    coupled.
+    """
     if couples_batch(discriminator):
         raise Mistake("this discriminator couples the images of a batch: what it says of one image depends on the others, so that it cannot\n"
                       "be handed over as a classifier of single images. Train one without such a layer.")

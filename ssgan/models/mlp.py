@@ -15,7 +15,9 @@ from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer; `widths` are the hidden units."""
+    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer;
+    `widths` are the hidden units.
+    """
 
     couples_batch = False
 
@@ -56,7 +58,8 @@ class Discriminator(nn.Module):
 class Generator(nn.Module):
     """Dense layers with batch norm without gain and softplus; a weight-normalised output layer and a sigmoid."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None, classes: int = 0):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
+                 classes: int = 0):
         super().__init__()
         self.shape, self.classes = shape, classes
         sizes = [config.latent + classes, *config.generator_widths]
@@ -69,7 +72,8 @@ class Generator(nn.Module):
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
+        """
         x = with_classes(latent, context.labels, self.classes)
         for layer, norm in zip(self.hidden, self.norms):
             x = Softplus.apply(norm(layer(x)))

@@ -9,8 +9,11 @@ from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
 
 
-def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None, **convolution: int) -> nn.Module:
-    """`model.norm`: with weight norm, whose scale is fixed, or spectral norm: dense, or a convolution of that kernel, stride and padding."""
+def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
+                 **convolution: int) -> nn.Module:
+    """`model.norm`: with weight norm, whose scale is fixed, or spectral norm: dense, or a convolution of that kernel,
+    stride and padding.
+    """
     norm = WeightNorm if config.norm == "weight" else SpectralNorm
     return norm(inputs, outputs, config.initial_scale, generator, **convolution)
 

@@ -1,4 +1,6 @@
-"""`Prepared`: a layer that computes once, for several passes, what depends on its weights alone; `Advancing`: one that keeps some of it."""
+"""`Prepared`: a layer that computes once, for several passes, what depends on its weights alone; `Advancing`: one that
+keeps some of it.
+"""
 
 from abc import ABC, abstractmethod
 
@@ -12,7 +14,8 @@ class Prepared(nn.Module, ABC):
     def prepare(self, by_hand: bool) -> None:
         """Computes what the passes that follow need of the weights alone, once for all of them, until `forget`.
 
-        `by_hand`: whether gradients of the weights are wanted by a backward pass written by hand. A batched tensor does not tell whether any are.
+        `by_hand`: whether gradients of the weights are wanted by a backward pass written by hand. A batched tensor does
+        not tell whether any are.
         """
 
     @abstractmethod
@@ -21,7 +24,9 @@ class Prepared(nn.Module, ABC):
 
 
 class Advancing(Prepared, ABC):
-    """A layer with buffers that follow its weights: a step further before every update of its network, and settled for other weights."""
+    """A layer with buffers that follow its weights: a step further before every update of its network, and settled for
+    other weights.
+    """
 
     @abstractmethod
     def advance(self, steps: int) -> dict[str, Tensor]:

@@ -16,10 +16,11 @@ from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
+    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the
+    channels.
 
-    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where things are.
-    Gaussian noise falls on the input and on the features.
+    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
+    things are. Gaussian noise falls on the input and on the features.
     """
 
     couples_batch = False
@@ -77,7 +78,8 @@ def channels_last(x: Tensor) -> Tensor:
 class Generator(nn.Module):
     """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None, classes: int = 0):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
+                 classes: int = 0):
         super().__init__()
         self.shape, self.classes, widths = shape, classes, config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
@@ -91,7 +93,8 @@ class Generator(nn.Module):
         self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
+        """
         x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
         x = functional.relu(self.norms[0](x))
         for layer, norm in zip(self.hidden, self.norms[1:]):

@@ -71,7 +71,9 @@ for function in (RowNorm, NormalisedProduct):
 
 def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor, *, by_hand: bool = False,
                        factor: Tensor | None = None) -> Tensor:
-    """The same, as plain operations but where its backward pass written by hand is wanted; `factor` is scale / |V| where it is known."""
+    """The same, as plain operations but where its backward pass written by hand is wanted; `factor` is scale / |V|
+    where it is known.
+    """
     if by_hand and torch.is_grad_enabled():
         return NormalisedProduct.apply(x, direction, scale, bias)[0]
     return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1) if factor is None else factor)
@@ -102,11 +104,14 @@ class WeightNorm(Prepared):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.direction.dim() == 2:
-            return normalised_product(x, self.direction, self.scale, self.bias, by_hand=self.by_hand, factor=self.prepared)
+            return normalised_product(x, self.direction, self.scale, self.bias, by_hand=self.by_hand,
+                                      factor=self.prepared)
         return functional.conv2d(x, *(self.prepared or self.folded()), self.stride, self.padding)
 
     def prepare(self, by_hand: bool) -> None:
-        """Builds the plain weight of a convolution; of a dense layer the factor of its outputs, unless the backward pass written by hand makes it."""
+        """Builds the plain weight of a convolution; of a dense layer the factor of its outputs, unless the backward
+        pass written by hand makes it.
+        """
         self.by_hand = by_hand
         if self.direction.dim() > 2:
             self.prepared = self.folded()

@@ -38,7 +38,8 @@ TECHNIQUES: dict[str, type[Technique]] = {
 def active(recipe: Any) -> dict[str, Technique]:
     """The techniques of a recipe that are on, by name; first what every classifier learns from."""
     on = {name: getattr(recipe, name) for name in TECHNIQUES if getattr(recipe, name).is_on()}
-    return {"supervised": Supervised()} | {name: each for name, each in on.items() if all(other in on for other in each.requires)}
+    return {"supervised": Supervised()} | {name: each
+                                           for name, each in on.items() if all(other in on for other in each.requires)}
 
 
 def without(recipe: Any, seen: Collection[str]) -> Any:
@@ -53,7 +54,9 @@ def check(recipe: Any) -> None:
     for name, technique in on.items():
         for other, reason in technique.excludes.items():
             if other in on:
-                raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\nSwitch one of them off, for example --set {other}.{TECHNIQUES[other].key}=0.")
+                raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
+                              f"Switch one of them off, for example --set {other}.{TECHNIQUES[other].key}=0.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
         if not any(GENERATOR in technique.parts for technique in on.values()):
-            raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0, or gan.weight = 0 to train without one.")
+            raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"
+                          "or gan.weight = 0 to train without one.")

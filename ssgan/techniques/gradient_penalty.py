@@ -15,10 +15,11 @@ from ssgan.techniques.technique import DISCRIMINATOR, Draw, Size, Technique, Ter
 class GradientPenalty(Technique):
     """The length of the gradient of the discriminator's judgement, by the image, is kept near a target.
 
-    The judgement is log Z, the logit of D = Z / (Z + 1) with Z the sum of the exponentials of the K logits. Loss: the mean of (|gradient| - target)^2
-    over images between generated and unlabelled ones (Gulrajani et al. 2017, eq. 3), or at unlabelled ones (R1, with target 0: Mescheder et al. 2018,
-    eq. 9). Costs a pass of its own and a second backward pass; with `every` above 1 that is made in one step of so many, and counts so many times
-    (Karras et al. 2020, appendix B).
+    The judgement is log Z, the logit of D = Z / (Z + 1) with Z the sum of the exponentials of the K logits. Loss: the
+    mean of (|gradient| - target)^2 over images between generated and unlabelled ones (Gulrajani et al. 2017, eq. 3), or
+    at unlabelled ones (R1, with target 0: Mescheder et al. 2018, eq. 9). Costs a pass of its own and a second backward
+    pass; with `every` above 1 that is made in one step of so many, and counts so many times (Karras et al. 2020,
+    appendix B).
     """
 
     sees = frozenset({"unlabelled", "generated"})
@@ -38,7 +39,8 @@ class GradientPenalty(Technique):
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
         """How far each image between lies from the generated to the unlabelled one."""
-        return {"share": Draw((min(size.unlabelled, size.generated), 1, 1, 1), "uniform")} if self.at == "between" else {}
+        return {"share": Draw((min(size.unlabelled, size.generated), 1, 1, 1),
+                              "uniform")} if self.at == "between" else {}
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
@@ -54,7 +56,9 @@ class GradientPenalty(Technique):
 
 
 def penalty(squared: Tensor, target: float, one_sided: bool) -> Tensor:
-    """Mean squared excess of lengths, whose squares are given, over the target: [n] -> []; also where a length is zero, with its gradient."""
+    """Mean squared excess of lengths, whose squares are given, over the target: [n] -> []; also where a length is zero,
+    with its gradient.
+    """
     if target == 0:
         return squared.mean()
     excess = squared.clamp_min(torch.finfo(squared.dtype).tiny).sqrt() - target

@@ -12,10 +12,11 @@ from ssgan.techniques.technique import Size, Technique
 
 @dataclass(frozen=True)
 class HistoricalAveraging(Technique):
-    """Every player's loss is given |theta - mean of all its thetas so far|^2, which damps the circles that two players can walk round their solution.
+    """Every player's loss is given |theta - mean of all its thetas so far|^2, which damps the circles that two players
+    can walk round their solution.
 
-    The mean is over the weights before each update, the newest among them; the gradient is 2 (theta - mean). Costs as much memory as the weights, and
-    one pass over them. Salimans et al. 2016, section 3.3.
+    The mean is over the weights before each update, the newest among them; the gradient is 2 (theta - mean). Costs as
+    much memory as the weights, and one pass over them. Salimans et al. 2016, section 3.3.
     """
 
     sees = frozenset({"weights"})
@@ -27,8 +28,8 @@ class HistoricalAveraging(Technique):
         found = {player: torch.zeros(count) for player, count in size.parameters.items()}
         return found | {f"{player} count": torch.zeros(()) for player in size.parameters}
 
-    def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor], numbers: Mapping[str, Tensor]
-                 ) -> tuple[Tensor, dict[str, Tensor]]:
+    def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor],
+                 numbers: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """That of the term added; the mean and its count."""
         count = state[f"{player} count"] + 1  # [r]
         mean = torch.lerp(state[player], weights, (1 / count).unsqueeze(1))

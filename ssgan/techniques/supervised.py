@@ -10,7 +10,9 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 
 @dataclass(frozen=True)
 class Supervised(Technique):
-    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it has no settings and is always on."""
+    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it has no
+    settings and is always on.
+    """
 
     sees = frozenset({"labelled"})
     parts = {DISCRIMINATOR: ("labelled",)}
@@ -27,5 +29,6 @@ class Supervised(Technique):
 
 
 def labelled_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy over the K real classes, mean over the batch: [n, k], [n] -> [] (Salimans et al. 2016, section 5)."""
+    """Cross entropy over the K real classes, mean over the batch: [n, k], [n] -> [] (Salimans et al. 2016, section 5).
+    """
     return functional.cross_entropy(logits, labels)

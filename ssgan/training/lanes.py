@@ -27,7 +27,8 @@ class Layout:
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
-        return {name: part.view(len(part), *shape) for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
+        return {name: part.view(len(part), *shape)
+                for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
 
     def tensors(self, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every tensor that a call needs: the named views of `flat`, and the buffers in its type."""
@@ -38,8 +39,11 @@ class Layout:
         return {name: value.requires_grad_() for name, value in self.views(flat.detach()).items()}
 
     def gather(self, parts: tuple[Tensor, ...], like: Tensor, *, joined: bool) -> Tensor:
-        """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, where a compiler sees it `joined`."""
-        if joined:  # the compiler writes each part where it belongs; eager cat takes three times as long as the copies below
+        """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, where a compiler sees it
+        `joined`.
+        """
+        # the compiler writes each part where it belongs; eager cat takes three times as long as the copies below
+        if joined:
             return torch.cat([part.flatten(1) for part in parts], 1).to(like.dtype)
         flat = torch.empty_like(like)
         torch._foreach_copy_(list(self.views(flat).values()), parts)
@@ -68,25 +72,32 @@ class Layout:
             return module(*arguments)
 
     def advanced(self, flat: Tensor, buffers: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
-        """The buffers [r, ...] after so many steps of the layers that have some which follow the weights; without gradient."""
+        """The buffers [r, ...] after so many steps of the layers that have some which follow the weights; without
+        gradient.
+        """
         if not self.advancing:
             return buffers
 
         def of_lane(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             with self.of(tensors):
-                return {f"{name}.{key}": value for name, module in self.advancing for key, value in module.advance(steps).items()}
+                return {f"{name}.{key}": value for name, module in self.advancing
+                        for key, value in module.advance(steps).items()}
 
         with torch.no_grad():
             return buffers | over_lanes(of_lane, self.tensors(flat, buffers))
 
     def lane(self, number: int, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One lane's state dict, taken out of a flat tensor: float32 on the CPU; buffers are settled for these weights."""
+        """One lane's state dict, taken out of a flat tensor: float32 on the CPU; buffers are settled for these weights.
+        """
         buffers = self.advanced(flat, buffers, SETTLED)
-        return {name: value[number].detach().float().cpu().clone() for name, value in self.tensors(flat, buffers).items()}
+        return {name: value[number].detach().float().cpu().clone()
+                for name, value in self.tensors(flat, buffers).items()}
 
 
 def stacked(modules: list[nn.Module]) -> tuple[Layout, Tensor, dict[str, Tensor]]:
-    """R modules of one architecture as (layout, trained parameters [r, p], buffers [r, ...]); the first becomes the template."""
+    """R modules of one architecture as (layout, trained parameters [r, p], buffers [r, ...]); the first becomes the
+    template.
+    """
     parameters, buffers = torch.func.stack_module_state(modules)
     layout = Layout(modules[0], {name: value.shape[1:] for name, value in parameters.items()}, tuple(buffers))
     return layout, torch.cat([value.detach().flatten(1) for value in parameters.values()], 1), buffers

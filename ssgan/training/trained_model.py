@@ -41,7 +41,8 @@ class TrainedModel:
     @classmethod
     def of_trainer(cls, trainer: "Trainer", lane: int = 0) -> "TrainedModel":
         """One lane's pair as it is now."""
-        states = trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane), trainer.lane(GENERATOR, lane, average=False)
+        states = (trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane),
+                  trainer.lane(GENERATOR, lane, average=False))
         return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes, dict(zip(NAMES, states)))
 
     @classmethod

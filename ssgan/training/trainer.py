@@ -39,7 +39,8 @@ class Failure:
 
 
 class Trainer:
-    """R lanes of one recipe: what does not change (`gan`), what an update changes (`state`), what it is given (`feed`, `numbers`).
+    """R lanes of one recipe: what does not change (`gan`), what an update changes (`state`), what it is given (`feed`,
+    `numbers`).
 
     Raises Mistake where the recipe's techniques cannot be combined.
     """
@@ -55,7 +56,8 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, over all processes
         # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
         generator = torch.Generator(self.device) if replayed(self.device) else None
-        self.record_steps = RECORD_STEPS if generator is None else -(-RECORD_STEPS // self.steps_per_epoch) * self.steps_per_epoch
+        epochs = -(-RECORD_STEPS // self.steps_per_epoch)
+        self.record_steps = RECORD_STEPS if generator is None else epochs * self.steps_per_epoch
 
         layouts, weights, buffers = self._first_players()
         size = size_of_step(recipe, images.shape, len(images.classes))
@@ -66,7 +68,7 @@ class Trainer:
         self.numbers = _tensors(self.gan.numbers(0), self.device, exact)
         self.feed = Feed(self.gan, self.images, splits, self.seeds, self.steps_per_epoch, generator)
         # A few programs, chosen here: nothing in one of them depends on the step.
-        self._compiled = functools.cache(lambda resting: compiled(lambda trees: update(self.gan, *trees, resting))) if resolved.compiled else None
+        self._compiled = functools.cache(self._compile) if resolved.compiled else None
         self._program = functools.cache(lambda resting: self._replay(resting, generator)) if generator else self._plain
 
     @property
@@ -95,7 +97,8 @@ class Trainer:
 
     def failures(self) -> list[Failure]:
         """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of each."""
-        sound = torch.stack([player["weights"].isfinite().all(1) for player in self.state["players"].values()]).all(0)  # [r]
+        # [r]
+        sound = torch.stack([player["weights"].isfinite().all(1) for player in self.state["players"].values()]).all(0)
         first_bad = self.state["first_bad"]
         late = first_bad[:, -1]
         late.copy_(torch.where((late < 0) & ~sound, self.done - 1, late))
@@ -125,6 +128,9 @@ class Trainer:
         self.done = self.first = saved["done"]
         self.seconds = saved["seconds"]
         put_back(self.state, saved)
+
+    def _compile(self, resting: frozenset[str]) -> Callable[[Any], None]:
+        return compiled(lambda trees: update(self.gan, *trees, resting))
 
     def _plain(self, resting: frozenset[str]) -> Callable[[], None]:
         return functools.partial(self._draw_and_update, resting)
@@ -161,7 +167,8 @@ class Trainer:
         pool = torch.from_numpy(split.unlabelled if looks_at_pool(self.recipe) else split.labelled)
         order = torch.randperm(len(pool), generator=torch_generator(seed, "initialisation images"))
         x = self.images.gather(pool[order[: self.config.initialise_images]]).cpu()
-        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (seed,), ("initialisation noise",), torch.float32)
+        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (seed,), ("initialisation noise",),
+                                   torch.float32)
         discriminator.initialise(x, Context(tuple(site[0] for site in sites)))
 
 

@@ -20,9 +20,9 @@ Tree = dict[str, Any]
 def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, resting: frozenset[str] = frozenset()) -> None:
     """Every player's updates in their order, each against the newest others; then what was measured is noted.
 
-    A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can be done as it stands,
-    traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all that changes with the step, 0-dim.
-    With techniques that rest in this step it is another program.
+    A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can
+    be done as it stands, traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all
+    that changes with the step, 0-dim. With techniques that rest in this step it is another program.
     """
     tensors = {name: player.layout.tensors(state["players"][name]["copy"], state["players"][name]["buffers"])
                for name, player in gan.players.items() if name in gan.trained}
@@ -45,16 +45,18 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
     given = {"images": _generated(gan, name, tensors, drawn), "teacher": _taught(gan, name, state, drawn)}
     leaves = layout.leaves(mine["copy"])
     with part(f"{name} pass"):
-        # Backward passes written by hand gain in one lane; in several, plain operations take a fifth less of a small network's step.
+        # Backward passes written by hand gain in one lane; in several, plain operations are faster.
         by_hand = len(mine["weights"]) == 1
         loss_of = functools.partial(lane_loss, gan, name, resting, by_hand, technique_numbers)
         beside = {other: tensors[other] for other in gan.beside[name]}
-        losses, measured, states = over_lanes(loss_of, tensors[name] | leaves, beside, drawn, given, state["techniques"])
+        weights = tensors[name] | leaves
+        losses, measured, states = over_lanes(loss_of, weights, beside, drawn, given, state["techniques"])
     with part("backward"):
         found = torch.autograd.grad(losses.sum(), tuple(leaves.values()), materialize_grads=True)
         gradient = layout.gather(found, mine["weights"], joined=gan.compiled)
     for key, technique in gan.techniques.items():
-        gradient, new = technique.gradient(name, gradient, mine["weights"], state["techniques"][key], technique_numbers[key])
+        kept = state["techniques"][key]
+        gradient, new = technique.gradient(name, gradient, mine["weights"], kept, technique_numbers[key])
         states[key] = states.get(key, {}) | new
     if gan.config.clip:
         gradient = optimisers.clipped(gradient, gan.config.clip)
@@ -71,11 +73,14 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
 
 
 def _generated(gan: Gan, player: str, tensors: Tree, drawn: Tree) -> dict[str, Tensor]:
-    """The generated images that an update of another player than the generator looks at [r, n, c, h, w], without gradient."""
+    """The generated images that an update of another player than the generator looks at [r, n, c, h, w], without
+    gradient.
+    """
     if player == GENERATOR or "generated" not in gan.parts[player]:
         return {}
     with torch.no_grad(), part("generated images"):
-        return {"generated": over_lanes(gan.players[GENERATOR].layout.call, tensors[GENERATOR], drawn["latent"], drawn["context"])}
+        call = gan.players[GENERATOR].layout.call
+        return {"generated": over_lanes(call, tensors[GENERATOR], drawn["latent"], drawn["context"])}
 
 
 def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor]:

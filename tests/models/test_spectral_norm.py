@@ -1,4 +1,5 @@
-"""Spectral norm against singular values, and what follows the weights: before an update, in averages, and handed over."""
+"""Spectral norm against singular values, and what follows the weights: before an update, in averages, and handed over.
+"""
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from ssgan.training.lanes import tree_leaves
 from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Trainer
 
-LAYERS = {"dense": ({}, (16, 5)), "3x3": ({"kernel": 3, "padding": 1}, (16, 5, 7, 6)), "3x3, stride 2": ({"kernel": 3, "padding": 1, "stride": 2}, (16, 5, 7, 6))}
-RECIPES = {family: override(recipe, ["model.norm=spectral"]) for family, recipe in (("mlp", small.MLP), ("conv", small.CONV))}
+LAYERS = {"dense": ({}, (16, 5)), "3x3": ({"kernel": 3, "padding": 1}, (16, 5, 7, 6)),
+          "3x3, stride 2": ({"kernel": 3, "padding": 1, "stride": 2}, (16, 5, 7, 6))}
+RECIPES = {family: override(recipe, ["model.norm=spectral"])
+           for family, recipe in (("mlp", small.MLP), ("conv", small.CONV))}
 layers = pytest.mark.parametrize("name", LAYERS)
 families = pytest.mark.parametrize("family", RECIPES)
 
@@ -36,7 +39,9 @@ def some(shape: tuple[int, ...]) -> torch.Tensor:
 
 def by_singular_values(layer: SpectralNorm, weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     weight = weight / torch.linalg.svdvals(weight.flatten(1))[0]
-    return functional.linear(x, weight, layer.bias) if weight.dim() == 2 else functional.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
+    if weight.dim() == 2:
+        return functional.linear(x, weight, layer.bias)
+    return functional.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
 
 
 @layers
@@ -56,7 +61,8 @@ def test_folded_and_prepared_compute_the_same(name):
     settings, shape = LAYERS[name]
     layer, x = make(settings), some(shape)
     weight, bias = layer.folded()
-    y = functional.linear(x, weight, bias) if weight.dim() == 2 else functional.conv2d(x, weight, bias, layer.stride, layer.padding)
+    dense = weight.dim() == 2
+    y = functional.linear(x, weight, bias) if dense else functional.conv2d(x, weight, bias, layer.stride, layer.padding)
     layer.prepare(True)
     prepared = layer(x)
     layer.forget()
@@ -76,7 +82,8 @@ def test_after_the_initialisation_every_unit_has_mean_0(name):
     layer, x = make(settings, 0), some(shape) + 1
     y = layer.initialise(x)
     torch.testing.assert_close(y.transpose(0, 1).flatten(1).mean(1), torch.zeros(4).double(), rtol=0, atol=1e-12)
-    assert torch.equal(y, layer(x)) and torch.linalg.svdvals(layer.folded()[0].flatten(1))[0].item() == pytest.approx(1, rel=1e-3)
+    assert torch.equal(y, layer(x))
+    assert torch.linalg.svdvals(layer.folded()[0].flatten(1))[0].item() == pytest.approx(1, rel=1e-3)
 
 
 def test_images_have_their_gradient_twice_and_lanes_are_layers():
@@ -104,12 +111,15 @@ def test_u_is_resumed_bit_for_bit_and_a_bad_lane_leaves_the_other(tmp_path, fami
     assert all(map(torch.equal, tree_leaves(run(resumed, 2).state), tree_leaves(run(whole, 5).state)))
     run(struck, 1)
     small.spoil(struck, 1)
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(tree_leaves(run(struck, 4).state), tree_leaves(whole.state)) if a.dim())
+    assert all(torch.equal(a[0], b[0])
+               for a, b in zip(tree_leaves(run(struck, 4).state), tree_leaves(whole.state)) if a.dim())
 
 
 @families
 def test_averaged_weights_get_their_own_u_everywhere(family):
-    """The monitor, the classifier that is handed over, and its folded form answer alike; their weights have a largest singular value of 1."""
+    """The monitor, the classifier that is handed over, and its folded form answer alike; their weights have a largest
+    singular value of 1.
+    """
     trainer = run(small.trainer(override(RECIPES[family], ["train.averaging_rate=0.3"]), small.FP32, (3, 4)), 5)
     model, x = TrainedModel.of_trainer(trainer, 1), trainer.images.gather(torch.arange(8))
     expected = trainer.averaged_logits(x.expand(2, *x.shape))[1]

@@ -22,18 +22,22 @@ class Linear:
 
 
 def view(weight: torch.Tensor, share: float = 0.5) -> View:
-    images = {"unlabelled": torch.rand(4, 1, 2, 3, dtype=torch.float64), "generated": torch.rand(5, 1, 2, 3, dtype=torch.float64)}
+    images = {"unlabelled": torch.rand(4, 1, 2, 3, dtype=torch.float64),
+              "generated": torch.rand(5, 1, 2, 3, dtype=torch.float64)}
     draws = {"share": torch.full((4, 1, 1, 1), share, dtype=torch.float64)}
     return View(images, None, {}, {}, {"discriminator": Linear(weight)}, draws, {}, {})
 
 
 @pytest.mark.parametrize("at", ["between", "real"])
 @pytest.mark.parametrize(("length", "target", "one_sided", "expected"), [
-    (3.0, 1.0, False, 4.0), (0.25, 1.0, False, 0.5625), (0.25, 1.0, True, 0.0), (3.0, 1.0, True, 4.0), (3.0, 0.0, False, 9.0)])
-def test_the_loss_of_a_judgement_that_is_a_product_is_that_of_its_weights_length(at, length, target, one_sided, expected):
+    (3.0, 1.0, False, 4.0), (0.25, 1.0, False, 0.5625), (0.25, 1.0, True, 0.0), (3.0, 1.0, True, 4.0), 
+    (3.0, 0.0, False, 9.0)])
+def test_the_loss_of_a_judgement_that_is_a_product_is_that_of_its_weights_length(
+        at, length, target, one_sided, expected):
     weight = torch.full((6,), length / 6**0.5, dtype=torch.float64, requires_grad=True)
     term = GradientPenalty(weight=1, at=at, target=target, one_sided=one_sided).term("discriminator", view(weight))
-    assert term.loss.item() == pytest.approx(expected) and term.measured["gradient_length"].item() == pytest.approx(length)
+    assert term.loss.item() == pytest.approx(expected)
+    assert term.measured["gradient_length"].item() == pytest.approx(length)
     gradient, = torch.autograd.grad(term.loss, weight)
     wanted = 2 * (length - target) * (length > target or not one_sided) / 6**0.5
     torch.testing.assert_close(gradient, torch.full((6,), wanted, dtype=torch.float64))
@@ -70,7 +74,9 @@ def test_squares_have_the_gradient_of_their_penalty():
 
 
 def test_lazily_it_is_measured_in_one_step_of_so_many_and_that_many_times():
-    steps = {every: small.trainer(override(small.MLP, ["gradient_penalty.weight=1", f"gradient_penalty.every={every}"])) for every in (1, 3)}
+    steps = {every: small.trainer(override(small.MLP,
+                                           ["gradient_penalty.weight=1",
+                                            f"gradient_penalty.every={every}"])) for every in (1, 3)}
     for trainer in steps.values():
         trainer.step()
     length = {every: trainer.sums[0, trainer.names.index("gradient_length")].item() for every, trainer in steps.items()}
@@ -78,5 +84,6 @@ def test_lazily_it_is_measured_in_one_step_of_so_many_and_that_many_times():
     lazy = steps[3]
     lazy.sums.zero_()
     lazy.step()
-    assert lazy.sums[0, lazy.names.index("gradient_length")] == 0 and lazy.sums[0, lazy.names.index("unlabelled_loss")] > 0
+    values = dict(zip(lazy.names, lazy.sums[0].tolist()))
+    assert values["gradient_length"] == 0 < values["unlabelled_loss"]
     assert [bool(lazy.gan.resting(step)) for step in range(7)] == [False, True, True] * 2 + [False]

@@ -1,4 +1,6 @@
-"""Historical averaging on the game of the paper, and its mean against a history. (Its steps: tests/training/test_passes.py.)"""
+"""Historical averaging on the game of the paper, and its mean against a history. (Its steps:
+tests/training/test_passes.py.)
+"""
 
 import pytest
 import torch
@@ -47,7 +49,8 @@ def test_the_added_gradient_is_that_of_the_squared_distance_from_the_mean_of_all
         expected, = torch.autograd.grad(0.7 * distance, leaf)
         found, new = technique.gradient("x", torch.ones(3, 5, dtype=dtype), weights, state, {})
         state = state | new
-        torch.testing.assert_close(found, 1 + expected, rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-6 if dtype == torch.float32 else 1e-12)
+        torch.testing.assert_close(found, 1 + expected, rtol=1e-5 if dtype == torch.float32 else 1e-12,
+                                   atol=1e-6 if dtype == torch.float32 else 1e-12)
 
 
 def test_it_is_on_in_the_supervised_baseline_too():

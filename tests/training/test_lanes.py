@@ -64,7 +64,8 @@ def test_leaves_share_the_memory_and_their_gradients_are_gathered_as_the_flat_on
 def test_tensors_are_the_parameters_and_the_buffers_in_one_type():
     layout, flat, buffers = stacked(modules(2))
     tensors = layout.tensors(flat.bfloat16(), buffers)
-    assert set(tensors) == set(modules(1)[0].state_dict()) and all(value.dtype == torch.bfloat16 for value in tensors.values())
+    assert set(tensors) == set(modules(1)[0].state_dict())
+    assert all(value.dtype == torch.bfloat16 for value in tensors.values())
     assert buffers["0.scale"].dtype == torch.float64
 
 
@@ -96,7 +97,8 @@ def convolutions() -> nn.Sequential:
 @pytest.mark.parametrize("trained", [True, False])
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_the_passes_of_a_loss_share_what_depends_on_the_weights_alone(lanes, trained):
-    module, (layout, flat, buffers), x = convolutions(), stacked([convolutions() for _ in range(lanes)]), some(lanes, 5, 2, 2, 2)
+    module, x = convolutions(), some(lanes, 5, 2, 2, 2)
+    layout, flat, buffers = stacked([convolutions() for _ in range(lanes)])
     leaf = flat.clone().requires_grad_(trained)
     x.requires_grad_()
 
