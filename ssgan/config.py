@@ -9,9 +9,12 @@ from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
+from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
+from ssgan.techniques.gradient_penalty import GradientPenalty
+from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
@@ -35,8 +38,10 @@ class TrainConfig:
     labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
     generated_share: float = number(1.0, 0.001, 1, "generated images in a step, as a share of batch")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
-    generator_learning_rate: float = number(0.0, 0, 10, "the generator's own (two time scales, Heusel et al. 2017); 0 is that of all")
-    discriminator_updates: int = number(1, 1, 5, "updates of the discriminator in a step, each with images and noise of its own")
+    generator_learning_rate: float = number(0.0, 0, 10,
+                                            "the generator's own (two time scales: Heusel et al. 2017); 0 is all's")
+    discriminator_updates: int = number(1, 1, 5,
+                                        "updates of the discriminator in a step, each with images and noise of its own")
     generator_updates: int = number(1, 1, 5, "updates of the generator in a step, likewise")
     clip: float = number(0.0, 0, 1e6, "longest gradient of a network, by its root of summed squares; 0 is any")
     schedule: str = choice("constant", ("constant", "linear", "cosine"), "learning rate: constant, or decayed to zero")
@@ -97,6 +102,9 @@ class Recipe:
     vat: VirtualAdversarial = VirtualAdversarial()
     feature_matching: FeatureMatching = FeatureMatching()
     pull_away: PullAway = PullAway()
+    gradient_penalty: GradientPenalty = GradientPenalty()
+    conditional: ConditionalGenerator = ConditionalGenerator()
+    historical_averaging: HistoricalAveraging = HistoricalAveraging()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

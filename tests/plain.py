@@ -20,7 +20,9 @@ Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 @dataclass
 class Draws:
-    """Everything random in an update of one model's discriminator and one of its generator; None where no loss needs it."""
+    """Everything random in an update of one model's discriminator and one of its generator; None where no loss needs
+    it.
+    """
 
     labelled: Tensor  # [n, c, h, w] as all images
     labels: Tensor  # [n]
@@ -35,10 +37,19 @@ class Draws:
     noise_generator_real: Noise
     noise_generator_generated: Noise
     directions: Tensor | None  # [m, c, h, w] where adversarial changes are sought from
+    classes_discriminator: Tensor | None = None  # [n] of the generated images, where a generator is told them
+    classes_generator: Tensor | None = None
+    # [m, 1, 1, 1] of the unlabelled image in each that lies between it and a generated one
+    shares: Tensor | None = None
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
-    """W = g v / |v|, row by row."""
+    """W = g v / |v|, row by row; or W / sigma with sigma = u W v."""
+    if f"{name}.u" in weights:
+        matrix = weights[f"{name}.weight"].flatten(1)
+        v = matrix.detach().T @ weights[f"{name}.u"]
+        sigma = (weights[f"{name}.u"] * (matrix @ (v / (v * v).sum().sqrt()))).sum()
+        return weights[f"{name}.weight"] / sigma
     directions, scales = weights[f"{name}.direction"], weights[f"{name}.scale"]
     return torch.stack([g * v / (v * v).sum().sqrt() for v, g in zip(directions, scales)])
 
@@ -50,7 +61,8 @@ def layers(weights: Weights) -> list[str]:
 
 
 def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    weight = weights[f"{name}.weight"] if f"{name}.weight" in weights else normalised(weights, name)
+    plain_weight = f"{name}.weight" in weights and f"{name}.u" not in weights
+    weight = weights[f"{name}.weight"] if plain_weight else normalised(weights, name)
     return torch.einsum("nf,of->no", x, weight) + weights[f"{name}.bias"]
 
 
@@ -89,8 +101,14 @@ def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
     return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
 
 
-def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Images of `shape` from latent vectors."""
+def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int],
+              classes: Tensor | None = None, count: int = 0) -> Tensor:
+    """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros
+    behind.
+    """
+    if classes is not None:
+        latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]])
+                              for z, label in zip(latent, classes)])
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
@@ -120,6 +138,18 @@ def taught(recipe: Recipe, logits: Tensor, targets: Tensor, confident: Tensor) -
         if counts:
             total = total - torch.log(torch.exp(row[target]) / torch.exp(row).sum())
     return total / len(logits)
+
+
+def advanced(weights: Weights, steps: int) -> Weights:
+    """With every u so many steps of the power method further."""
+    found = dict(weights)
+    for name in [name for name in weights if name.endswith(".u")]:
+        matrix = weights[name.removesuffix("u") + "weight"].detach().flatten(1)
+        for _ in range(steps):
+            v = matrix.T @ found[name]
+            u = matrix @ (v / v.norm())
+            found[name] = u / u.norm()
+    return found
 
 
 class Adam:
@@ -155,16 +185,20 @@ class Plain:
     def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int):
         self.recipe, self.steps, self.done = recipe, steps, 0
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
-        self.trained = [[name for name in weights if not (name.endswith(".scale") and name.startswith("hidden."))]
+        self.trained = [[name for name in weights
+                         if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
                         for weights in self.weights]  # hidden scales are fixed by the initialisation
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]
         self.losses: dict[str, float] = {}
         self.gradients: list[Weights] = [{}, {}]
+        self.past: list[list[Weights]] = [[], []]  # the weights before every update
         self.shape: tuple[int, ...] = ()  # of an image
 
     def step(self, draws: list[Draws]) -> None:
-        """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of its own."""
+        """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of
+        its own.
+        """
         self.losses, self.shape = {}, draws[0].labelled.shape[1:]
         for drawn in draws[:self.recipe.train.discriminator_updates]:
             self._update(0, lambda weights: self._discriminator_loss(weights, drawn))
@@ -181,11 +215,17 @@ class Plain:
         return {name: average(self.recipe, history, name) if name in self.trained[network] else value for name, value in weights.items()}
 
     def _update(self, network: int, loss_of) -> None:
+        self.weights[network] = advanced(self.weights[network], 1)
         weights = {name: value.clone().requires_grad_() for name, value in self.weights[network].items()}
         loss = loss_of(weights)
         names = self.trained[network]
         found = torch.autograd.grad(loss, [weights[name] for name in names], allow_unused=True)
         self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g for name, g in zip(names, found)}
+        self.past[network].append(dict(self.weights[network]))
+        for name, g in self.gradients[network].items():
+            mean = sum(past[name] for past in self.past[network]) / len(self.past[network])
+            away = self.weights[network][name] - mean
+            self.gradients[network][name] = g + 2 * self.recipe.historical_averaging.weight * away
         longest, length = self.recipe.train.clip, sum((g * g).sum() for g in self.gradients[network].values()) ** 0.5
         if 0 < longest < length:
             self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
@@ -201,7 +241,8 @@ class Plain:
         self.losses["labelled_error"] = (logits.argmax(1) != draws.labels).double().mean().item()
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
-                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, draws.labelled.shape[1:])
+                generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape,
+                                      draws.classes_discriminator, logits.shape[1])
             fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
             real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
             part = -0.5 * torch.log(is_real(real)).mean() - 0.5 * torch.log(1 - is_real(fake)).mean()
@@ -215,6 +256,33 @@ class Plain:
             loss = loss + self.recipe.entropy.weight * self._entropy_loss(weights, draws)
         if self.recipe.vat.weight > 0:
             loss = loss + self.recipe.vat.weight * self._vat_loss(weights, draws)
+        if self.recipe.gradient_penalty.weight > 0:
+            part = self._gradient_penalty(weights, draws, generated)
+            loss = loss + self.recipe.gradient_penalty.weight * part
+        return loss
+
+    def _gradient_penalty(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
+        """Image by image, with a graph of the gradient; in one step of so many, so many times."""
+        settings = self.recipe.gradient_penalty
+        self.losses["gradient_penalty_loss"] = self.losses["gradient_length"] = 0.0
+        if self.done % settings.every:
+            return torch.zeros((), dtype=generated.dtype)
+        images = list(draws.unlabelled)
+        if settings.at == "between":
+            images = [share * real + (1 - share) * fake
+                      for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
+        total, lengths = torch.zeros((), dtype=generated.dtype), 0.0
+        for image in images:
+            x = image[None].detach().requires_grad_()
+            z = torch.exp(discriminator(self.recipe, weights, x, None)[0]).sum()
+            slope, = torch.autograd.grad(torch.log(z), x, create_graph=True)
+            length = (slope ** 2).sum() ** 0.5
+            if length > settings.target or not settings.one_sided:
+                total = total + (length - settings.target) ** 2
+            lengths += length.item()
+        loss = settings.every * total / len(images)
+        self.losses["gradient_penalty_loss"] = loss.item()
+        self.losses["gradient_length"] = settings.every * lengths / len(images)
         return loss
 
     def _vat_loss(self, weights: Weights, draws: Draws) -> Tensor:
@@ -257,7 +325,7 @@ class Plain:
     def _consistency_loss(self, weights: Weights, draws: Draws) -> Tensor:
         settings = self.recipe.consistency
         with torch.no_grad():
-            logits, _ = discriminator(self.recipe, self.averages(0), draws.unlabelled_plain, None)
+            logits, _ = discriminator(self.recipe, advanced(self.averages(0), 15), draws.unlabelled_plain, None)
             probability, target = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).max(1)
         counts = (probability >= settings.threshold) & (self.done >= settings.start * self.steps)
         logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
@@ -266,13 +334,20 @@ class Plain:
         return loss
 
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
-        images = generator(self.recipe, weights, draws.latent_generator, self.shape)
-        _, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
+        count = len(self.weights[0]["output.bias"])
+        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count)
+        logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
         matching, loss = self.recipe.feature_matching, 0.0
+        if self.recipe.conditional.weight > 0:
+            answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+            part = -sum(torch.log(answer[label])
+                        for answer, label in zip(answers, draws.classes_generator)) / len(answers)
+            self.losses["class_loss"] = part.item()
+            loss = self.recipe.conditional.weight * part
         if matching.weight > 0:
             _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
             gap = (real.mean(0) - fake.mean(0)).abs()
-            loss = matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
+            loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
             loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)

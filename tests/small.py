@@ -15,7 +15,6 @@ from ssgan.data.splits import Split, make_split
 from ssgan.errors import Mistake
 from ssgan.training.execution import Resolved
 from ssgan.training.trainer import Trainer
-from ssgan.training.update import refresh
 
 FP64 = Resolved("cpu", "fp64", 1, torch.__version__)
 FP32 = Resolved("cpu", "fp32", 1, torch.__version__)
@@ -80,8 +79,8 @@ def lane_weights(trainer: Trainer, player: str, flat: torch.Tensor, lane: int) -
 
 def spoil(trainer: Trainer, lane: int, player: str = "discriminator", value: float = float("nan")) -> None:
     """Makes all weights of a lane that value."""
-    weights(trainer, player)[lane].fill_(value)
-    refresh(trainer.state)
+    for what in ("weights", "copy"):
+        weights(trainer, player, what)[lane].fill_(value)
 
 
 @functools.cache

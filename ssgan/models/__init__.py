@@ -16,6 +16,9 @@ def couples_batch(module) -> bool:
     return any(getattr(part, "couples_batch", False) for part in module.modules())
 
 
-def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator):
-    """The family's generator: module(latent [n, z], context) -> images [n, c, h, w] in [0, 1]."""
-    return FAMILIES[config.family if config.generator == "family" else config.generator].Generator(config, shape, generator)
+def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator, classes: int = 0):
+    """The family's generator: module(latent [n, z], context) -> images [n, c, h, w] in [0, 1]; it is told one of so
+    many classes, if any.
+    """
+    family = FAMILIES[config.family if config.generator == "family" else config.generator]
+    return family.Generator(config, shape, generator, classes)

@@ -6,9 +6,12 @@ from torch import Tensor
 
 
 class Context(NamedTuple):
-    """What a network needs besides its input: noise drawn outside, one tensor a site (empty: no noise, as in evaluation)."""
+    """What a network needs besides its input: noise drawn outside, one tensor a site (empty: no noise, as in
+    evaluation), and wanted classes.
+    """
 
     noise: tuple[Tensor, ...] = ()
+    labels: Tensor | None = None  # [n] int64, for a generator that is told them
 
     def at(self, site: int) -> Tensor | None:
         """The noise of one site, or None."""

@@ -7,11 +7,14 @@ from torch import nn
 
 from ssgan.errors import Mistake
 from ssgan.models import couples_batch
+from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
 
 
 def fold(discriminator: nn.Module) -> nn.Module:
-    """A copy with plain layers in the place of weight-normalised ones, for evaluation alone. Raises Mistake where a batch is coupled."""
+    """A copy with plain layers in the place of normalised ones, for evaluation alone. Raises Mistake where a batch is
+    coupled.
+    """
     if couples_batch(discriminator):
         raise Mistake("this discriminator couples the images of a batch: what it says of one image depends on the others, so that it cannot\n"
                       "be handed over as a classifier of single images. Train one without such a layer.")
@@ -19,7 +22,7 @@ def fold(discriminator: nn.Module) -> nn.Module:
 
 
 def _folded(module: nn.Module) -> nn.Module:
-    if isinstance(module, WeightNorm):
+    if isinstance(module, WeightNorm | SpectralNorm):
         return _plain(module)
     for name, child in module.named_children():
         setattr(module, name, _folded(child))
@@ -27,7 +30,7 @@ def _folded(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _plain(layer: WeightNorm) -> nn.Module:
+def _plain(layer: WeightNorm | SpectralNorm) -> nn.Module:
     weight, bias = layer.folded()
     if weight.dim() == 2:
         plain = nn.Linear(weight.shape[1], weight.shape[0], device="meta")

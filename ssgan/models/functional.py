@@ -11,6 +11,14 @@ def add_noise(x: Tensor, std: float, noise: Tensor | None) -> Tensor:
     return x if noise is None or std == 0 else torch.add(x, noise, alpha=std)
 
 
+def with_classes(latent: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+    """A latent [n, z] with its class as K numbers of 0 and 1 behind: [n, z + k]; without classes as it is."""
+    if not classes:
+        return latent
+    assert labels is not None, "this generator is told a class with each latent vector"
+    return torch.cat([latent, (labels[:, None] == torch.arange(classes, device=labels.device)).to(latent.dtype)], 1)
+
+
 def widened(x: Tensor) -> Tensor:
     """x in at least float32: losses are never taken in the type of the products."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -9,13 +9,15 @@ from torch.nn import functional
 from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import Softplus, add_noise, sigmoid
-from ssgan.models.output import output_layer
+from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
+from ssgan.models.output import hidden_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense weight-normalised layers, ReLU, Gaussian noise on the input and after each hidden layer; `widths` are the hidden units."""
+    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer;
+    `widths` are the hidden units.
+    """
 
     couples_batch = False
 
@@ -23,7 +25,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
-        self.hidden = nn.ModuleList(WeightNorm(a, b, config.initial_scale, generator) for a, b in zip(sizes, sizes[1:]))
+        self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.output = output_layer(config, sizes[-1], classes, generator)
         self.sizes, self.products = sizes, products([*sizes, classes])
 
@@ -56,10 +58,11 @@ class Discriminator(nn.Module):
 class Generator(nn.Module):
     """Dense layers with batch norm without gain and softplus; a weight-normalised output layer and a sigmoid."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
+                 classes: int = 0):
         super().__init__()
-        self.shape = shape
-        sizes = [config.latent, *config.generator_widths]
+        self.shape, self.classes = shape, classes
+        sizes = [config.latent + classes, *config.generator_widths]
         self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
         for layer in self.hidden:
             nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -69,8 +72,9 @@ class Generator(nn.Module):
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
-        x = latent
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
+        """
+        x = with_classes(latent, context.labels, self.classes)
         for layer, norm in zip(self.hidden, self.norms):
             x = Softplus.apply(norm(layer(x)))
         return sigmoid(self.output(x)).unflatten(1, self.shape)

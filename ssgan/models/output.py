@@ -1,11 +1,21 @@
-"""The last layer of a classifier, by the recipe."""
+"""The layers of a classifier, by the recipe."""
 
 import torch
 from torch import nn
 
 from ssgan.models.dense import Dense
 from ssgan.models.settings import ModelConfig
+from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
+
+
+def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
+                 **convolution: int) -> nn.Module:
+    """`model.norm`: with weight norm, whose scale is fixed, or spectral norm: dense, or a convolution of that kernel,
+    stride and padding.
+    """
+    norm = WeightNorm if config.norm == "weight" else SpectralNorm
+    return norm(inputs, outputs, config.initial_scale, generator, **convolution)
 
 
 def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torch.Generator | None) -> nn.Module:

@@ -17,6 +17,8 @@ class ModelConfig:
     pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
+    norm: str = choice("weight", ("weight", "spectral"),
+                       "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
     output: str = choice("normalised", ("normalised", "plain"), "the classifier's last layer: with weight norm as in the paper, or without")
     output_scale: float = number(1.0, 1e-6, 100, "standard deviation of the classifier's first logits, over images")
     input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")

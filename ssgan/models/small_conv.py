@@ -10,16 +10,17 @@ from torch.nn import functional
 from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import add_noise, sigmoid
-from ssgan.models.output import output_layer
+from ssgan.models.functional import add_noise, sigmoid, with_classes
+from ssgan.models.output import hidden_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """3x3 weight-normalised convolutions with the recipe's strides, leaky ReLU 0.2; `widths` are the channels.
+    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the
+    channels.
 
-    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where things are.
-    Gaussian noise falls on the input and on the features.
+    The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
+    things are. Gaussian noise falls on the input and on the features.
     """
 
     couples_batch = False
@@ -34,7 +35,7 @@ class Discriminator(nn.Module):
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
         self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(channels, channels[1:], maps)) + self.width * classes
         self.hidden = nn.ModuleList(
-            WeightNorm(a, b, config.initial_scale, generator, kernel=3, stride=stride, padding=1)
+            hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
         self.output = output_layer(config, self.width, classes, generator)
 
@@ -77,11 +78,12 @@ def channels_last(x: Tensor) -> Tensor:
 class Generator(nn.Module):
     """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
 
-    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator):
+    def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
+                 classes: int = 0):
         super().__init__()
-        self.shape, widths = shape, config.generator_widths
+        self.shape, self.classes, widths = shape, classes, config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
-        self.dense = nn.Linear(config.latent, widths[0] * math.prod(self.start), bias=False)
+        self.dense = nn.Linear(config.latent + classes, widths[0] * math.prod(self.start), bias=False)
         self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
         self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
         for layer in (self.dense, *self.hidden):
@@ -91,8 +93,9 @@ class Generator(nn.Module):
         self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1) -> images [n, c, h, w] in [0, 1]."""
-        x = self.dense(latent).unflatten(1, (-1, *self.start))
+        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
+        """
+        x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
         x = functional.relu(self.norms[0](x))
         for layer, norm in zip(self.hidden, self.norms[1:]):
             x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))

@@ -69,10 +69,12 @@ for function in (RowNorm, NormalisedProduct):
     function.forward.__signature__ = inspect.signature(function.forward)
 
 
-def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor, *, trained: bool = False,
+def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor, *, by_hand: bool = False,
                        factor: Tensor | None = None) -> Tensor:
-    """The same, as plain operations where the weight is not trained; `factor` is scale / |V| where it is known."""
-    if trained and torch.is_grad_enabled():
+    """The same, as plain operations but where its backward pass written by hand is wanted; `factor` is scale / |V|
+    where it is known.
+    """
+    if by_hand and torch.is_grad_enabled():
         return NormalisedProduct.apply(x, direction, scale, bias)[0]
     return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1) if factor is None else factor)
 
@@ -98,24 +100,27 @@ class WeightNorm(Prepared):
             self.scale = nn.Parameter(torch.ones(outputs))
         else:
             self.register_buffer("scale", torch.ones(outputs))
-        self.trained, self.prepared = False, None
+        self.by_hand, self.prepared = False, None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.direction.dim() == 2:
-            return normalised_product(x, self.direction, self.scale, self.bias, trained=self.trained, factor=self.prepared)
+            return normalised_product(x, self.direction, self.scale, self.bias, by_hand=self.by_hand,
+                                      factor=self.prepared)
         return functional.conv2d(x, *(self.prepared or self.folded()), self.stride, self.padding)
 
-    def prepare(self, trained: bool) -> None:
-        """Builds the plain weight of a convolution; of a dense layer that is not trained the factor of its outputs."""
-        self.trained = trained
+    def prepare(self, by_hand: bool) -> None:
+        """Builds the plain weight of a convolution; of a dense layer the factor of its outputs, unless the backward
+        pass written by hand makes it.
+        """
+        self.by_hand = by_hand
         if self.direction.dim() > 2:
             self.prepared = self.folded()
-        elif not trained:
+        elif not by_hand:
             self.prepared = self.scale / torch.linalg.vector_norm(self.direction, dim=1)
 
     def forget(self) -> None:
         """The weights may change now."""
-        self.trained, self.prepared = False, None
+        self.by_hand, self.prepared = False, None
 
     @torch.no_grad()
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:

@@ -19,8 +19,8 @@ AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of t
 class Augmentation(Technique):
     """Random changes of the shape of every real image, drawn uniformly between minus and plus the value.
 
-    It changes the images that are there, whoever looks at them, and brings none in. Costs one interpolation of every image. The elastic part: the
-    idea of Simard, Steinkraus & Platt 2003.
+    It changes the images that are there, whoever looks at them, and brings none in. Costs one interpolation of every
+    image. The elastic part: the idea of Simard, Steinkraus & Platt 2003.
     """
 
     sees = frozenset()

@@ -13,8 +13,8 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 class ClassBalance(Technique):
     """The answers to a batch of unlabelled images fall on all classes equally often.
 
-    Loss: log K - H(mean answer of the batch), for data whose classes are equally frequent. Costs nothing beside the unlabelled images' pass.
-    The marginal entropy of Springenberg 2016 (CatGAN), section 3.
+    Loss: log K - H(mean answer of the batch), for data whose classes are equally frequent. Costs nothing beside the
+    unlabelled images' pass. The marginal entropy of Springenberg 2016 (CatGAN), section 3.
     """
 
     sees = frozenset({"unlabelled"})

@@ -15,8 +15,9 @@ from ssgan.techniques.technique import DISCRIMINATOR, Moment, Technique, Term, V
 class Consistency(Technique):
     """The averaged classifier's confident answers on plain unlabelled images are taught on the augmented ones.
 
-    Loss: cross entropy with the answers whose probability is at least the threshold, divided by the number of all images. Costs a pass of the averaged
-    weights. Sohn et al. 2020, eq. 4 (FixMatch), with the mean teacher of Tarvainen & Valpola 2017.
+    Loss: cross entropy with the answers whose probability is at least the threshold, divided by the number of all
+    images. Costs a pass of the averaged weights. Sohn et al. 2020, eq. 4 (FixMatch), with the mean teacher of Tarvainen
+    & Valpola 2017.
     """
 
     sees = frozenset({"unlabelled"})

@@ -12,8 +12,8 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 class Entropy(Technique):
     """The answers to unlabelled images are sure.
 
-    Loss: the mean entropy of the answers over the K real classes. Costs nothing beside the unlabelled images' pass. Grandvalet & Bengio 2005;
-    with a generator, Dai et al. 2017.
+    Loss: the mean entropy of the answers over the K real classes. Costs nothing beside the unlabelled images' pass.
+    Grandvalet & Bengio 2005; with a generator, Dai et al. 2017.
     """
 
     sees = frozenset({"unlabelled"})

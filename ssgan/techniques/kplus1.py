@@ -13,8 +13,9 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 class KPlus1(Technique):
     """The generator's part in the classifier: unlabelled images are of some real class, generated ones of none.
 
-    With D = Z / (Z + 1) and Z the sum of the exponentials of the K logits the loss is -1/2 E[log D(unlabelled)] - 1/2 E[log(1 - D(generated))].
-    Costs the unlabelled and the generated images in the classifier's pass. Salimans et al. 2016, section 5.
+    With D = Z / (Z + 1) and Z the sum of the exponentials of the K logits the loss is -1/2 E[log D(unlabelled)] - 1/2
+    E[log(1 - D(generated))]. Costs the unlabelled and the generated images in the classifier's pass. Salimans et al.
+    2016, section 5.
     """
 
     sees = frozenset({"unlabelled", "generated"})

@@ -13,8 +13,9 @@ from ssgan.techniques.technique import GENERATOR, Technique, Term, View
 class PullAway(Technique):
     """The generator is taught images that differ from one another, beside what else it is taught.
 
-    Loss: the mean squared cosine between the features of different generated images. In a complement generator's loss it stands for the entropy of
-    the generated images. Costs one product of features. Zhao et al. 2017, section 2.4; Dai et al. 2017.
+    Loss: the mean squared cosine between the features of different generated images. In a complement generator's loss
+    it stands for the entropy of the generated images. Costs one product of features. Zhao et al. 2017, section 2.4; Dai
+    et al. 2017.
     """
 
     sees = frozenset({"generated"})

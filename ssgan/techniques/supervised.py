@@ -10,7 +10,9 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 
 @dataclass(frozen=True)
 class Supervised(Technique):
-    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it has no settings and is always on."""
+    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it has no
+    settings and is always on.
+    """
 
     sees = frozenset({"labelled"})
     parts = {DISCRIMINATOR: ("labelled",)}
@@ -22,10 +24,11 @@ class Supervised(Technique):
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
-        loss = labelled_loss(view.out["labelled"].logits, view.labels)
+        loss = labelled_loss(view.out["labelled"].logits, view.labels["labelled"])
         return Term(loss, {"labelled_loss": loss})
 
 
 def labelled_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy over the K real classes, mean over the batch: [n, k], [n] -> [] (Salimans et al. 2016, section 5)."""
+    """Cross entropy over the K real classes, mean over the batch: [n, k], [n] -> [] (Salimans et al. 2016, section 5).
+    """
     return functional.cross_entropy(logits, labels)

@@ -1,4 +1,6 @@
-"""`Technique`: one trick of the literature as one object: its settings, its page, what it draws, and what it adds to a player's loss."""
+"""`Technique`: one trick of the literature as one object: its settings, its page, what it draws, and what it adds to a
+player's loss.
+"""
 
 import dataclasses
 from abc import ABC
@@ -52,9 +54,11 @@ class View(NamedTuple):
     """What a term may look at: one lane in one update of a player; a part is a kind of images, by its name."""
 
     images: Mapping[str, Tensor]  # [n, c, h, w] by part
-    labels: Tensor | None  # [n] of the part "labelled"
-    out: Mapping[str, Output]  # by part, noise on; from this update's own network, and without gradient where the player did not make the part
-    teacher: Mapping[str, Tensor]  # logits [n, k] by part, of the averaged weights on images without augmentation, noise off
+    labels: Mapping[str, Tensor]  # [n] by part: of labelled images, and those that a generator was given
+    # by part, noise on; from this update's own network, and without gradient where the player did not make the part
+    out: Mapping[str, Output]
+    # logits [n, k] by part, of the averaged weights on images without augmentation, noise off
+    teacher: Mapping[str, Tensor]
     players: Mapping[str, Callable[..., Any]]  # networks, for further passes; noise is off unless a context gives it
     draws: Mapping[str, Tensor]  # this technique's own, as are the next two
     state: Mapping[str, Tensor]
@@ -71,18 +75,23 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True)
 class Technique(ABC):
-    """The fields of a subclass, a final frozen dataclass, are its section of the recipe; its docstring is its page: what, why, equation, cost, source.
+    """The fields of a subclass, a final frozen dataclass, are its section of the recipe; its docstring is its page:
+    what, why, equation, cost, source.
 
-    The methods that say what is drawn, kept and added are asked once, before training; `term` and `images` are called in every update inside
-    a program of tensors alone, for one lane: no value is read, nothing is changed in place, inner gradients are torch.func.grad's.
+    The methods that say what is drawn, kept and added are asked once, before training; `term` and `images` are called
+    in every update inside a program of tensors alone, for one lane: no value is read, nothing is changed in place,
+    inner gradients are torch.func.grad's.
     """
 
-    sees: ClassVar[frozenset[str]]  # of SEEN, what it learns from: nothing of it is there in a baseline that may not see it
+    # of SEEN, what it learns from: nothing of it is there in a baseline that may not see it
+    sees: ClassVar[frozenset[str]]
     key: ClassVar[str] = "weight"  # by which key it is on: 0 is off
-    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # by player, to whose loss it adds a term: the images that the term looks at
+    # by player, to whose loss it adds a term: the images that the term looks at
+    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     teacher: ClassVar[tuple[str, ...]] = ()  # of the discriminator's parts, those for which the teacher is asked
     logits: ClassVar[bool] = True  # whether its terms read logits, not features alone
     measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
+    gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
     requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
     excludes: ClassVar[Mapping[str, str]] = {}  # techniques that it cannot be combined with, and why
 
@@ -91,7 +100,8 @@ class Technique(ABC):
         looks = {part for parts in cls.parts.values() for part in parts} & SEEN
         declared = vars(cls).get("sees")
         if declared is None or not declared <= SEEN or not looks - {"labelled"} <= declared:
-            raise TypeError(f"{cls.__name__} must say what it sees, of {', '.join(sorted(SEEN))}; it looks at {', '.join(sorted(looks)) or 'nothing'}.")
+            raise TypeError(f"{cls.__name__} must say what it sees, of {', '.join(sorted(SEEN))}; "
+                            f"it looks at {', '.join(sorted(looks)) or 'nothing'}.")
 
     def is_on(self) -> bool:
         """Whether its settings ask for it."""
@@ -104,6 +114,10 @@ class Technique(ABC):
     def factor(self) -> float:
         """What multiplies its terms."""
         return getattr(self, self.key)
+
+    def period(self) -> int:
+        """Its terms are there in one step of so many, and then count so many times."""
+        return 1
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
         """What it draws for an update of that player, by name."""
@@ -141,7 +155,9 @@ class Technique(ABC):
         """What it adds to the loss of that player."""
         return None
 
-    def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor], numbers: Mapping[str, Tensor]
-                 ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The gradient [r, p] that the optimiser takes, and what takes the place of its state [r, ...]: for what acts on weights [r, p] themselves."""
+    def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor],
+                 numbers: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The gradient [r, p] that the optimiser takes, and what takes the place of its state [r, ...]: for what acts
+        on weights [r, p] themselves.
+        """
         return gradient, {}

@@ -22,8 +22,8 @@ Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits 
 class VirtualAdversarial(Technique):
     """The answers do not change under the small change of an image that moves them most.
 
-    Loss: KL(p(x) || p(x + r)), with r of length epsilon in the direction that one step of the power method finds from a draw. Costs two passes and a
-    half of a share of the unlabelled images. Miyato et al. 2018, eq. 5 and algorithm 1.
+    Loss: KL(p(x) || p(x + r)), with r of length epsilon in the direction that one step of the power method finds from a
+    draw. Costs two passes and a half of a share of the unlabelled images. Miyato et al. 2018, eq. 5 and algorithm 1.
     """
 
     sees = frozenset({"unlabelled"})
@@ -41,7 +41,8 @@ class VirtualAdversarial(Technique):
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator, on the first m unlabelled images."""
         directions = view.draws["directions"]
-        loss = vat_loss(view.players[DISCRIMINATOR], view.images["unlabelled"][:len(directions)], directions, self.epsilon)
+        loss = vat_loss(view.players[DISCRIMINATOR], view.images["unlabelled"][:len(directions)], directions,
+                        self.epsilon)
         return Term(loss, {"vat_loss": loss})
 
 

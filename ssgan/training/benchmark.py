@@ -114,7 +114,8 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 
     trainer.step()
     with FlopCounterMode(display=False) as counter:
-        update(trainer.gan, trainer.state, trainer._draw(), trainer.numbers)  # neither a graph's replay nor compiled code, of which it sees nothing
+        # neither a graph's replay nor compiled code, of which it sees nothing
+        update(trainer.gan, trainer.state, trainer._draw(), trainer.numbers)
     drawn = [update for updates in trainer._draw().values() for update in updates]
     players = [trainer.state["players"][name] for name in trainer.gan.players]
     wide = sum(player["weights"].nbytes for player in players)

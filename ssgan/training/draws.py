@@ -1,4 +1,6 @@
-"""`Feed`: what a step is given besides the state: images by their order, noise, latents, and what techniques draw, by name."""
+"""`Feed`: what a step is given besides the state: images by their order, noise, latents, and what techniques draw, by
+name.
+"""
 
 from typing import Any
 
@@ -15,30 +17,39 @@ from ssgan.training import noise
 from ssgan.training.gan import REAL, Gan
 from ssgan.training.profiled import part
 
-ROWS = {"labelled": 0, "unlabelled": 1, GENERATOR: 2}  # of the index tables; the generator's update looks at unlabelled images of its own
+# of the index tables; the generator's update looks at unlabelled images of its own
+ROWS = {"labelled": 0, "unlabelled": 1, GENERATOR: 2}
 Names = tuple[str | int, ...]
 
 
 class Feed:
-    """The draws of every step of a lane group, from named streams. Where a graph replays the step they come from one generator on the device.
+    """The draws of every step of a lane group, from named streams. Where a graph replays the step they come from one
+    generator on the device.
 
-    `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels [r, n], the same images without change
-    ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what each technique draws.
+    `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels [r, n], the same
+    images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what each
+    technique draws.
     """
 
-    def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int, generator: torch.Generator | None):
+    def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int,
+                 generator: torch.Generator | None):
         self.gan, self.images, self.splits, self.seeds, self.generator = gan, images, splits, seeds, generator
         self.steps_per_epoch, self.batch = steps_per_epoch, gan.config.batch
         self.step, self._epoch = 0, -1
         self.updates = max(gan.players[name].updates for name in gan.trained)
         # The first update's orders are the seeds' own.
-        self._order_seeds = [seeds] + [tuple(stream(seed, "update", i) for seed in seeds) for i in range(1, self.updates)]
-        self._orders = [DeviceOrders(splits, each, steps_per_epoch, self.batch, images.pixels.device) for each in self._order_seeds] if generator else []
+        self._order_seeds = [seeds] + [tuple(stream(seed, "update", i) for seed in seeds)
+                                       for i in range(1, self.updates)]
+        self._orders = [DeviceOrders(splits, each, steps_per_epoch, self.batch, images.pixels.device)
+                        for each in self._order_seeds] if generator else []
         self._tables: list[Tensor] = []
-        self._changes = {name: draw for name, technique in gan.techniques.items() if (draw := technique.change(gan.size))}
+        self._changes = {name: draw
+                         for name, technique in gan.techniques.items() if (draw := technique.change(gan.size))}
 
     def open(self, step: int) -> None:
-        """Makes ready for a step: the epoch's index tables, which a graph finds where the last ones were, and the generator's seed."""
+        """Makes ready for a step: the epoch's index tables, which a graph finds where the last ones were, and the
+        generator's seed.
+        """
         self.step, epoch = step, step // self.steps_per_epoch
         if epoch != self._epoch:
             tables = [self._table(update, epoch) for update in range(self.updates)]
@@ -63,7 +74,8 @@ class Feed:
     def _update(self, i: int, numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Of the players that have so many updates, their draws in number i."""
         players = [name for name in self.gan.trained if self.gan.players[name].updates > i]
-        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": None, "plain": {}, "noise": {}, "latent": None, "context": Context()} for name in players}
+        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": None, "plain": {}, "noise": {},
+                                                   "latent": None, "context": Context()} for name in players}
         with part("images"):
             self._put_images(i, drawn, numbers)
         with part("noise"):
@@ -89,7 +101,8 @@ class Feed:
             found["labelled"] = found["labelled"][:, :size.labelled]
         for name in others:
             drawn[name]["images"] = {kind: found[kind] for kind in gan.parts[name] if kind in found}
-            drawn[name]["labels"] = self.images.labels[index[:, 0, :size.labelled]] if "labelled" in gan.parts[name] else None
+            if "labelled" in gan.parts[name]:
+                drawn[name]["labels"] = self.images.labels[index[:, 0, :size.labelled]]
         if DISCRIMINATOR in drawn:
             drawn[DISCRIMINATOR]["plain"] = {kind: exact[:, wanted.index(kind)].to(gan.compute) for kind in gan.teacher}
         if GENERATOR in found:
@@ -100,16 +113,20 @@ class Feed:
         shape = x.shape[:3]
         for name, draw in self._changes.items():
             drawn = self._uniform((*shape[1:], *draw.shape), (name, *self._names(i)), self.gan.master)
-            x = self.gan.techniques[name].changed(x.flatten(0, 2), drawn.flatten(0, 2), numbers["techniques"][name]).unflatten(0, shape)
+            x = self.gan.techniques[name].changed(x.flatten(0, 2), drawn.flatten(0, 2),
+                                                  numbers["techniques"][name]).unflatten(0, shape)
         return x.to(self.gan.compute)
 
     def _put_noise(self, i: int, drawn: dict[str, dict]) -> None:
-        """All of an update in one block: the discriminator's passes in its own update, then those in the generator's."""
+        """All of an update in one block: the discriminator's passes in its own update, then those in the generator's.
+        """
         template = self.gan.players[DISCRIMINATOR].layout.template
-        passes = [(name, key, kinds) for name in (DISCRIMINATOR, GENERATOR) if name in drawn for key, kinds in self.gan.passes[name].items()]
+        passes = [(name, key, kinds) for name in (DISCRIMINATOR, GENERATOR) if name in drawn
+                  for key, kinds in self.gan.passes[name].items()]
         counts = [[self.gan.counts[kind] for kind in kinds] for _, _, kinds in passes]
         shapes = [template.noise_shapes(sum(count)) for count in counts]
-        sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", *self._names(i)), self.gan.compute, self.generator)
+        sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", *self._names(i)), self.gan.compute,
+                                   self.generator)
         first = 0
         for (name, key, _), its in zip(passes, shapes):
             drawn[name]["noise"][key] = sites[first: first + len(its)]
@@ -122,13 +139,21 @@ class Feed:
             latents = self._uniform(shape, ("latent", *self._names(i)), self.gan.compute).unbind(1)
             for name, latent in zip(takers, latents):
                 drawn[name]["latent"] = latent
+            if any(each.gives_classes for each in self.gan.techniques.values()):
+                labels = noise.classes(shape[:2], self.gan.size.classes, self.seeds, ("classes", *self._names(i)),
+                                       self.generator).unbind(1)
+                for name, each in zip(takers, labels):
+                    drawn[name]["context"] = Context(labels=each)
 
     def _technique(self, name: str, player: str, i: int) -> dict[str, Tensor]:
-        """What a technique draws for a player: from its own stream, and where it draws more than one thing from one for each."""
+        """What a technique draws for a player: from its own stream, and where it draws more than one thing from one for
+        each.
+        """
         technique, size = self.gan.techniques[name], self.gan.size
         wanted = technique.draws(player, size)
         alone = sum(len(technique.draws(other, size)) for other in technique.parts) == 1
-        return {key: self._drawn(draw, (name, *(() if alone else (player, key)), *self._names(i))) for key, draw in wanted.items()}
+        return {key: self._drawn(draw, (name, *(() if alone else (player, key)), *self._names(i)))
+                for key, draw in wanted.items()}
 
     def _drawn(self, draw: Draw, names: Names) -> Tensor:
         if draw.kind == "normal":

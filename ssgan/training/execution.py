@@ -168,7 +168,9 @@ def _product_seconds(precision: str) -> float:
 
 
 def size_of(recipe: Recipe, images: Images) -> Size:
-    """The size of a run, found without allocating its networks. Raises Mistake where the recipe's techniques cannot be combined."""
+    """The size of a run, found without allocating its networks. Raises Mistake where the recipe's techniques cannot be
+    combined.
+    """
     import torch
 
     from ssgan.training.gan import build

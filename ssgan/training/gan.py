@@ -1,4 +1,6 @@
-"""`Gan`: all that does not change in training a lane group: the players, what each update of theirs looks at, and how large it is."""
+"""`Gan`: all that does not change in training a lane group: the players, what each update of theirs looks at, and how
+large it is.
+"""
 
 import functools
 from collections.abc import Mapping
@@ -48,11 +50,12 @@ class Gan:
     def passes(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """By player, the discriminator's passes in one of its updates, by name: which parts go through it together.
 
-        One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, as does an update of the generator,
-        whose parts have a gradient or none.
+        One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, as does
+        an update of the generator, whose parts have a gradient or none.
         """
         coupled = couples_batch(self.players[DISCRIMINATOR].layout.template)
-        return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], coupled), GENERATOR: _passes(self.parts[GENERATOR], True)}
+        return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], coupled),
+                GENERATOR: _passes(self.parts[GENERATOR], True)}
 
     @functools.cached_property
     def counts(self) -> dict[str, int]:
@@ -65,14 +68,16 @@ class Gan:
     @functools.cached_property
     def terms(self) -> dict[str, dict[str, Technique]]:
         """By player, the techniques that add to its loss, by name."""
-        return {name: {key: each for key, each in self.techniques.items() if name in each.parts} for name in self.players}
+        return {name: {key: each for key, each in self.techniques.items() if name in each.parts}
+                for name in self.players}
 
     @functools.cached_property
     def beside(self) -> dict[str, tuple[str, ...]]:
         """By player, the other networks that an update of it may look at."""
         own = {DISCRIMINATOR: (), GENERATOR: (DISCRIMINATOR,)}
         brought = {player: set(each.players(self.size)) for player in own for each in self.terms[player].values()}
-        return {name: tuple(other for other in self.trained if other != name and (name not in own or other in own[name] or other in brought.get(name, ())))
+        return {name: tuple(other for other in self.trained if other != name
+                            and (name not in own or other in own[name] or other in brought.get(name, ())))
                 for name in self.trained}
 
     @functools.cached_property
@@ -87,10 +92,15 @@ class Gan:
         names = [name for each in self.techniques.values() for name in each.measures]
         return (*names, "labelled_error", *(f"{name}_loss" for name in self.trained if name != DISCRIMINATOR))
 
+    def resting(self, done: int) -> frozenset[str]:
+        """The techniques whose terms are left out of the step after so many."""
+        return frozenset(name for name, each in self.techniques.items() if done % each.period())
+
     def numbers(self, done: int) -> dict:
         """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
         moment = Moment(done, self.steps, self.config.decay_from)
-        return {"step": done, "players": {name: self._player_numbers(self.players[name], done) for name in self.trained},
+        return {"step": done, "players": {name: self._player_numbers(self.players[name], done)
+                                          for name in self.trained},
                 "techniques": {name: technique.numbers(moment) for name, technique in self.techniques.items()}}
 
     def _player_numbers(self, player: Player, done: int) -> tuple[dict[str, float], ...]:
@@ -106,7 +116,8 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
     check(recipe)
     size, made = size_of_step(recipe, shape, classes), {}
     made[DISCRIMINATOR] = lambda random: build_discriminator(recipe.model, shape, classes, random)
-    made[GENERATOR] = lambda random: build_generator(recipe.model, shape, random)
+    told = classes if any(each.gives_classes for each in active(recipe).values()) else 0
+    made[GENERATOR] = lambda random: build_generator(recipe.model, shape, random, told)
     for technique in active(recipe).values():
         made |= technique.players(size)
     return made
@@ -115,10 +126,12 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
 def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> Size:
     """How large a step of the recipe is."""
     config = recipe.train
-    return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images, recipe.model.latent)
+    return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images,
+                recipe.model.latent)
 
 
-def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int, dtypes: tuple[torch.dtype, torch.dtype], compiled: bool) -> Gan:
+def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int,
+             dtypes: tuple[torch.dtype, torch.dtype], compiled: bool) -> Gan:
     """The recipe's players on these layouts; `dtypes` are of the weights and of the products."""
     config, techniques = recipe.train, active(recipe)
     own = {DISCRIMINATOR: (config.discriminator_updates, config.learning_rate),
@@ -130,17 +143,21 @@ def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int,
 
 
 def parts_of(techniques: Mapping[str, Technique], players) -> dict[str, tuple[str, ...]]:
-    """By player, the parts that the terms of its loss look at, in one order: of the data set, generated, a technique's own."""
+    """By player, the parts that the terms of its loss look at, in one order: of the data set, generated, a technique's
+    own.
+    """
     found = {}
     for player in players:
         asked = dict.fromkeys(part for each in techniques.values() for part in each.parts.get(player, ()))
-        found[player] = tuple(part for part in (*REAL, "generated") if part in asked) + tuple(part for part in asked if part not in (*REAL, "generated"))
+        known = (*REAL, "generated")
+        found[player] = (*(part for part in known if part in asked), *(part for part in asked if part not in known))
     return found
 
 
 def looks_at_pool(recipe: Recipe) -> bool:
     """Whether any update but the generator's looks at unlabelled images."""
-    return any("unlabelled" in parts for each in active(recipe).values() for player, parts in each.parts.items() if player != GENERATOR)
+    return any("unlabelled" in parts for each in active(recipe).values()
+               for player, parts in each.parts.items() if player != GENERATOR)
 
 
 def _passes(parts: tuple[str, ...], apart: bool) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,9 @@ from typing import Any, Callable
 import torch
 from torch import Tensor, nn
 
-from ssgan.models.prepared import Prepared
+from ssgan.models.prepared import Advancing, Prepared
+
+SETTLED = 15  # steps after which a layer's buffers have followed other weights
 
 
 class Layout:
@@ -21,10 +23,12 @@ class Layout:
         self.sizes = [shape.numel() for shape in shapes.values()]
         self._places = {name: _emptied(template, name) for name in (*shapes, *buffers)}
         self._preparing = [module for module in template.modules() if isinstance(module, Prepared)]
+        self.advancing = [(name, module) for name, module in template.named_modules() if isinstance(module, Advancing)]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
+        return {name: part.view(len(part), *shape)
+                for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
 
     def tensors(self, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every tensor that a call needs: the named views of `flat`, and the buffers in its type."""
@@ -35,25 +39,28 @@ class Layout:
         return {name: value.requires_grad_() for name, value in self.views(flat.detach()).items()}
 
     def gather(self, parts: tuple[Tensor, ...], like: Tensor, *, joined: bool) -> Tensor:
-        """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, where a compiler sees it `joined`."""
-        if joined:  # the compiler writes each part where it belongs; eager cat takes three times as long as the copies below
-            return torch.cat([part.flatten(1) for part in parts], 1)
+        """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, where a compiler sees it
+        `joined`.
+        """
+        # the compiler writes each part where it belongs; eager cat takes three times as long as the copies below
+        if joined:
+            return torch.cat([part.flatten(1) for part in parts], 1).to(like.dtype)
         flat = torch.empty_like(like)
         torch._foreach_copy_(list(self.views(flat).values()), parts)
         return flat
 
     @contextlib.contextmanager
-    def of(self, tensors: dict[str, Tensor], *, trained: bool = False) -> Iterator[nn.Module]:
+    def of(self, tensors: dict[str, Tensor], *, by_hand: bool = False) -> Iterator[nn.Module]:
         """The module of one lane with these tensors, for all passes of a loss: plain, to be written inside `over_lanes`.
 
-        `trained`: whether gradients of the tensors are wanted.
+        `by_hand`: whether the tensors' gradients are wanted by backward passes written by hand, where layers have some.
         """
         # As torch.func.functional_call does, at a tenth of its time, and once: a step makes up to six passes with some twenty tensors.
         for name, (attributes, attribute) in self._places.items():
             attributes[attribute] = tensors[name]
         try:
             for module in self._preparing:
-                module.prepare(trained)
+                module.prepare(by_hand)
             yield self.template
         finally:
             for module in self._preparing:
@@ -64,13 +71,33 @@ class Layout:
         with self.of(tensors) as module:
             return module(*arguments)
 
+    def advanced(self, flat: Tensor, buffers: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
+        """The buffers [r, ...] after so many steps of the layers that have some which follow the weights; without
+        gradient.
+        """
+        if not self.advancing:
+            return buffers
+
+        def of_lane(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            with self.of(tensors):
+                return {f"{name}.{key}": value for name, module in self.advancing
+                        for key, value in module.advance(steps).items()}
+
+        with torch.no_grad():
+            return buffers | over_lanes(of_lane, self.tensors(flat, buffers))
+
     def lane(self, number: int, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One lane's state dict, taken out of a flat tensor: float32 on the CPU."""
-        return {name: value[number].detach().float().cpu().clone() for name, value in self.tensors(flat, buffers).items()}
+        """One lane's state dict, taken out of a flat tensor: float32 on the CPU; buffers are settled for these weights.
+        """
+        buffers = self.advanced(flat, buffers, SETTLED)
+        return {name: value[number].detach().float().cpu().clone()
+                for name, value in self.tensors(flat, buffers).items()}
 
 
 def stacked(modules: list[nn.Module]) -> tuple[Layout, Tensor, dict[str, Tensor]]:
-    """R modules of one architecture as (layout, trained parameters [r, p], buffers [r, ...]); the first becomes the template."""
+    """R modules of one architecture as (layout, trained parameters [r, p], buffers [r, ...]); the first becomes the
+    template.
+    """
     parameters, buffers = torch.func.stack_module_state(modules)
     layout = Layout(modules[0], {name: value.shape[1:] for name, value in parameters.items()}, tuple(buffers))
     return layout, torch.cat([value.detach().flatten(1) for value in parameters.values()], 1), buffers
@@ -95,17 +122,27 @@ def over_lanes(function: Callable, *arguments: Any) -> Any:
     return torch.vmap(function, in_dims=tree_map(lambda x: 0, arguments))(*arguments)
 
 
-def tree_map(function: Callable, tree: Any, *others: Any) -> Any:
-    """A tree of tuples and dicts with `function` of each tensor, and of those at its place in the other trees; None stays None."""
+def tree_map(function: Callable, tree: Any) -> Any:
+    """A tree of tuples and dicts with `function` of each tensor; None stays None."""
+    if isinstance(tree, Tensor):
+        return function(tree)
     if isinstance(tree, dict):
-        return {key: tree_map(function, value, *(other[key] for other in others)) for key, value in tree.items()}
+        return {key: tree_map(function, value) for key, value in tree.items()}
     if isinstance(tree, tuple):
-        parts = [tree_map(function, *values) for values in zip(tree, *others, strict=True)]
+        parts = [tree_map(function, value) for value in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    if tree is None:
-        return None
-    assert isinstance(tree, Tensor)
-    return function(tree, *others)
+    assert tree is None
+    return None
+
+
+def tree_zip(function: Callable, *trees: Any) -> Any:
+    """The same with `function` of the tensors at one place in several trees of one shape."""
+    first = trees[0]
+    if isinstance(first, dict):
+        return {key: tree_zip(function, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, tuple):
+        return tuple(tree_zip(function, *values) for values in zip(*trees, strict=True))
+    return function(*trees)
 
 
 def tree_leaves(tree: Any):

@@ -37,7 +37,8 @@ def uniform(shape: tuple[int, ...], seeds: tuple[int, ...], names: Names, dtype:
     return torch.rand(len(seeds), *shape, generator=generator, device=generator.device).to(dtype)
 
 
-def classes(shape: tuple[int, ...], count: int, seeds: tuple[int, ...], names: Names, generator: torch.Generator | None = None) -> Tensor:
+def classes(shape: tuple[int, ...], count: int, seeds: tuple[int, ...], names: Names,
+            generator: torch.Generator | None = None) -> Tensor:
     """Whole numbers below `count`, all equally likely: int64 [r, *shape]; from the generator likewise."""
     if generator is None:
         return _stack([torch.randint(count, shape, generator=torch_generator(seed, *names)) for seed in seeds])

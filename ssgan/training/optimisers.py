@@ -1,4 +1,6 @@
-"""Adam and the schedules of what it and the averaged weights take, on flat tensors [r, p] that hold every trained parameter of r lanes."""
+"""Adam and the schedules of what it and the averaged weights take, on flat tensors [r, p] that hold every trained
+parameter of r lanes.
+"""
 
 import math
 
@@ -18,12 +20,15 @@ def moments(parameters: Tensor) -> Moments:
 
 
 @torch.no_grad()
-def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], *, plain: bool = False) -> None:
-    """One update of the parameters and moments, in place (Kingma & Ba 2015), in torch's fused form; elementwise, so lanes stay independent.
+def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], *,
+         plain: bool = False) -> None:
+    """One update of the parameters and moments, in place (Kingma & Ba 2015), in torch's fused form; elementwise, so
+    lanes stay independent.
 
-    `adam = "authors"` divides by sqrt(v_hat + epsilon), with the epsilon inside the root. That is plain Adam with a zero
-    epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both. `numbers` are those of
-    `adam_numbers`. `plain` is the same in plain operations, for a compiler, which makes one pass of them and of what stands around them.
+    `adam = "authors"` divides by sqrt(v_hat + epsilon), with the epsilon inside the root. That is plain Adam with a
+    zero epsilon on a second moment whose every increment g^2 is g^2 + epsilon, so the fused form serves both. `numbers`
+    are those of `adam_numbers`. `plain` is the same in plain operations, for a compiler, which makes one pass of them
+    and of what stands around them.
     """
     inside = config.epsilon if config.adam == "authors" else 0.0
     if plain:
@@ -33,13 +38,15 @@ def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tens
         state["exp_avg_sq"].add_(inside * (1 - config.beta2) / config.beta2)
     on_device = parameters.is_cuda
     rate = numbers["rate"].float() if on_device else numbers["rate"]  # the fused form reads a float there
-    fused_adam([parameters], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], fused=True, capturable=on_device,
-               amsgrad=False, maximize=False, weight_decay=0.0, lr=rate, beta1=config.beta1, beta2=config.beta2, eps=0.0 if inside else config.epsilon)
+    fused_adam([parameters], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], fused=True,
+               capturable=on_device,
+               amsgrad=False, maximize=False, weight_decay=0.0, lr=rate, beta1=config.beta1, beta2=config.beta2,
+               eps=0.0 if inside else config.epsilon)
 
 
-def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], inside: float) -> None:
+def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor],
+           inside: float) -> None:
     first, second = state["exp_avg"], state["exp_avg_sq"]
-    gradient = gradient.to(first.dtype)
     state["step"].add_(1)
     first.lerp_(gradient, 1 - config.beta1)
     second.copy_(config.beta2 * second + (1 - config.beta2) * (gradient.square() + inside))
@@ -48,7 +55,8 @@ def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Te
 
 
 def adam_numbers(config: TrainConfig, rate: float, update: int) -> dict[str, float]:
-    """What Adam takes in update number `update`, counted from 1: its rate, and what the bias correction makes of the rate and of the second moment.
+    """What Adam takes in update number `update`, counted from 1: its rate, and what the bias correction makes of the
+    rate and of the second moment.
 
     The powers are taken of Python's floats, as they are of numbers near 1.
     """

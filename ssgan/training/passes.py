@@ -11,22 +11,25 @@ from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Output, View
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_map
+from ssgan.training.lanes import tree_zip
 
 Tensors = dict[str, Tensor]
+Result = tuple[Tensor, Tensors, dict[str, Tensors]]  # a loss, what was measured, and techniques' new states
 
 
 class Networks(Mapping):
-    """The players' modules on one lane's tensors; each is put together when it is first asked for, the trained one with gradients."""
+    """The players' modules on one lane's tensors, each put together when it is first asked for; `by_hand` is the one
+    whose backward pass is.
+    """
 
-    def __init__(self, gan: Gan, trained: str, tensors: dict[str, Tensors], entered: contextlib.ExitStack):
-        self.gan, self.trained, self.tensors, self.entered = gan, trained, tensors, entered
+    def __init__(self, gan: Gan, by_hand: str | None, tensors: dict[str, Tensors], entered: contextlib.ExitStack):
+        self.gan, self.by_hand, self.tensors, self.entered = gan, by_hand, tensors, entered
         self.modules: dict[str, nn.Module] = {}
 
     def __getitem__(self, name: str) -> nn.Module:
         if name not in self.modules:
             layout = self.gan.players[name].layout
-            self.modules[name] = self.entered.enter_context(layout.of(self.tensors[name], trained=name == self.trained))
+            self.modules[name] = self.entered.enter_context(layout.of(self.tensors[name], by_hand=name == self.by_hand))
         return self.modules[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,22 +39,26 @@ class Networks(Mapping):
         return len(self.tensors)
 
 
-def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any],
-              given: dict[str, Any], states: dict[str, Tensors]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
+def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, numbers: dict[str, Tensors],
+              weights: Tensors, beside: dict[str, Tensors], draws: dict[str, Any], given: dict[str, Any],
+              states: dict[str, Tensors]) -> Result:
     """The player's loss, what it measured, and what takes the place of the techniques' states.
 
-    `weights` are the player's own tensors, `beside` those of the others that it may look at, `given` what was made before: the
-    generated images, and the teacher's logits.
+    `resting` are techniques whose terms are left out, which measure 0 then: where they are not, they count for the
+    steps between. `weights` are the player's own tensors, `beside` those of the others that it may look at, `given`
+    what was made before: the generated images, and the teacher's logits.
     """
-    terms = gan.terms[player]
+    terms = {name: each for name, each in gan.terms[player].items() if name not in resting}
     with contextlib.ExitStack() as entered:
-        networks = Networks(gan, player, {player: weights, **beside}, entered)
+        networks = Networks(gan, player if by_hand else None, {player: weights, **beside}, entered)
         images = dict(draws["images"]) | given["images"]
+        labels = {"labelled": draws["labels"], "generated": draws["context"].labels}
         if player == GENERATOR:
             images["generated"] = networks[GENERATOR](draws["latent"], draws["context"])
 
         def view_of(name: str, out: dict[str, Output]) -> View:
-            return View(images, draws["labels"], out, given["teacher"], networks, draws["techniques"].get(name, {}), states.get(name, {}), numbers[name])
+            return View(images, labels, out, given["teacher"], networks, draws["techniques"].get(name, {}),
+                        states.get(name, {}), numbers[name])
 
         for name, technique in terms.items():
             images |= technique.images(player, view_of(name, {}))
@@ -62,6 +69,9 @@ def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tenso
             made = {part for part in gan.parts[player] if player == DISCRIMINATOR or part == "generated"}
             out = outputs(networks[DISCRIMINATOR], passes, images, draws["noise"], made, logits)
         loss, measured, states = _sum(player, terms, lambda name: view_of(name, out))
+        idle = {key: torch.zeros_like(loss) for name in resting & gan.terms[player].keys()
+                for key in gan.techniques[name].measures}
+        measured |= {key: value.detach() for key, value in idle.items()}
         if player == DISCRIMINATOR:
             answers = out["labelled"].logits.argmax(1)
             measured["labelled_error"] = (answers != draws["labels"]).to(loss.dtype).mean()
@@ -70,29 +80,33 @@ def lane_loss(gan: Gan, player: str, numbers: dict[str, Tensors], weights: Tenso
         return loss, measured, states
 
 
-def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) -> tuple[Tensor, Tensors, dict[str, Tensors]]:
+def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) -> Result:
     loss, measured, states = None, {}, {}
     for name, technique in terms.items():
-        view, factor = view_of(name), technique.factor()
+        view, period = view_of(name), technique.period()
+        factor = technique.factor() * period
         term = technique.term(player, view)
         weighed = term.loss if factor == 1 else factor * term.loss
         loss = weighed if loss is None else loss + weighed
-        measured |= {key: value.detach() for key, value in term.measured.items()}
+        measured |= {key: value.detach() if period == 1 else period * value.detach()
+                     for key, value in term.measured.items()}
         if term.state:
             states[name] = {key: value.detach() for key, value in term.state.items()}
     return loss, measured, states
 
 
-def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any], noise: dict[str, tuple[Tensor, ...]],
+def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any],
+            noise: dict[str, tuple[Tensor, ...]],
             made: set[str], logits: bool) -> dict[str, Output]:
-    """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is the discriminator.
+    """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is
+    the discriminator.
 
     Images are a tensor, or a tree of scales of the same images.
     """
     found: dict[str, Output] = {}
     for name, parts in passes.items():
         batches = [images[part] for part in parts]
-        x = batches[0] if len(batches) == 1 else tree_map(lambda *scales: torch.cat(scales), *batches)
+        x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
         with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
             said = _pass(discriminator, x, Context(noise[name]), logits)
         counts = [_count(batch) for batch in batches]

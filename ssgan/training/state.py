@@ -1,4 +1,6 @@
-"""The state of training: one tree of tensors, lanes in front, in which an update changes everything in place. A checkpoint is this tree."""
+"""The state of training: one tree of tensors, lanes in front, in which an update changes everything in place. A
+checkpoint is this tree.
+"""
 
 from typing import Any
 
@@ -6,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_map
+from ssgan.training.lanes import tree_map, tree_zip
 from ssgan.training.optimisers import moments
 
 State = dict[str, Any]
@@ -15,14 +17,16 @@ State = dict[str, Any]
 def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[str, Tensor]]) -> State:
     """Before the first step, from every player's weights [r, p] and buffers.
 
-    A player has its weights in full precision, their average, their copy in the type of the products, Adam's moments, and buffers;
-    then what techniques keep, the sums of what was measured [r, m], and the first step at which each was not finite, or the weights were [r, m + 1].
+    A player has its weights in full precision, their average, their copy in the type of the products, Adam's moments,
+    and buffers; then what techniques keep, the sums of what was measured [r, m], and the first step at which each was
+    not finite, or the weights were [r, m + 1].
     """
     like = next(iter(weights.values()))
     lanes, device, names = len(like), like.device, gan.measured
     return {
         "players": {name: _player(gan, flat, buffers[name]) for name, flat in weights.items()},
-        "techniques": {name: tree_map(lambda x: x.to(device, gan.master).expand(lanes, *x.shape).clone(), technique.state(gan.size))
+        "techniques": {name: tree_map(lambda x: x.to(device, gan.master).expand(lanes, *x.shape).clone(),
+                                      technique.state(gan.size))
                        for name, technique in gan.techniques.items()},
         "sums": torch.zeros(lanes, len(names), dtype=gan.master, device=device),
         "first_bad": torch.full((lanes, len(names) + 1), -1, dtype=torch.int64, device=device)}
@@ -30,12 +34,13 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
 
 def _player(gan: Gan, flat: Tensor, buffers: dict[str, Tensor]) -> State:
     average = flat.clone() if gan.config.averaging == "corrected" else torch.zeros_like(flat)
-    return {"weights": flat, "average": average, "copy": flat.to(gan.compute, copy=True), "adam": moments(flat), "buffers": buffers}
+    return {"weights": flat, "average": average, "copy": flat.to(gan.compute, copy=True), "adam": moments(flat),
+            "buffers": buffers}
 
 
 def put_back(state: State, saved: State) -> None:
     """Copies a saved state into this one, in place."""
-    tree_map(lambda target, value: target.copy_(value), state, _only(state, upgraded(saved)))
+    tree_zip(lambda target, value: target.copy_(value), state, _only(state, upgraded(saved)))
 
 
 def keep_lanes(state: State, good: State, lanes: list[int]) -> State:
@@ -47,17 +52,20 @@ def keep_lanes(state: State, good: State, lanes: list[int]) -> State:
         return new
 
     good = upgraded(good)
-    return state | {key: tree_map(kept, state[key], _only(state[key], good[key])) for key in ("players", "techniques")}
+    return state | {key: tree_zip(kept, state[key], _only(state[key], good[key])) for key in ("players", "techniques")}
 
 
 def upgraded(saved: State) -> State:
-    """A checkpoint of before the tree (schema 1: lists of two, first the discriminator) as today's; others as they are."""
+    """A checkpoint of before the tree (schema 1: lists of two, first the discriminator) as today's; others as they are.
+    """
     if "players" in saved:
         return saved
     buffers = (saved["fixed"], {})
     players = {name: {"weights": flat, "average": average, "copy": flat, "adam": adam, "buffers": its}
-               for name, flat, average, adam, its in zip(("discriminator", "generator"), saved["flat"], saved["averages"], saved["adam"], buffers)}
-    return {"players": players, "techniques": {}, **{key: saved[key] for key in ("sums", "first_bad", "done", "seconds")}}
+               for name, flat, average, adam, its in zip(("discriminator", "generator"), saved["flat"],
+                                                         saved["averages"], saved["adam"], buffers)}
+    return {"players": players, "techniques": {},
+            **{key: saved[key] for key in ("sums", "first_bad", "done", "seconds")}}
 
 
 def _only(like: Any, tree: Any) -> Any:

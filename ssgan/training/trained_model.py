@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ssgan.config import Recipe, build
+from ssgan.config import Recipe
+from ssgan.config import build as build_recipe
 from ssgan.errors import Mistake
-from ssgan.models import build_discriminator, build_generator
+from ssgan.models import build_discriminator
 from ssgan.models.context import Context
 from ssgan.models.sampling import sample_images
 from ssgan.random_streams import torch_generator
@@ -17,6 +18,7 @@ from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import checkpoint
+from ssgan.training.gan import build
 
 if TYPE_CHECKING:
     from ssgan.training.trainer import Trainer
@@ -39,7 +41,8 @@ class TrainedModel:
     @classmethod
     def of_trainer(cls, trainer: "Trainer", lane: int = 0) -> "TrainedModel":
         """One lane's pair as it is now."""
-        states = trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane), trainer.lane(GENERATOR, lane, average=False)
+        states = (trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane),
+                  trainer.lane(GENERATOR, lane, average=False))
         return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes, dict(zip(NAMES, states)))
 
     @classmethod
@@ -48,7 +51,7 @@ class TrainedModel:
         saved, facts = _read(folder), folder.facts
         if "settings" not in facts:
             raise Mistake(f"{folder.path} has no settings of a run: it carries a report, or was made by something else.")
-        recipe = build(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
+        recipe = build_recipe(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
         ids = run_ids(folder)
         return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]), {name: saved[name] for name in NAMES},
                    ids[-1] if ids else folder.fingerprint, facts.get("result", {}).get("evaluation", {}).get("error"))
@@ -66,7 +69,7 @@ class TrainedModel:
     def generator(self, *, average: bool = True) -> nn.Module:
         """The generator with averaged or last weights: module(latent [n, z], Context()) -> images [n, c, h, w]."""
         weights = self.weights["generator_average" if average else "generator_last"]
-        return _filled(build_generator(self.recipe.model, self.shape, torch_generator(0)), weights)
+        return _filled(build(self.recipe, self.shape, len(self.classes))[GENERATOR](torch_generator(0)), weights)
 
     def classifier(self, device: str | torch.device = "cpu") -> Callable[[Tensor], Tensor]:
         """Images [n, c, h, w] in [0, 1] -> logits [n, k], with averaged weights, in fp32, without noise."""

@@ -1,6 +1,8 @@
 """`Trainer`: a lane group in training, step by step."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +40,8 @@ class Failure:
 
 
 class Trainer:
-    """R lanes of one recipe: what does not change (`gan`), what an update changes (`state`), what it is given (`feed`, `numbers`).
+    """R lanes of one recipe: what does not change (`gan`), what an update changes (`state`), what it is given (`feed`,
+    `numbers`).
 
     Raises Mistake where the recipe's techniques cannot be combined.
     """
@@ -54,7 +57,8 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, over all processes
         # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
         generator = torch.Generator(self.device) if replayed(self.device) else None
-        self.record_steps = RECORD_STEPS if generator is None else -(-RECORD_STEPS // self.steps_per_epoch) * self.steps_per_epoch
+        epochs = -(-RECORD_STEPS // self.steps_per_epoch)
+        self.record_steps = RECORD_STEPS if generator is None else epochs * self.steps_per_epoch
 
         layouts, weights, buffers = self._first_players()
         size = size_of_step(recipe, images.shape, len(images.classes))
@@ -64,8 +68,9 @@ class Trainer:
         exact = torch.float64 if generator is None and not resolved.compiled else self.master
         self._numbers = Numbers(self.gan.numbers(0), self.device, exact)
         self.feed = Feed(self.gan, self.images, splits, self.seeds, self.steps_per_epoch, generator)
-        self._compiled = compiled(lambda trees: update(self.gan, *trees)) if resolved.compiled else None
-        self._program = Replay(self._draw_and_update, CudaGraphs(self.device, generator)) if generator else self._draw_and_update
+        # A few programs, chosen here: nothing in one of them depends on the step.
+        self._compiled = functools.cache(self._compile) if resolved.compiled else None
+        self._program = functools.cache(lambda resting: self._replay(resting, generator)) if generator else self._plain
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -86,7 +91,7 @@ class Trainer:
         """One update of everything."""
         self._numbers.fill(self.gan.numbers(self.done))
         self.feed.open(self.done)
-        self._program()
+        self._program(self.gan.resting(self.done))()
         self.done += 1
 
     def read(self) -> dict[str, list[float]]:
@@ -98,7 +103,8 @@ class Trainer:
 
     def failures(self) -> list[Failure]:
         """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of each."""
-        sound = torch.stack([player["weights"].isfinite().all(1) for player in self.state["players"].values()]).all(0)  # [r]
+        # [r]
+        sound = torch.stack([player["weights"].isfinite().all(1) for player in self.state["players"].values()]).all(0)
         first_bad = self.state["first_bad"]
         late = first_bad[:, -1]
         late.copy_(torch.where((late < 0) & ~sound, self.done - 1, late))
@@ -129,15 +135,24 @@ class Trainer:
         self.seconds = saved["seconds"]
         put_back(self.state, saved)
 
-    def _draw_and_update(self) -> None:
-        self._update(self._draw())
+    def _compile(self, resting: frozenset[str]) -> Callable[[Any], None]:
+        return compiled(lambda trees: update(self.gan, *trees, resting))
+
+    def _plain(self, resting: frozenset[str]) -> Callable[[], None]:
+        return functools.partial(self._draw_and_update, resting)
+
+    def _replay(self, resting: frozenset[str], generator: torch.Generator) -> Callable[[], None]:
+        return Replay(self._plain(resting), CudaGraphs(self.device, generator))
+
+    def _draw_and_update(self, resting: frozenset[str] = frozenset()) -> None:
+        self._update(self._draw(), resting)
 
     def _draw(self) -> dict[str, Any]:
         return self.feed.draw(self.numbers)
 
-    def _update(self, draws: dict[str, Any]) -> None:
+    def _update(self, draws: dict[str, Any], resting: frozenset[str]) -> None:
         trees = self.state, draws, self.numbers
-        self._compiled(trees) if self._compiled else update(self.gan, *trees)
+        self._compiled(resting)(trees) if self._compiled else update(self.gan, *trees, resting)
 
     def _first_players(self) -> tuple[dict, dict, dict]:
         """By player, its layout, its first weights [r, p] and its buffers."""
@@ -158,7 +173,8 @@ class Trainer:
         pool = torch.from_numpy(split.unlabelled if looks_at_pool(self.recipe) else split.labelled)
         order = torch.randperm(len(pool), generator=torch_generator(seed, "initialisation images"))
         x = self.images.gather(pool[order[: self.config.initialise_images]]).cpu()
-        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (seed,), ("initialisation noise",), torch.float32)
+        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (seed,), ("initialisation noise",),
+                                   torch.float32)
         discriminator.initialise(x, Context(tuple(site[0] for site in sites)))
 
 

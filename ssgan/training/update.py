@@ -10,42 +10,53 @@ from ssgan.models.context import Context
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.training import optimisers
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import over_lanes
+from ssgan.training.lanes import SETTLED, over_lanes
 from ssgan.training.passes import lane_loss
 from ssgan.training.profiled import part
 
 Tree = dict[str, Any]
 
 
-def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree) -> None:
+def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, resting: frozenset[str] = frozenset()) -> None:
     """Every player's updates in their order, each against the newest others; then what was measured is noted.
 
-    A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can be done as it stands,
-    traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all that changes with the step, 0-dim.
+    A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can
+    be done as it stands, traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all
+    that changes with the step, 0-dim. With techniques that rest in this step it is another program.
     """
     tensors = {name: player.layout.tensors(state["players"][name]["copy"], state["players"][name]["buffers"])
                for name, player in gan.players.items() if name in gan.trained}
     measured: dict[str, Tensor] = {}
     for name in gan.trained:
         for drawn, number in zip(draws[name], numbers["players"][name], strict=True):
-            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"])
+            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"], resting)
     _note(gan, state, measured, numbers["step"])
 
 
-def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree) -> dict[str, Tensor]:
+def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree,
+                   resting: frozenset[str]) -> dict[str, Tensor]:
     """One update of one player: what it measured [r]."""
     layout, mine = gan.players[name].layout, state["players"][name]
+    if layout.advancing:
+        new = layout.advanced(mine["weights"], mine["buffers"], 1)
+        for key, value in mine["buffers"].items():
+            value.copy_(new[key])
+        tensors[name] = layout.tensors(mine["copy"], mine["buffers"])
     given = {"images": _generated(gan, name, tensors, drawn), "teacher": _taught(gan, name, state, drawn)}
     leaves = layout.leaves(mine["copy"])
     with part(f"{name} pass"):
-        loss_of = functools.partial(lane_loss, gan, name, technique_numbers)
+        # Backward passes written by hand gain in one lane; in several, plain operations are faster.
+        by_hand = len(mine["weights"]) == 1
+        loss_of = functools.partial(lane_loss, gan, name, resting, by_hand, technique_numbers)
         beside = {other: tensors[other] for other in gan.beside[name]}
-        losses, measured, states = over_lanes(loss_of, tensors[name] | leaves, beside, drawn, given, state["techniques"])
+        weights = tensors[name] | leaves
+        losses, measured, states = over_lanes(loss_of, weights, beside, drawn, given, state["techniques"])
     with part("backward"):
         found = torch.autograd.grad(losses.sum(), tuple(leaves.values()), materialize_grads=True)
         gradient = layout.gather(found, mine["weights"], joined=gan.compiled)
     for key, technique in gan.techniques.items():
-        gradient, new = technique.gradient(name, gradient, mine["weights"], state["techniques"][key], technique_numbers[key])
+        kept = state["techniques"][key]
+        gradient, new = technique.gradient(name, gradient, mine["weights"], kept, technique_numbers[key])
         states[key] = states.get(key, {}) | new
     if gan.config.clip:
         gradient = optimisers.clipped(gradient, gan.config.clip)
@@ -62,11 +73,14 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
 
 
 def _generated(gan: Gan, player: str, tensors: Tree, drawn: Tree) -> dict[str, Tensor]:
-    """The generated images that an update of another player than the generator looks at [r, n, c, h, w], without gradient."""
+    """The generated images that an update of another player than the generator looks at [r, n, c, h, w], without
+    gradient.
+    """
     if player == GENERATOR or "generated" not in gan.parts[player]:
         return {}
     with torch.no_grad(), part("generated images"):
-        return {"generated": over_lanes(gan.players[GENERATOR].layout.call, tensors[GENERATOR], drawn["latent"], drawn["context"])}
+        call = gan.players[GENERATOR].layout.call
+        return {"generated": over_lanes(call, tensors[GENERATOR], drawn["latent"], drawn["context"])}
 
 
 def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor]:
@@ -81,7 +95,8 @@ def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor
 def averaged_logits(gan: Gan, state: Tree, x: Tensor) -> Tensor:
     """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]."""
     layout, mine = gan.players[DISCRIMINATOR].layout, state["players"][DISCRIMINATOR]
-    tensors = layout.tensors(mine["average"].to(x.dtype), mine["buffers"])
+    buffers = layout.advanced(mine["average"], mine["buffers"], SETTLED)
+    tensors = layout.tensors(mine["average"].to(x.dtype), buffers)
     return over_lanes(lambda t, x: layout.call(t, x, Context())[0], tensors, x)
 
 
@@ -91,9 +106,3 @@ def _note(gan: Gan, state: Tree, measured: dict[str, Tensor], step: Tensor) -> N
     state["sums"] += values
     seen = state["first_bad"][:, :-1]
     seen.copy_(torch.where((seen < 0) & ~values.isfinite(), step, seen))
-
-
-def refresh(state: Tree) -> None:
-    """Makes every player's copy that of its weights, where those were changed from outside."""
-    for player in state["players"].values():
-        player["copy"].copy_(player["weights"])

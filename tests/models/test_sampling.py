@@ -7,6 +7,7 @@ import plain
 import small
 from ssgan.config import override
 from ssgan.models import build_generator
+from ssgan.models.context import Context
 from ssgan.models.sampling import sample_images
 from ssgan.random_streams import torch_generator
 from ssgan.training.trained_model import TrainedModel
@@ -45,6 +46,21 @@ def test_a_batch_is_of_the_training_size_for_its_statistics():
 def test_seeds_give_other_images():
     generator = make(small.MLP)
     assert not torch.equal(images(generator, small.MLP, 3, 0, 5), images(generator, small.MLP, 4, 0, 5))
+
+
+@pytest.mark.parametrize("family", RECIPES)
+def test_a_generator_that_is_told_classes_is_sampled_with_drawn_ones(family):
+    trainer = small.trainer(override(RECIPES[family], ["conditional.weight=1"]), small.FP32, (3, 4))
+    for _ in range(2):
+        trainer.step()
+    model = TrainedModel.of_trainer(trainer, 1)
+    images, generator = model.sampler()(0, 23), model.generator()
+    assert images.shape == (23, *SHAPE) and torch.equal(model.sampler()(7, 11), images[7:18])
+    latent = torch.rand(10, 5, generator=torch_generator(4, "latent", "samples", 1))
+    labels = torch.randint(4, (10,), generator=torch_generator(4, "classes", "samples", 1))
+    torch.testing.assert_close(images[10:20], generator(latent, Context(labels=labels)).detach())
+    others = generator(latent, Context(labels=(labels + 1) % 4)).detach()
+    assert (others - images[10:20]).abs().amax((1, 2, 3)).min() > 0, "the class counts"
 
 
 def test_a_model_samples_its_lanes_averaged_or_last_generator():

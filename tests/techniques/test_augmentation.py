@@ -95,7 +95,8 @@ def test_a_shift_by_whole_pixels_moves_the_image_and_leaves_black():
 @pytest.mark.parametrize(("share", "turns"), [(0.5, 1), (1, 2), (-0.5, 3)])
 def test_quarter_turns_are_counterclockwise(share, turns):
     x = some(2, 3, 6, 6)
-    torch.testing.assert_close(warp(x, only(2, angle=share), Augmentation(rotation=180)), torch.rot90(x, turns, (2, 3)), rtol=0, atol=1e-12)
+    torch.testing.assert_close(warp(x, only(2, angle=share), Augmentation(rotation=180)),
+                               torch.rot90(x, turns, (2, 3)), rtol=0, atol=1e-12)
 
 
 def test_scale_enlarges_each_axis_by_its_own_share():
@@ -166,4 +167,5 @@ def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
 
 
 def test_a_draw_has_numbers_for_the_lattice_only_where_it_is_used():
-    assert draw_size(Augmentation(shift=1)) == 6 and draw_size(Augmentation(elastic=1)) == 56 and Augmentation(elastic=1).is_on()
+    assert draw_size(Augmentation(shift=1)) == 6 and draw_size(Augmentation(elastic=1)) == 56
+    assert Augmentation(elastic=1).is_on()

@@ -29,7 +29,8 @@ def computed(name: str) -> dict[str, float]:
     found = {name: values[0] for name, values in trainer.read().items()}
     for player in small.PLAYERS:
         its = trainer.state["players"][player]
-        tensors = {"weights": its["weights"], "average": its["average"], "first moment": its["adam"]["exp_avg"], "second moment": its["adam"]["exp_avg_sq"]}
+        tensors = {"weights": its["weights"], "average": its["average"], "first moment": its["adam"]["exp_avg"],
+                   "second moment": its["adam"]["exp_avg_sq"]}
         for what, tensor in tensors.items():
             found |= {f"{player} {what} sum": float(tensor.sum()), f"{player} {what} square": float(tensor.square().sum())}
     return found

@@ -276,7 +276,8 @@ def explode(monkeypatch, trainer: Trainer, player: str, step: int) -> None:
 
     def exploding(config, weights, state, gradient, *rest, **options) -> None:
         struck = trainer.done == step and weights is small.weights(trainer, player)
-        adam(config, weights, state, gradient * torch.tensor([[1.0], [float("nan")]]) if struck else gradient, *rest, **options)
+        adam(config, weights, state, gradient * torch.tensor([[1.0], [float("nan")]]) if struck else gradient, *rest,
+             **options)
 
     monkeypatch.setattr(optimisers, "adam", exploding)
 

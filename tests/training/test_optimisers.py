@@ -32,7 +32,8 @@ class Adam:
 
     def step(self, gradient: torch.Tensor) -> None:
         self.updates += 1
-        numbers = {name: torch.tensor(value, dtype=torch.float64) for name, value in adam_numbers(self.config, self.rate, self.updates).items()}
+        numbers = {name: torch.tensor(value, dtype=torch.float64)
+                   for name, value in adam_numbers(self.config, self.rate, self.updates).items()}
         adam(self.config, self.parameters, self.state, gradient, numbers, plain=self.plain)
 
 
@@ -71,7 +72,8 @@ def test_lanes_are_independent(form):
         beside_a_bad_one.step(gradient * torch.tensor([[1], [float("nan")], [1]]))
         for lane, optimiser in enumerate(alone):
             optimiser.step(gradient[lane: lane + 1].clone())
-    torch.testing.assert_close(together.parameters, torch.cat([optimiser.parameters for optimiser in alone]), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(together.parameters, torch.cat([optimiser.parameters for optimiser in alone]),
+                               rtol=1e-5, atol=1e-8)
     assert beside_a_bad_one.parameters[1].isnan().all()
     assert torch.equal(beside_a_bad_one.parameters[[0, 2]], together.parameters[[0, 2]])
 
@@ -101,16 +103,19 @@ def test_parameters_are_updated_in_the_tensor_that_was_given():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_numbers_in_tensors_are_numbers(dtype):
     """To the bit, as Python's floats give them: Adam's rate, and the average's share."""
-    chosen, start = config(learning_rate=0.0123456789), torch.randn(2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    chosen, random = config(learning_rate=0.0123456789), torch.Generator().manual_seed(0)
+    start = torch.randn(2, 4, generator=random, dtype=torch.float64).to(dtype)
     mine, its = Adam(start.clone(), chosen), torch.nn.Parameter(start.clone())
-    torchs = torch.optim.Adam([its], lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon, fused=True)
+    torchs = torch.optim.Adam([its], lr=chosen.learning_rate, betas=(chosen.beta1, chosen.beta2), eps=chosen.epsilon,
+                              fused=True)
     for gradient in gradients(5)[:, :2, :4].to(dtype):
         mine.step(gradient.clone())
         its.grad = gradient.clone()
         torchs.step()
     assert torch.equal(mine.parameters, its.detach())
     for share in (1e-7, 0.123456789, 0.7):
-        assert torch.equal(start.clone().lerp_(mine.parameters, torch.tensor(share, dtype=torch.float64)), start.clone().lerp_(mine.parameters, share))
+        assert torch.equal(start.clone().lerp_(mine.parameters, torch.tensor(share, dtype=torch.float64)),
+                           start.clone().lerp_(mine.parameters, share))
 
 
 def test_a_long_gradient_is_shortened_lane_by_lane():

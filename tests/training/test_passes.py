@@ -41,19 +41,41 @@ CASES = {
     "conv, the complement generator's losses": (small.CONV, ["gan.pull_away=0.7", "consistency.entropy=0.4"]),
     "mlp, entropy alone": (small.MLP, ["gan.weight=0", "consistency.entropy=2"]),
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
-    "mlp, absolute feature matching": (small.MLP, ["feature_matching.distance=absolute", "feature_matching.weight=0.3"]),
+    "mlp, absolute feature matching": (small.MLP,
+                                       ["feature_matching.distance=absolute", "feature_matching.weight=0.3"]),
     "mlp, pull-away alone": (small.MLP, ["feature_matching.weight=0", "gan.pull_away=2"]),
     "mlp, two time scales": (small.MLP, ["train.generator_learning_rate=0.001", "train.schedule=linear"]),
-    "mlp, two updates of the discriminator": (small.MLP, ["train.discriminator_updates=2", *CONSISTENCY, "vat.weight=0.1"]),
+    "mlp, two updates of the discriminator": (small.MLP,
+                                              ["train.discriminator_updates=2", *CONSISTENCY, "vat.weight=0.1"]),
     "conv, three updates of the generator, the authors' Adam": (small.CONV, [*AUTHORS, "train.generator_updates=3"]),
     "mlp, short gradients": (small.MLP, ["train.clip=0.05"]),
+    "mlp, historical averaging, two updates of the generator": (
+        small.MLP, ["historical_averaging.weight=3", "train.generator_updates=2"]),
+    "mlp, historical averaging, short gradients, no generator": (
+        small.MLP, ["historical_averaging.weight=0.2", "train.clip=0.1", "gan.weight=0"]),
+    "mlp, a generator that is told classes": (small.MLP, ["conditional.weight=0.4"]),
+    "conv, a generator that is told classes, two updates": (
+        small.CONV, ["conditional.weight=0.4", "feature_matching.weight=0", "train.generator_updates=2"]),
+    "mlp, gradient penalty": (small.MLP, ["gradient_penalty.weight=2"]),
+    "mlp, one-sided gradient penalty": (small.MLP,
+                                        ["gradient_penalty.weight=3", "gradient_penalty.one_sided=true",
+                                         "gradient_penalty.target=0.35"]),
+    "conv, lazy gradient penalty at real images": (
+        small.CONV, ["gradient_penalty.weight=5", "gradient_penalty.at=real", "gradient_penalty.target=0",
+                     "gradient_penalty.every=2"]),
+    "mlp, spectral norm, two updates": (small.MLP,
+                                        ["model.norm=spectral", *CONSISTENCY, "consistency.start=0",
+                                         "consistency.threshold=0.3", "train.discriminator_updates=2"]),
+    "conv, spectral norm": (small.CONV, ["model.norm=spectral", "gradient_penalty.weight=0.5", "vat.weight=0.3"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
 
 
 def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
-    """What the trainer's next step draws for a lane, by update; the noise of the discriminator's one pass is cut into that of three."""
+    """What the trainer's next step draws for a lane, by update; the noise of the discriminator's one pass is cut into
+    that of three.
+    """
     trainer.feed.open(trainer.done)
     drawn = {name: [tree_map(lambda x: x[lane], each) for each in updates] for name, updates in trainer._draw().items()}
     nothing = {"images": {}, "plain": {}, "noise": {}, "latent": None, "labels": None, "techniques": {}}
@@ -67,9 +89,14 @@ def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
     for site in mine["noise"].get("+".join(parts), ()):
         for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
             noise[name].append(rows)
-    images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"), mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
+    images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"),
+              mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
     others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
-    return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, mine["techniques"].get("vat", {}).get("directions"))
+    classes = [each["context"].labels if "context" in each else None for each in (mine, its)]
+    further = [mine["techniques"].get(name, {}).get(draw)
+               for name, draw in (("vat", "directions"), ("gradient_penalty", "share"))]
+    return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, further[0], *classes,
+                       further[1])
 
 
 def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -100,7 +127,9 @@ def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> 
     """Three steps of a case beside the plain ones, in fp64; gradients too, where Python sees them."""
     base, settings = CASES[case]
     trainer = small.trainer(override(base, ["train.epochs=1", *settings]), resolved, tuple(range(3, 3 + lanes)))
-    models = [plain.Plain(trainer.recipe, *(small.lane_weights(trainer, player, small.weights(trainer, player), lane) for player in small.PLAYERS), trainer.steps)
+    models = [plain.Plain(trainer.recipe,
+                          *(small.lane_weights(trainer, player, small.weights(trainer, player), lane)
+                            for player in small.PLAYERS), trainer.steps)
               for lane in range(lanes)]
     taught = []
     gradients = watched_gradients(monkeypatch, trainer) if monkeypatch else {}
@@ -111,13 +140,16 @@ def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> 
             model.step(draw)
             assert dict(zip(trainer.names, trainer.sums[lane].tolist())) == pytest.approx(model.losses, rel=0, abs=1e-12)
             for player, gradient in gradients.items():
-                assert largest_difference(trainer, player, gradient, lane, model.gradients[small.PLAYERS.index(player)]) < 1e-12
+                assert largest_difference(trainer, player, gradient, lane,
+                                          model.gradients[small.PLAYERS.index(player)]) < 1e-12
             taught.append(model.losses.get("confident", 0.0))
         trainer.sums.zero_()
     for lane, model in enumerate(models):
         for network, player in enumerate(trainer.gan.trained):
-            assert largest_difference(trainer, player, small.weights(trainer, player), lane, model.weights[network]) < 1e-9
-            assert largest_difference(trainer, player, small.weights(trainer, player, "average"), lane, model.averages(network)) < 1e-9
+            assert largest_difference(trainer, player, small.weights(trainer, player), lane,
+                                      model.weights[network]) < 1e-9
+            assert largest_difference(trainer, player, small.weights(trainer, player, "average"), lane,
+                                      model.averages(network)) < 1e-9
     if trainer.recipe.consistency.weight > 0:
         assert any(0 < share < 1 for share in taught), "the case must teach some images and leave others out"
 
@@ -163,7 +195,8 @@ def test_parts_that_share_a_pass_go_through_it_at_once_and_come_apart_again(line
 def test_parts_that_a_player_did_not_make_have_no_gradient(linear):
     images = {part: x.clone().requires_grad_() for part, x in IMAGES.items()}
     passes = {"unlabelled": ("unlabelled",), "generated": ("generated",)}
-    out = outputs(linear, passes, images, {part: (torch.full((1,), i),) for i, part in enumerate(passes)}, {"generated"}, False)
+    out = outputs(linear, passes, images, {part: (torch.full((1,), i),) for i, part in enumerate(passes)},
+                  {"generated"}, False)
     assert [(n, context.noise[0].item()) for n, context in linear.calls] == [(4, 0), (5, 1)]
     assert out["generated"].features.requires_grad and not out["unlabelled"].features.requires_grad
     assert out["generated"].logits is None
@@ -175,10 +208,12 @@ def test_an_image_may_be_a_tree_of_scales():
         features = scales["fine"].flatten(1).sum(1, keepdim=True) + scales["coarse"].flatten(1).sum(1, keepdim=True)
         return features, features
 
-    images = {part: {"fine": some(n, n), "coarse": some(n, n)[..., :1]} for part, n in (("labelled", 3), ("generated", 5))}
+    images = {part: {"fine": some(n, n), "coarse": some(n, n)[..., :1]}
+              for part, n in (("labelled", 3), ("generated", 5))}
     out = outputs(discriminator, {"both": tuple(images)}, images, {"both": ()}, set(images), True)
     for part, scales in images.items():
-        torch.testing.assert_close(out[part].features[:, 0], scales["fine"].sum((1, 2, 3)) + scales["coarse"].sum((1, 2, 3)))
+        torch.testing.assert_close(out[part].features[:, 0],
+                                   scales["fine"].sum((1, 2, 3)) + scales["coarse"].sum((1, 2, 3)))
 
 
 def test_what_half_precision_products_say_is_given_to_losses_in_fp32():

@@ -35,7 +35,8 @@ def everything(trainer: Trainer) -> list[torch.Tensor]:
 def drawn_tensors(trainer: Trainer) -> list[torch.Tensor]:
     """All that is random in the opened step, but the labels."""
     drawn = [update for updates in trainer._draw().values() for update in updates]
-    return [x for each in drawn for x in tree_leaves({key: value for key, value in each.items() if key not in ("labels", "plain")})]
+    return [x for each in drawn
+            for x in tree_leaves({key: value for key, value in each.items() if key not in ("labels", "plain")})]
 
 
 def equal(one: Trainer, other: Trainer) -> bool:
@@ -91,8 +92,10 @@ def test_a_state_put_back_into_a_new_trainer_goes_on_bit_for_bit(tmp_path, recip
 def as_schema_1(checkpoint: dict) -> dict:
     """A checkpoint as it was written before the state was a tree."""
     players = [checkpoint["players"][player] for player in small.PLAYERS]
-    return {**{key: checkpoint[key] for key in ("done", "seconds", "sums", "first_bad")}, "averages": [player["average"] for player in players],
-            "flat": [player["weights"] for player in players], "fixed": players[0]["buffers"], "adam": [player["adam"] for player in players]}
+    plain = {key: checkpoint[key] for key in ("done", "seconds", "sums", "first_bad")}
+    lists = {"averages": "average", "flat": "weights", "adam": "adam"}
+    return plain | {key: [player[name] for player in players] for key, name in lists.items()} | {
+        "fixed": players[0]["buffers"]}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -159,7 +162,8 @@ def test_the_initialisation_sees_random_images_of_the_pool_once_each(monkeypatch
 def test_the_initialisation_is_with_noise():
     quiet, noisy = (small.trainer(override(small.MLP, [f"model.input_noise={std}"])) for std in (0, 0.3))
     first = "hidden.0.direction"
-    quiet, noisy = (small.lane_weights(trainer, "discriminator", small.weights(trainer), 0) for trainer in (quiet, noisy))
+    quiet, noisy = (small.lane_weights(trainer, "discriminator", small.weights(trainer), 0)
+                    for trainer in (quiet, noisy))
     assert torch.equal(quiet[first], noisy[first])
     assert (noisy["hidden.0.scale"] < quiet["hidden.0.scale"]).all(), "more variance, less scale"
 
@@ -237,7 +241,8 @@ def test_bf16_is_fp32_but_for_the_rounding():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_pairs_size_is_known_without_making_it(recipe):
     trainer = small.trainer(RECIPES[recipe])
-    assert size_of(trainer.recipe, trainer.images).parameters == sum(small.weights(trainer, player).numel() for player in small.PLAYERS)
+    assert size_of(trainer.recipe,
+                   trainer.images).parameters == sum(small.weights(trainer, player).numel() for player in small.PLAYERS)
 
 
 def test_training_learns():
