@@ -110,13 +110,17 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
         with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
             said = _pass(discriminator, x, Context(noise[name]), logits)
         counts = [_count(batch) for batch in batches]
-        split = [None if each is None else widened(each).split(counts) for each in said]
+        split = [None if each is None else _split(widened(each), counts) for each in said]
         found |= {part: Output(*(None if each is None else each[i] for each in split)) for i, part in enumerate(parts)}
     return found
 
 
 def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool) -> tuple[Tensor | None, Tensor]:
     return discriminator(x, context) if logits else (None, discriminator.features(x, context))
+
+
+def _split(x: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
+    return x.split(counts) if len(counts) > 1 else (x,)
 
 
 def _count(images: Any) -> int:

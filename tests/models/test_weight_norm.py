@@ -9,7 +9,7 @@ from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.dense import Dense
 from ssgan.models.functional import Softplus, add_noise, sigmoid
-from ssgan.models.weight_norm import WeightNorm, normalised_product
+from ssgan.models.weight_norm import NormalisedProduct, RowNorm, WeightNorm, normalised_product
 
 LAYERS = {
     "dense": ({}, (16, 5)),
@@ -192,11 +192,30 @@ def test_softplus_has_its_gradient_also_in_lanes_and_twice():
 def test_a_normalised_product_has_its_gradient_also_twice():
     x, direction, scale, bias = (some(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 3), (4, 3), (4,), (4,)]))
     inputs = (x, direction, scale, bias)
-    assert torch.autograd.gradcheck(normalised_product, inputs, check_undefined_grad=False)
-    assert torch.autograd.gradgradcheck(normalised_product, inputs, check_undefined_grad=False)
+    for function in (normalised_product, lambda *inputs: normalised_product(*inputs, by_hand=True)):
+        assert torch.autograd.gradcheck(function, inputs, check_undefined_grad=False)
+        assert torch.autograd.gradgradcheck(function, inputs, check_undefined_grad=False)
     with torch.no_grad():
         untrained = normalised_product(*inputs)
     assert torch.equal(normalised_product(*inputs), untrained)
+
+
+BY_HAND = {"row norm": (RowNorm, [(4, 3)]), "softplus": (Softplus, [(4, 3)]),
+           "product": (NormalisedProduct, [(5, 3), (4, 3), (4,), (4,)])}
+
+
+@pytest.mark.parametrize("lanes", [0, 2])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_backward_passes_written_by_hand_are_right_twice_also_in_lanes(name, lanes):
+    function, shapes = BY_HAND[name]
+    inputs = tuple(some((lanes, *shape) if lanes else shape, seed).requires_grad_() for seed, shape in enumerate(shapes))
+
+    def first(*given: torch.Tensor) -> torch.Tensor:
+        y = torch.vmap(function.apply)(*given) if lanes else function.apply(*given)
+        return y[0] if isinstance(y, tuple) else y
+
+    assert torch.autograd.gradcheck(first, inputs, check_undefined_grad=False)
+    assert torch.autograd.gradgradcheck(first, inputs, check_undefined_grad=False)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])

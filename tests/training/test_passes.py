@@ -8,6 +8,7 @@ import torch
 import plain
 import small
 from ssgan.config import override
+from ssgan.models import mlp
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.training.execution import Resolved, prepare_process
@@ -200,6 +201,21 @@ def test_parts_that_a_player_did_not_make_have_no_gradient(linear):
     assert [(n, context.noise[0].item()) for n, context in linear.calls] == [(4, 0), (5, 1)]
     assert out["generated"].features.requires_grad and not out["unlabelled"].features.requires_grad
     assert out["generated"].logits is None
+
+
+def test_a_discriminator_that_couples_a_batch_takes_a_pass_a_part(monkeypatch):
+    """Which for one that does not comes to the same, where there is no noise."""
+    recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0"])
+    one = small.trainer(recipe)
+    assert list(one.gan.passes["discriminator"].values()) == [("labelled", "unlabelled", "generated")]
+    monkeypatch.setattr(mlp.Discriminator, "couples_batch", True)
+    apart = small.trainer(recipe)
+    assert list(apart.gan.passes["discriminator"].values()) == [("labelled",), ("unlabelled",), ("generated",)]
+    for trainer in (one, apart):
+        trainer.step()
+        trainer.step()
+    torch.testing.assert_close(apart.sums, one.sums, rtol=0, atol=1e-9)
+    torch.testing.assert_close(small.weights(apart), small.weights(one), rtol=0, atol=1e-9)
 
 
 def test_an_image_may_be_a_tree_of_scales():
