@@ -23,7 +23,9 @@ def load_data(name: str, data_dir: str | Path | None = None) -> Dataset:
 
 
 def read_recipe(name: str, *overrides: str, labels: int | None = None) -> Recipe:
-    """The shipped recipe of that name, or the one in a file, with `a.b=value` put in, and another label budget. Raises Mistake."""
+    """The shipped recipe of that name, or the one in a file, with `a.b=value` put in, and another label budget. Raises
+    Mistake.
+    """
     recipe = override(recipes.read(str(name)).recipe, list(overrides))
     return recipe if labels is None else override(recipe, [f"labels={labels}"])
 
@@ -40,8 +42,11 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, seed: int = 0, *, devi
     return in_memory.train(recipe, dataset.train, split, seed, device=device, callback=callback)
 
 
-def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work", tracking_uri: str | None = None) -> TrainedModel:
-    """The trained pair of a run of `ssgan run`: its id, a prefix of it, or latest, found as the command line finds it. Raises Mistake."""
+def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
+             tracking_uri: str | None = None) -> TrainedModel:
+    """The trained pair of a run of `ssgan run`: its id, a prefix of it, or latest, found as the command line finds it.
+    Raises Mistake.
+    """
     uri = tracking.resolve_uri(tracking_uri, Path.cwd())
     return TrainedModel.of_run(tracking.find_run(run, Path(folder), tracking.Store(uri) if uri else None))
 
@@ -52,18 +57,23 @@ def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
 
 
 def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> inception_score.Score:
-    """The Inception Score of the generator, beside that of real images, by a network that is trained once and cached. Raises Mistake."""
+    """The Inception Score of the generator, beside that of real images, by a network that is trained once and cached.
+    Raises Mistake.
+    """
     recipe = model.recipe
     if (dataset.train.labels >= 0).all():
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, find_device(device))
     else:
         network = inception_score.itself(model.classifier())
     samples = model.sampler(average=recipe.score.generator == "average")
-    return inception_score.score(samples, dataset.test, network, samples=recipe.score.samples, splits=recipe.score.splits, generator=recipe.score.generator)
+    return inception_score.score(samples, dataset.test, network, samples=recipe.score.samples,
+                                 splits=recipe.score.splits, generator=recipe.score.generator)
 
 
-def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *, force: bool = False) -> write.Agreement:
-    """Writes the classifier by the path's ending (.onnx, .pt2, none for an MLflow folder), checked on the test images, else on random ones.
+def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,
+                 force: bool = False) -> write.Agreement:
+    """Writes the classifier by the path's ending (.onnx, .pt2, none for an MLflow folder), checked on the test images,
+    else on random ones.
 
     Raises Mistake, and Failed where the file's answers are not the classifier's; nothing is written then.
     """
@@ -72,4 +82,5 @@ def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None 
     error = evaluate(model, dataset).error if dataset else model.test_error
     card = dataclasses.replace(card_of(model), test_error=error)
     images = dataset.test.pixels.numpy() if dataset else write.random_images(card)
-    return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images, force=force)
+    return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images,
+                                   force=force)

@@ -19,7 +19,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> Mistake:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
     if len(known) > LISTED:
-        return Mistake(f"no {kind} is called {name!r}. {hint}The nearest: {', '.join(get_close_matches(name, known, 6, 0))}.")
+        return Mistake(f"no {kind} is called {name!r}. {hint}The nearest: "
+                       f"{', '.join(get_close_matches(name, known, 6, 0))}.")
     return Mistake(f"no {kind} is called {name!r}. {hint}Known: {', '.join(known) or 'none'}.")
 
 

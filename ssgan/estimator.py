@@ -16,17 +16,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ssgan.config import Recipe, build, override
-from ssgan.settings import as_table
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
 from ssgan.errors import Mistake
-from ssgan.models.fold import fold
-from ssgan.models.context import Context
-from ssgan.models import build_discriminator
-from ssgan.recipes import read
-from ssgan.random_streams import torch_generator
-from ssgan.training.in_memory import train
 from ssgan.files import replacing
+from ssgan.models import build_discriminator
+from ssgan.models.context import Context
+from ssgan.models.fold import fold
+from ssgan.random_streams import torch_generator
+from ssgan.recipes import read
+from ssgan.settings import as_table
+from ssgan.training.in_memory import train
 
 UNLABELLED = -1
 BATCH = 1000
@@ -34,11 +34,13 @@ SAVED = "SSGANClassifier 1"  # the form of a saved file
 
 
 class SSGANClassifier(ClassifierMixin, BaseEstimator):
-    """A semi-supervised classifier of images, or of other features; unlabelled samples have y = -1, as in sklearn.semi_supervised.
+    """A semi-supervised classifier of images, or of other features; unlabelled samples have y = -1, as in
+    sklearn.semi_supervised.
 
-    Images are [n, h, w], [n, c, h, w], or flat with `image_shape`. Values of uint8 count as 0 to 255; others are brought to [0, 1] by the
-    least and the largest of the training data: one pair for all pixels of images, one pair a feature otherwise. Features that are no
-    images are trained without augmentation. String labels beside -1 need y of dtype object.
+    Images are [n, h, w], [n, c, h, w], or flat with `image_shape`. Values of uint8 count as 0 to 255; others are
+    brought to [0, 1] by the least and the largest of the training data: one pair for all pixels of images, one pair a
+    feature otherwise. Features that are no images are trained without augmentation. String labels beside -1 need y of
+    dtype object.
 
     Parameters
     ----------
@@ -52,11 +54,12 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_, n_features_in_, feature_names_in_ : as scikit-learn has them.
-    recipe_ : what was trained. shape_ : (c, h, w). network_ : the averaged classifier. low_, range_ : x = (X - low_) / range_.
+    recipe_ : what was trained. shape_ : (c, h, w). network_ : the averaged classifier. low_, range_ : x = (X - low_) /
+        range_.
     """
 
-    def __init__(self, recipe="digits", *, epochs=None, batch=None, learning_rate=None, overrides=(), image_shape=None, device="cpu",
-                 random_state=None):
+    def __init__(self, recipe="digits", *, epochs=None, batch=None, learning_rate=None, overrides=(), image_shape=None,
+                 device="cpu", random_state=None):
         self.recipe = recipe
         self.epochs = epochs
         self.batch = batch
@@ -88,7 +91,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         X, shape = self._rows(X)
         X = validate_data(self, X, reset=False)
         if shape not in (None, self.shape_):
-            raise ValueError(f"X holds images of shape {shape} (c, h, w), {type(self).__name__} was fitted on {self.shape_}.")
+            raise ValueError(f"X holds images of shape {shape} (c, h, w), {type(self).__name__} was fitted on "
+                             f"{self.shape_}.")
         x = torch.from_numpy(self._scaled(X)).view(len(X), *self.shape_)
         with torch.no_grad():  # in fp64, so that no answer depends on its batch, as fp32's last bits do
             return torch.cat([self.network_(part, Context())[0].softmax(1) for part in x.split(BATCH)]).numpy()
@@ -101,13 +105,16 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike) -> None:
         """Writes the fitted classifier as one .npz file, without pickled code. Raises Mistake."""
         check_is_fitted(self)
-        named = {"feature_names": np.array(self.feature_names_in_, dtype=str)} if hasattr(self, "feature_names_in_") else {}
+        named = ({"feature_names": np.array(self.feature_names_in_, dtype=str)} if hasattr(self, "feature_names_in_")
+                 else {})
         weights = {f"network {name}": value.numpy() for name, value in self.network_.state_dict().items()}
-        about = {"form": SAVED, "params": self.get_params() | {"random_state": _plain_state(self.random_state), "recipe": str(self.recipe)},
-                 "recipe": as_table(self.recipe_), "shape": self.shape_, "labels_are_objects": self.classes_.dtype == object}
+        about = {"form": SAVED, "params": self.get_params() | {
+            "random_state": _plain_state(self.random_state), "recipe": str(self.recipe)},
+                 "recipe": as_table(self.recipe_), "shape": self.shape_,
+                 "labels_are_objects": self.classes_.dtype == object}
         with replacing(Path(path)) as file:
-            np.savez(file, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_), features=self.n_features_in_,
-                     low=self.low_, range=self.range_, **named, **weights)
+            np.savez(file, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_),
+                     features=self.n_features_in_, low=self.low_, range=self.range_, **named, **weights)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "SSGANClassifier":
@@ -119,7 +126,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             if about["form"] != SAVED:
                 raise ValueError(f"it is a {about['form']!r}")
             return cls(**_tuples(about["params"]))._restore(about, values)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, RuntimeError, zipfile.BadZipFile,
+                zlib.error) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise Mistake(f"{path} cannot be read as a saved SSGANClassifier: {reason}.") from None
 
@@ -130,14 +138,18 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         self.recipe_ = build(about["recipe"], "the saved recipe")
         if "feature_names" in values:
             self.feature_names_in_ = values["feature_names"].astype(object)
-        network = fold(build_discriminator(self.recipe_.model, self.shape_, len(self.classes_), torch_generator(0))).double()
-        weights = {name.removeprefix("network "): torch.from_numpy(value) for name, value in values.items() if name.startswith("network ")}
+        network = fold(build_discriminator(self.recipe_.model, self.shape_, len(self.classes_),
+                                           torch_generator(0))).double()
+        weights = {name.removeprefix("network "): torch.from_numpy(value) for name, value in values.items()
+                   if name.startswith("network ")}
         network.load_state_dict(weights)
         self.network_ = network
         return self
 
     def _rows(self, X):
-        """X with images made flat, and their shape (c, h, w), None where X is flat already or is for scikit-learn to refuse."""
+        """X with images made flat, and their shape (c, h, w), None where X is flat already or is for scikit-learn to
+        refuse.
+        """
         deep = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
         if deep not in (3, 4):
             return X, None
@@ -157,13 +169,15 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             for key, value in (("precision", "fp32"), ("compile", "no")):
                 if getattr(recipe.train, key) == "auto":  # which is found out here, so that two fits could differ
                     recipe = override(recipe, [f"train.{key}={value}"])
-            recipe = override(recipe, [*self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
+            recipe = override(
+                recipe, [*self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
         except Mistake as mistake:
             raise ValueError(str(mistake)) from None
         if is_image:
             return recipe
         if recipe.model.family != "mlp":
-            raise ValueError(f"model.family = {recipe.model.family!r} needs images: give X as [n, h, w], or image_shape, or use 'mlp'.")
+            raise ValueError(f"model.family = {recipe.model.family!r} needs images: give X as [n, h, w], or "
+                             f"image_shape, or use 'mlp'.")
         return replace(recipe, augment=recipe.augment.off())
 
 
@@ -172,14 +186,16 @@ def _image_shape(given, features: int) -> tuple[int, int, int] | None:
         return None
     shape = tuple(int(side) for side in given)
     if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != features:
-        raise ValueError(f"image_shape={given!r} must be (h, w) or (c, h, w) with a product of {features}, the number of features of X.")
+        raise ValueError(f"image_shape={given!r} must be (h, w) or (c, h, w) with a product of {features}, the number "
+                         f"of features of X.")
     return shape if len(shape) == 3 else (1, *shape)
 
 
 def _encode(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sorted classes [k], and the index of each label [n], -1 where it is unknown. Raises ValueError."""
     if y.dtype.kind in "US" and (y.astype(str) == str(UNLABELLED)).any():
-        raise ValueError("y of strings has '-1' in it: to mark unlabelled samples beside string labels, give y with dtype object and the number -1.")
+        raise ValueError("y of strings has '-1' in it: to mark unlabelled samples beside string labels, give y with "
+                         "dtype object and the number -1.")
     known = np.array([isinstance(label, str) or label != UNLABELLED for label in y.tolist()], dtype=bool)
     if not known.any():
         raise ValueError("no sample of y is labelled: all of them are -1.")

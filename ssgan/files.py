@@ -13,8 +13,9 @@ from ssgan.errors import Mistake
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A new binary file that takes the place of `path` when the block ends, and leaves it alone where the block raises.
 
-    A reader, a crash or a kill at any moment finds the old content or the new, never half: it is written under a name of its own
-    (a dot before it, the process after it), brought to the disk, and renamed. Raises Mistake where it cannot be written.
+    A reader, a crash or a kill at any moment finds the old content or the new, never half: it is written under a name
+    of its own (a dot before it, the process after it), brought to the disk, and renamed. Raises Mistake where it cannot
+    be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -51,13 +52,16 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise Mistake(
             f"cannot write {path}: {error.strerror or error}.\n"
-            "Make room there or give yourself write permission, or change to a folder of your own, and type the same command again."
+            "Make room there or give yourself write permission, or change to a folder of your own, and type the same "
+            "command again."
         ) from error
 
 
 @contextmanager
 def locked(path: Path, wait_seconds: float = 0) -> Iterator[bool]:
-    """Holds a lock between processes on a file, made if need be, while it lasts; False if another holds it all that time. Raises Mistake."""
+    """Holds a lock between processes on a file, made if need be, while it lasts; False if another holds it all that
+    time. Raises Mistake.
+    """
     import filelock
 
     lock = filelock.FileLock(path)
@@ -89,7 +93,8 @@ def cache_folder(*parts: str) -> Path:
     try:
         return (Path(home) if home else Path.home() / ".cache").joinpath("ssgan", *parts)
     except RuntimeError:
-        raise Mistake("the cache folder needs a home folder, and you have none: choose one with XDG_CACHE_HOME.") from None
+        raise Mistake("the cache folder needs a home folder, and you have none: choose one with "
+                      "XDG_CACHE_HOME.") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,6 @@
-"""Named random streams: every random draw of a run is a function of (seed, names, step), so no generator state is saved."""
+"""Named random streams: every random draw of a run is a function of (seed, names, step), so no generator state is
+saved.
+"""
 
 import hashlib
 

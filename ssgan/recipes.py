@@ -47,7 +47,8 @@ def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Mistake(f"--recipe {path}: the file cannot be read ({error}); shipped recipes: {', '.join(names())}.") from None
+        raise Mistake(f"--recipe {path}: the file cannot be read ({error}); shipped recipes: "
+                      f"{', '.join(names())}.") from None
 
 
 def _shipped() -> dict[str, Any]:

@@ -26,8 +26,10 @@ class Browser:
                 os.dup2(source, target)
 
         self.process = subprocess.Popen(
-            [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-             "--hide-scrollbars", f"--user-data-dir={self.profile.name}", f"--window-size={width},{height}", "--remote-debugging-pipe", "about:blank"],
+            [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+             "--disable-component-update", "--no-first-run", "--hide-scrollbars",
+             f"--user-data-dir={self.profile.name}", f"--window-size={width},{height}", "--remote-debugging-pipe",
+             "about:blank"],
             preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(down)
         os.close(up)
@@ -61,7 +63,8 @@ class Browser:
 
     def text(self) -> str:
         """What a person can read, and the words in pictures drawn as SVG."""
-        return self.evaluate("document.body.innerText + '\\n' + [...document.querySelectorAll('svg text')].map(t => t.textContent).join('\\n')") or ""
+        return self.evaluate("document.body.innerText + '\\n' + [...document.querySelectorAll('svg text')].map(t => "
+                             "t.textContent).join('\\n')") or ""
 
     def wait_for(self, *words: str, seconds: float = 60) -> str:
         """The page's text as soon as all the words are there; AssertionError, with the text, if that takes too long."""
@@ -78,7 +81,8 @@ class Browser:
     def ask(self, method: str, **parameters):
         """Calls a method of the debugging protocol and returns its result."""
         self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters} | ({"sessionId": self.session} if self.session else {})
+        message = {"id": self.number, "method": method, "params": parameters} | (
+            {"sessionId": self.session} if self.session else {})
         os.write(self.out, json.dumps(message).encode() + b"\0")
         until = time.monotonic() + 60
         while time.monotonic() < until:

@@ -2,7 +2,8 @@
 
 import os
 
-# Before torch is imported: the tests' tensors are small, and threads that wait for each other cost more than they bring.
+# Before torch is imported: the tests' tensors are small, and threads that wait for each other cost more than they
+# bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 

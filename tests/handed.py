@@ -1,4 +1,6 @@
-"""A finished small run on digits, trained once for all tests of what is handed over, and processes that have no ssgan."""
+"""A finished small run on digits, trained once for all tests of what is handed over, and processes that have no
+ssgan.
+"""
 
 import functools
 import subprocess
@@ -7,21 +9,22 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import small
 from PIL import Image
 
-import small
-from ssgan.export import write as export
 from ssgan.config import override
-from ssgan.experiments.progress import Progress
-from ssgan.recipes import read
-from ssgan.experiments.run import Setting, run_group
 from ssgan.experiments.member import Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group
+from ssgan.export import write as export
 from ssgan.export.model_card import card_of
-from ssgan.training.trained_model import TrainedModel
+from ssgan.recipes import read
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.trained_model import TrainedModel
 
 RECIPE = override(read("digits").recipe, [
-    "train.epochs=6", "model.widths=[60, 40]", "model.generator_widths=[20, 20]", "evaluate.supervised=false", "evaluate.classical=false"])
+    "train.epochs=6", "model.widths=[60, 40]", "model.generator_widths=[20, 20]", "evaluate.supervised=false",
+    "evaluate.classical=false"])
 KEPT = tempfile.TemporaryDirectory(prefix="ssgan-tests-")  # until the tests end
 
 # Put before a program: any import of ssgan fails in it, as on a machine that has none.
@@ -65,7 +68,8 @@ def evaluated() -> np.ndarray:
 @functools.cache
 def exported(kind: str) -> Path:
     """The run's classifier in a format, for tests that only read it."""
-    path, trained = Path(KEPT.name) / {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}[kind], TrainedModel.of_run(folder())
+    path, trained = Path(KEPT.name) / {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}[
+        kind], TrainedModel.of_run(folder())
     export.export_classifier(trained.discriminator(), card_of(trained), kind, path, images_of_test())
     return path
 
@@ -85,7 +89,7 @@ def write_pictures(into: Path, images: np.ndarray) -> list[Path]:
 
 def without_ssgan(program: str, *arguments: object) -> str:
     """The stdout of a program in an isolated process that cannot import ssgan."""
-    done = subprocess.run([sys.executable, "-I", "-c", BLOCKER + program, *map(str, arguments)], capture_output=True, text=True, timeout=120,
-                          cwd=tempfile.gettempdir())
+    done = subprocess.run([sys.executable, "-I", "-c", BLOCKER + program, *map(str, arguments)], capture_output=True,
+                          text=True, timeout=120, cwd=tempfile.gettempdir())
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,4 +1,5 @@
-"""Training runs to be killed: for every line on stdin a process that trains from FOLDER/images.pt and the checkpoint there.
+"""Training runs to be killed: for every line on stdin a process that trains from FOLDER/images.pt and the checkpoint
+there.
 
 Each prints its process id and every step that it has done, saves after every step, and writes the final tensors to
 FOLDER/final.pt. All are forked from one process, so that torch is imported once.
@@ -9,12 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import small
 import torch
 
-import small
 from ssgan.config import override
-from ssgan.data.images import Images
 from ssgan.data.dataset import Dataset
+from ssgan.data.images import Images
 from ssgan.training.execution import pinned
 from ssgan.training.loop import run_to_end
 
@@ -29,7 +30,8 @@ def final(folder: Path, checkpoint_seconds: float, should_stop) -> dict[str, lis
     images = Images.of(saved["pixels"], saved["labels"], tuple("0123456789"))
     with pinned(small.FP32):
         trainer = small.trainer(RECIPE, small.FP32, data=Dataset("digits", images, images))
-        for _ in run_to_end(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds, should_stop=lambda: should_stop(trainer)):
+        for _ in run_to_end(trainer, folder / "checkpoint.pt", checkpoint_seconds=checkpoint_seconds,
+                            should_stop=lambda: should_stop(trainer)):
             pass
     return {"tensors": small.weights_and_averages(trainer)}
 

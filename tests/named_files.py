@@ -26,7 +26,9 @@ KNOWN = ["mnist", "fashion-mnist"]  # whose content has a known MD5
 
 
 def made_files(monkeypatch) -> dict[str, dict[str, bytes]]:
-    """Files by data set and name, as torchvision opens them; counts and checksums become theirs, the network is closed."""
+    """Files by data set and name, as torchvision opens them; counts and checksums become theirs, the network is
+    closed.
+    """
     made = {name: usps_files() if name == "usps" else idx_files(name) for name in ALL}
     archives = {name: archives_of(name, made) for name in ALL}
     for name, files in made.items():

@@ -1,4 +1,6 @@
-"""A graph for the CPU: torch's operations are written down once and done again on the same memory, with none of the Python between them."""
+"""A graph for the CPU: torch's operations are written down once and done again on the same memory, with none of the
+Python between them.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,9 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 class RecordedGraphs:
-    """In the place of `CudaGraphs`; what reads a value back while it is captured, or makes a tensor of Python's numbers, fails as it does there."""
+    """In the place of `CudaGraphs`; what reads a value back while it is captured, or makes a tensor of Python's
+    numbers, fails as it does there.
+    """
 
     def __init__(self, device: torch.device, generator: torch.Generator):
         self.generator, self.captured = generator, 0
@@ -19,7 +23,9 @@ class RecordedGraphs:
         program()
 
     def capture(self, program: Callable[[], None]) -> Callable[[], None]:
-        """What does the program's operations again. Torch cannot but do them now too, so what they change is put back."""
+        """What does the program's operations again. Torch cannot but do them now too, so what they change is put
+        back.
+        """
         self.captured += 1
         recorder, drawn = _Recorder(), self.generator.get_state()
         with recorder:
@@ -39,8 +45,9 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         options = options or {}
-        assert function not in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default), f"{function} reads a value back"
-        assert function is not torch.ops.aten.lift_fresh.default, "a tensor is made of Python's numbers, and would be copied to the device"
+        assert function not in (torch.ops.aten._local_scalar_dense.default,
+                                torch.ops.aten.nonzero.default), f"{function} reads a value back"
+        assert function is not torch.ops.aten.lift_fresh.default, "a tensor is made of Python's numbers"
         for place, argument in enumerate(function._schema.arguments):
             if argument.alias_info and argument.alias_info.is_write:
                 given = arguments[place] if place < len(arguments) else options.get(argument.name)
@@ -64,7 +71,8 @@ def _replay(calls: list) -> None:
     for function, arguments, options, found in calls:
         again = function(*arguments, **options)
         for target, value in zip(tree_leaves(found), tree_leaves(again), strict=True):
-            if isinstance(target, torch.Tensor) and _storage(target) != _storage(value):  # neither a view nor changed in place
+            # neither a view nor changed in place
+            if isinstance(target, torch.Tensor) and _storage(target) != _storage(value):
                 target.copy_(value)
 
 

@@ -4,15 +4,15 @@ import dataclasses
 import re
 import string
 
+import frozen_defaults
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import frozen_defaults
 from ssgan import config
 from ssgan.config import Recipe, build, describe, keys, override, parse
-from ssgan.settings import as_table, changed, flatten
 from ssgan.errors import Mistake
+from ssgan.settings import as_table, changed, flatten
 
 
 def leaves(cls: type = Recipe, prefix: str = "") -> dict[str, dataclasses.Field]:
@@ -41,7 +41,8 @@ def values(item: dataclasses.Field) -> st.SearchStrategy:
     if item.type is bool:
         return st.booleans()
     if item.type is str:
-        return st.sampled_from(meta["allowed"]) if "allowed" in meta else st.text(string.ascii_letters + "-.2 '\"\\é", min_size=1)
+        return (st.sampled_from(meta["allowed"]) if "allowed" in meta
+                else st.text(string.ascii_letters + "-.2 '\"\\é", min_size=1))
     return st.lists(st.integers(meta["low"], meta["high"]), min_size=1, max_size=64)
 
 
@@ -71,7 +72,8 @@ flat_tables = st.fixed_dictionaries({}, optional={key: values(item) for key, ite
 
 def test_every_kind_of_key_is_tested_here():
     assert len(NUMBERS) > 20 and LISTS and WORDS and SWITCHES
-    assert set(NUMBERS) | set(LISTS) | set(WORDS) | set(SWITCHES) | {"dataset"} == set(LEAVES) == set(keys()) == set(describe())
+    assert set(NUMBERS) | set(LISTS) | set(WORDS) | set(SWITCHES) | {"dataset"} == set(LEAVES) == set(keys()) == set(
+        describe())
 
 
 @pytest.mark.parametrize("key", LEAVES)
@@ -79,7 +81,8 @@ def test_defaults_are_of_their_keys_type_and_in_its_range(key):
     """Or a key that is written out would make another fingerprint than its default."""
     item = LEAVES[key]
     assert type(item.default) is (tuple if key in LISTS else item.type)
-    assert getattr(build(nested({key: item.default}), "here"), key.split(".")[0]) == getattr(Recipe(), key.split(".")[0])
+    assert getattr(build(nested({key: item.default}), "here"), key.split(".")[0]) == getattr(
+        Recipe(), key.split(".")[0])
 
 
 @settings(deadline=None)
@@ -107,7 +110,8 @@ def refused(key: str, value) -> str:
 def test_numbers_outside_their_range_are_refused(key):
     meta = LEAVES[key].metadata
     low, high = meta["low"], meta["high"]
-    for bad in (low - 1, high * 2 + 1, float("nan"), float("inf"), -float("inf"), 10**400, True, "3", None, [3], {"a": 1}):
+    for bad in (low - 1, high * 2 + 1, float("nan"), float("inf"), -float("inf"), 10**400, True, "3", None, [3],
+                {"a": 1}):
         text = refused(key, bad)
         assert f"from {low:g} to {high:g}" in text and "found" in text
     flat = flatten(build(nested({key: low}), "low")) | flatten(build(nested({key: high}), "high"))
@@ -168,7 +172,8 @@ def test_a_misspelt_key_names_the_nearest(key, near):
 
 
 def test_evidence_is_left_aside():
-    assert parse('labels = 50\n[evidence]\nerrors = [1, 2]\nwhatever = "x"', "here") == dataclasses.replace(Recipe(), labels=50)
+    assert parse('labels = 50\n[evidence]\nerrors = [1, 2]\nwhatever = "x"', "here") == dataclasses.replace(
+        Recipe(), labels=50)
 
 
 def test_a_text_that_is_no_toml_is_a_mistake_that_names_it():
@@ -177,9 +182,9 @@ def test_a_text_that_is_no_toml_is_a_mistake_that_names_it():
 
 
 @pytest.mark.parametrize(("text", "key", "value"), [
-    ("dataset=fashion-mnist", "dataset", "fashion-mnist"), ('dataset="a=b"', "dataset", "a=b"), ("dataset=a=b", "dataset", "a=b"),
-    ("model.widths=[3, 4]", "model.widths", [3, 4]), ("train.adam=authors", "train.adam", "authors"),
-    ("labels=1_000", "labels", 1000)])
+    ("dataset=fashion-mnist", "dataset", "fashion-mnist"), ('dataset="a=b"', "dataset", "a=b"),
+    ("dataset=a=b", "dataset", "a=b"), ("model.widths=[3, 4]", "model.widths", [3, 4]),
+    ("train.adam=authors", "train.adam", "authors"), ("labels=1_000", "labels", 1000)])
 def test_values_are_written_as_in_toml_and_words_without_quotes(text, key, value):
     assert flatten(override(Recipe(), [text]))[key] == value
 

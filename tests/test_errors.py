@@ -10,7 +10,8 @@ def test_the_nearest_name_is_suggested_and_all_are_listed_in_order():
 
 
 def test_a_name_like_no_other_gets_no_suggestion():
-    assert str(unknown("recipe", "xyzzy", iter(["mnist", "digits"]))) == "no recipe is called 'xyzzy'. Known: digits, mnist."
+    assert str(unknown("recipe", "xyzzy",
+                       iter(["mnist", "digits"]))) == "no recipe is called 'xyzzy'. Known: digits, mnist."
 
 
 def test_where_there_is_nothing_it_says_so():

@@ -22,7 +22,8 @@ from ssgan.errors import Mistake
 from ssgan.estimator import SSGANClassifier
 
 SMALL = ("model.widths=[40, 20]", "model.generator_widths=[10, 10]", "model.latent=10")
-MINUS_ONE = "y = -1 marks unlabelled samples, as in sklearn.semi_supervised, whose classifiers scikit-learn exempts by name"
+MINUS_ONE = ("y = -1 marks unlabelled samples, as in sklearn.semi_supervised, whose classifiers scikit-learn exempts "
+             "by name")
 
 
 def quick(**parameters) -> SSGANClassifier:
@@ -48,7 +49,8 @@ def fitted(digits) -> SSGANClassifier:
 
 
 def test_scikit_learns_checks_pass_but_for_minus_one_as_a_class():
-    estimator_checks.check_estimator(quick(epochs=15), expected_failed_checks={"check_classifiers_classes": MINUS_ONE}, on_skip=None)
+    estimator_checks.check_estimator(quick(epochs=15), expected_failed_checks={"check_classifiers_classes": MINUS_ONE},
+                                     on_skip=None)
 
 
 def test_the_check_of_classes_passes_as_for_scikit_learns_own_semi_supervised_classifiers():
@@ -88,9 +90,11 @@ def test_unlabelled_samples_teach():
     hidden = np.full(len(y), -1)
     hidden[few] = y[few]
     wide = ("model.widths=[80, 50]", "model.generator_widths=[20, 20]")
-    alone = SSGANClassifier(epochs=396, overrides=wide, random_state=0).fit(X[few], y[few])  # as many steps, of one an epoch
+    # as many steps, of one an epoch
+    alone = SSGANClassifier(epochs=396, overrides=wide, random_state=0).fit(X[few], y[few])
     with_others = SSGANClassifier(epochs=33, overrides=wide, random_state=0).fit(X, hidden)
-    assert with_others.score(bunch.images[600:], bunch.target[600:]) > max(0.82, alone.score(bunch.images[600:], bunch.target[600:]) + 0.01)
+    assert with_others.score(bunch.images[600:], bunch.target[600:]) > max(
+        0.82, alone.score(bunch.images[600:], bunch.target[600:]) + 0.01)
     assert with_others.classes_.tolist() == list(range(10))
 
 
@@ -184,7 +188,8 @@ def test_float_images_are_gathered_as_they_are_and_known_by_their_content():
 def test_a_saved_classifier_answers_as_before_without_pickle(digits, tmp_path, monkeypatch):
     X, y = digits
     words = np.array([f"digit {label}" if label >= 0 else -1 for label in y.tolist()], dtype=object)
-    models = {"numbers": quick().fit(X, y), "objects": quick().fit(X, words), "text": quick().fit(X[:100], words[:100].astype(str)),
+    models = {"numbers": quick().fit(X, y), "objects": quick().fit(X, words),
+              "text": quick().fit(X[:100], words[:100].astype(str)),
               "features": quick(random_state=np.random.RandomState(3)).fit(X.reshape(300, -1), y)}
     for name, model in models.items():
         model.save(tmp_path / f"{name}.npz")
@@ -266,7 +271,8 @@ def test_what_cannot_be_fitted_is_a_value_error(change, said):
 
 
 def test_images_of_another_shape_are_refused(fitted):
-    with pytest.raises(ValueError, match=r"images of shape \(1, 16, 4\) \(c, h, w\), SSGANClassifier was fitted on \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"images of shape \(1, 16, 4\) \(c, h, w\), SSGANClassifier was fitted on "
+                                         r"\(1, 8, 8\)"):
         fitted.predict(np.zeros((2, 16, 4)))
     with pytest.raises(ValueError, match="expecting 64 features"):
         fitted.predict(np.zeros((2, 9, 9)))

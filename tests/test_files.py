@@ -54,7 +54,8 @@ def test_a_block_that_raises_leaves_the_old_file_and_raises_what_it_raised(tmp_p
     assert (tmp_path / "x.txt").read_text(encoding="utf-8") == "größer" and os.listdir(tmp_path) == ["x.txt"]
 
 
-@pytest.mark.parametrize("path", ["missing/x.txt", "folder", "file/x.txt", "n" * 300], ids=["no folder", "a folder", "under a file", "a long name"])
+@pytest.mark.parametrize("path", ["missing/x.txt", "folder", "file/x.txt", "n" * 300],
+                         ids=["no folder", "a folder", "under a file", "a long name"])
 def test_what_cannot_be_written_is_a_mistake_and_leaves_nothing(tmp_path, path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
@@ -101,7 +102,8 @@ def test_killed_at_any_moment_the_file_is_whole(tmp_path):
 def test_a_lock_excludes_other_processes_and_ends_with_its_holder(tmp_path):
     path = tmp_path / "lock"
     assert not is_locked(path)
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True,
+                          cwd=ROOT) as holder:
         assert holder.stdout.readline() == "True\n"
         with locked(path) as held:
             assert not held

@@ -1,4 +1,6 @@
-"""The floors of the house: a module imports only from floors below its own room's, and the command line starts light."""
+"""The floors of the house: a module imports only from floors below its own room's, and the command line starts
+light.
+"""
 
 import ast
 import subprocess
@@ -11,7 +13,8 @@ import ssgan
 
 PACKAGE = Path(ssgan.__file__).parent
 
-# From the ground up. A room is a folder, or a few files; within a room imports are free, rooms of one floor do not know each other.
+# From the ground up. A room is a folder, or a few files; within a room imports are free, rooms of one floor do not know
+# each other.
 FLOORS = (
     ({"errors", "random_streams", "settings", "files"},),
     ({"data"}, {"models"}, {"tracking"}),
@@ -47,7 +50,8 @@ def imports(path: Path, source: str) -> set[str]:
             found |= {".".join((*folder, *filter(None, [node.module]), alias.name)) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ("import_module", "__import__"):
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module", "__import__"):
             found |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
     names = [name.split(".") for name in found if name == "ssgan" or name.startswith("ssgan.")]
     return {name[1] if len(name) > 1 and exists(name[1]) else "__init__" for name in names}
@@ -58,9 +62,12 @@ def exists(name: str) -> bool:
 
 
 def faults(path: Path, source: str) -> list[str]:
-    """What a file imports from its own floor outside its room, or from above; a module without a floor is told of by a test of its own."""
+    """What a file imports from its own floor outside its room, or from above; a module without a floor is told of by a
+    test of its own.
+    """
     module = module_of(path)
-    return [f"{path.relative_to(PACKAGE.parent)} imports {name}" for name in sorted(imports(path, source) - ROOM.get(module, {module}))
+    return [f"{path.relative_to(PACKAGE.parent)} imports {name}"
+            for name in sorted(imports(path, source) - ROOM.get(module, {module}))
             if FLOOR.get(name, 0) >= FLOOR.get(module, len(FLOORS))]
 
 
@@ -110,7 +117,8 @@ def test_no_file_and_no_function_is_too_long(path):
 
 def test_the_command_line_starts_without_heavy_imports():
     program = f"import sys, ssgan.cli; print(*[name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True,
+                          timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
@@ -125,5 +133,6 @@ trainer = small.trainer(small.MLP)
 trainer.step()
 print(size_of(small.MLP, trainer.images), size_of(small.CONV, trainer.images), "torch._dynamo" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True,
+                          timeout=60)
     assert done.returncode == 0 and done.stdout.split()[-1] == "False", done.stdout + done.stderr

@@ -39,14 +39,18 @@ def test_every_file_beside_the_code_is_packaged():
 
 @pytest.mark.slow
 def test_the_wheel_works_away_from_the_checkout(tmp_path):
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(ROOT)], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(tmp_path), str(ROOT)],
+                   check=True)
     wheel, = tmp_path.glob("ssgan-*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
-    where = subprocess.run([sys.executable, "-c", "import ssgan; print(ssgan.__file__)"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    where = subprocess.run([sys.executable, "-c", "import ssgan; print(ssgan.__file__)"], cwd=tmp_path, env=environment,
+                           capture_output=True, text=True)
     assert str(tmp_path) in where.stdout
-    told = subprocess.run([sys.executable, "-m", "ssgan", "recipes"], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert {path.stem for path in (ROOT / "pipelines").glob("*.toml")} == {line.split()[0] for line in told.stdout.splitlines()}
+    told = subprocess.run([sys.executable, "-m", "ssgan", "recipes"], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True)
+    assert {path.stem for path in (ROOT / "pipelines").glob("*.toml")} == {
+        line.split()[0] for line in told.stdout.splitlines()}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
     made = subprocess.run([sys.executable, "-c", PAGE, str(ROOT / "tests")], cwd=tmp_path, env=environment,
                           capture_output=True, text=True)

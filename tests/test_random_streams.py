@@ -8,21 +8,25 @@ from ssgan.random_streams import numpy_generator, stream, torch_generator
 
 def test_a_stream_is_what_it_was():
     """Results in recipes' evidence stand on these numbers; they depend on no interpreter, machine or hash seed."""
-    assert [stream(0, "latent", 7), stream(1), stream(-3, "ä")] == [1950321931517896550, 8898586205396736955, 2479040838840082978]
+    assert [stream(0, "latent", 7), stream(1), stream(-3, "ä")] == [
+        1950321931517896550, 8898586205396736955, 2479040838840082978]
 
 
 def test_streams_of_different_seeds_names_and_steps_differ():
-    found = {stream(seed, name, step) for seed in range(30) for name in ("latent", "noise", "order", "") for step in range(30)}
+    found = {stream(seed, name, step) for seed in range(30) for name in ("latent", "noise", "order", "")
+             for step in range(30)}
     assert len(found) == 30 * 4 * 30
     assert all(0 <= seed < 2**63 for seed in found)
 
 
 def test_where_one_name_ends_and_the_next_begins_matters():
-    assert len({stream(1, "ab", "c"), stream(1, "a", "bc"), stream(1, "abc"), stream(1, "abc", ""), stream(12, 3), stream(1, 23), stream(123)}) == 7
+    assert len({stream(1, "ab", "c"), stream(1, "a", "bc"), stream(1, "abc"), stream(1, "abc", ""), stream(12, 3),
+                stream(1, 23), stream(123)}) == 7
 
 
 def test_generators_begin_where_their_stream_does():
-    assert torch.equal(torch.rand(5, generator=torch_generator(3, "a")), torch.rand(5, generator=torch_generator(3, "a")))
+    assert torch.equal(torch.rand(5, generator=torch_generator(3, "a")),
+                       torch.rand(5, generator=torch_generator(3, "a")))
     assert np.array_equal(numpy_generator(3, "a").random(5), numpy_generator(3, "a").random(5))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ssgan import recipes, settings
-from ssgan.settings import flatten
 from ssgan.errors import Mistake
+from ssgan.settings import flatten
 
 SHIPPED = recipes.names()
 
@@ -53,11 +53,13 @@ def test_the_papers_recipe_has_the_authors_settings():
     found = flatten(recipes.read("salimans2016-mnist").recipe)
     authors = {
         "dataset": "mnist", "split.pool": "inclusive", "split.validation": 0,
-        "model.family": "mlp", "model.widths": [1000, 500, 250, 250, 250], "model.generator_widths": [500, 500], "model.latent": 100,
-        "model.initial_scale": 0.1, "model.input_noise": 0.3, "model.hidden_noise": 0.5, "gan.weight": 1,
-        "train.epochs": 300, "train.batch": 100, "train.learning_rate": 0.003, "train.schedule": "constant", "train.beta1": 0.5, "train.beta2": 0.999,
-        "train.epsilon": 1e-8, "train.adam": "authors", "train.averaging": "zero-start", "train.averaging_rate": 0.0001,
-        "train.initialise_images": 500, "augment.shift": 0, "augment.rotation": 0, "augment.scale": 0, "augment.shear": 0, "consistency.weight": 0}
+        "model.family": "mlp", "model.widths": [1000, 500, 250, 250, 250], "model.generator_widths": [500, 500],
+        "model.latent": 100, "model.initial_scale": 0.1, "model.input_noise": 0.3, "model.hidden_noise": 0.5,
+        "gan.weight": 1, "train.epochs": 300, "train.batch": 100, "train.learning_rate": 0.003,
+        "train.schedule": "constant", "train.beta1": 0.5, "train.beta2": 0.999, "train.epsilon": 1e-8,
+        "train.adam": "authors", "train.averaging": "zero-start", "train.averaging_rate": 0.0001,
+        "train.initialise_images": 500, "augment.shift": 0, "augment.rotation": 0, "augment.scale": 0,
+        "augment.shear": 0, "consistency.weight": 0}
     assert {key: found[key] for key in authors} == authors
 
 
@@ -65,7 +67,8 @@ def test_a_recipe_from_a_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("# Mine: größer\n\nlabels = 50\n[evidence]\nerrors = [0.5]\n", encoding="utf-8")
     found = recipes.read(str(path))
-    assert (found.name, found.title, found.recipe.labels, found.evidence) == ("mine", "Mine: größer", 50, {"errors": [0.5]})
+    assert (found.name, found.title, found.recipe.labels, found.evidence) == (
+        "mine", "Mine: größer", 50, {"errors": [0.5]})
 
 
 def test_a_recipe_without_a_comment_has_no_title(tmp_path):

@@ -9,8 +9,23 @@ from hypothesis import strategies as st
 
 from ssgan import settings
 from ssgan.errors import Mistake
-from ssgan.settings import as_table, build, changed, choice, describe, fingerprint, flatten, flatten_table, nested, \
-    number, numbers, override, read_toml, switch, under_new_names
+from ssgan.settings import (
+    as_table,
+    build,
+    changed,
+    choice,
+    describe,
+    fingerprint,
+    flatten,
+    flatten_table,
+    nested,
+    number,
+    numbers,
+    override,
+    read_toml,
+    switch,
+    under_new_names,
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Proof that training computes what it did at an earlier commit: python tests/unchanged.py COMMIT
 
-Takes that commit's package out beside the working tree and trains every shipped recipe with both, on this machine: eager, one lane, one
-thread, fp32, 300 steps of digits and 30 of the others, and compares weights, averages and moments bit for bit. Then, with today's code alone,
-compiled against eager steps, in fp64, over ten steps, to 1e-9. Recipes whose data SSGAN_DATA_DIR does not hold are left out, loudly.
+Takes that commit's package out beside the working tree and trains every shipped recipe with both, on this machine:
+eager, one lane, one thread, fp32, 300 steps of digits and 30 of the others, and compares weights, averages and moments
+bit for bit. Then, with today's code alone, compiled against eager steps, in fp64, over ten steps, to 1e-9. Recipes
+whose data SSGAN_DATA_DIR does not hold are left out, loudly.
 """
 
 import json
@@ -65,12 +66,14 @@ for name in recipes.names():
             its = trainer.state["players"][player]
             its = {"weights": its["weights"], "average": its["average"], **its["adam"]}
         tensors |= {f"{player} {key}": value for key, value in its.items()}
-    found[name] = {key: hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()[:16] for key, value in tensors.items()}
+    found[name] = {key: hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()[:16]
+                   for key, value in tensors.items()}
 print(json.dumps(found))
 '''
 
 
-def train(package: Path, steps: dict[str, int], others: int, mode: str, precision: str, folder: Path) -> dict[str, dict[str, str]]:
+def train(package: Path, steps: dict[str, int], others: int, mode: str, precision: str, folder: Path) -> dict[
+    str, dict[str, str]]:
     """What the program prints with that package."""
     environment = os.environ | {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, "-c", PROGRAM, json.dumps(steps), str(others), mode, precision, str(folder)]
@@ -91,7 +94,8 @@ def compare(before: dict, after: dict) -> bool:
     for name in before:
         differing = [key for key in before[name] if after.get(name, {}).get(key) != before[name][key]]
         same = same and not differing
-        print(f"{name:20} {STEPS.get(name, OTHERS):4} steps  {'DIFFERS: ' + ', '.join(differing) if differing else 'bit for bit'}")
+        print(f"{name:20} {STEPS.get(name, OTHERS):4} steps  "
+              f"{'DIFFERS: ' + ', '.join(differing) if differing else 'bit for bit'}")
     return same and bool(before)
 
 

@@ -51,12 +51,14 @@ def main() -> None:
     ssgan run --dataset mnist --labels 100        from labels to a scored classifier, tracked in MLflow
     ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3     what more labels would bring
     """
-    # Threads that wait spin for microseconds, then sleep: for ever, they cost up to ten times the time beside other work.
+    # Threads that wait spin for microseconds, then sleep: for ever, they cost up to ten times the time beside other
+    # work.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, sweep_command, compare_command, tune_command, split_command, train_command, evaluate_command, score_command, sample_command,
-                export_command, predict_command, bench_command, recipes_command, ui_command, deliver_command):
+for command in (run_command, sweep_command, compare_command, tune_command, split_command, train_command,
+                evaluate_command, score_command, sample_command, export_command, predict_command, bench_command,
+                recipes_command, ui_command, deliver_command):
     main.add_command(command)
 
 

@@ -1,4 +1,6 @@
-"""`ssgan bench`: the step's speed here, beside a plain loop and beside the machine's limit; and a whole table against the clock."""
+"""`ssgan bench`: the step's speed here, beside a plain loop and beside the machine's limit; and a whole table against
+the clock.
+"""
 
 import datetime
 import os
@@ -17,18 +19,24 @@ BUDGETS, SEEDS = "20,50,100,200", "10"  # of the paper's table
 @click.command("bench")
 @click.option("--recipe", default="salimans2016-mnist", show_default=True, help="A shipped recipe or a TOML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe.")
-@click.option("--lanes", default="1", show_default=True, help="Numbers of models trained at once, for example 1,4,10; none leaves the step's speed out.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=8.0, show_default=True, help="Time for each measurement of the step.")
+@click.option("--lanes", default="1", show_default=True, help="Numbers of models trained at once, for example 1,4,10; "
+                                                              "none leaves the step's speed out.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=8.0, show_default=True,
+              help="Time for each measurement of the step.")
 @click.option("--table", "minutes", type=click.FloatRange(0.001, 100_000), metavar="MINUTES",
-              help="Also trains a table of budgets x seeds for at most that long, evaluates it, and projects the time of the rest.")
+              help="Also trains a table of budgets x seeds for at most that long, evaluates it, and projects the time "
+                   "of the rest.")
 @click.option("--labels", help=f"Label budgets of the table.  [default: {BUDGETS}]")
-@click.option("--seeds", help=f"Seeds of the table, each both training and label seed: 10 means 0 to 9.  [default: {SEEDS}]")
-@click.option("--group", help="Runs of the table at once: auto is one on a CPU, and what memory and gain allow on a GPU.  [default: auto]")
+@click.option("--seeds", help=f"Seeds of the table, each both training and label seed: 10 means 0 to 9.  [default: "
+                              f"{SEEDS}]")
+@click.option("--group", help="Runs of the table at once: auto is one on a CPU, and what memory and gain allow on a "
+                              "GPU.  [default: auto]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--data-dir", help="Folder of the data files. Default: SSGAN_DATA_DIR, else the user's cache folder.")
 @click.option("--markdown", type=click.Path(), metavar="FILE", help="Also writes the result as Markdown tables.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
-def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, group, device, data_dir, markdown, as_json) -> None:
+def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, group, device, data_dir, markdown,
+                  as_json) -> None:
     """Seconds a step here, side by side in one process: a textbook port's loop, ours, and what the machine could do.
 
     \b
@@ -39,15 +47,16 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     if minutes is None:
         _only_with_table(labels=labels, seeds=seeds, group=group)
         if not counts:
-            raise Mistake("--lanes none leaves nothing to measure: add --table MINUTES, or name numbers, for example --lanes 1,4,10.")
+            raise Mistake("--lanes none leaves nothing to measure: add --table MINUTES, or name numbers, for example "
+                          "--lanes 1,4,10.")
     plan = _plan(chosen, labels, seeds, group) if minutes else None
     target = _writable(markdown) if markdown else None
 
-    from ssgan.training import benchmark
     from ssgan.data.named import data_dir as data_folder
     from ssgan.data.named import load
-    from ssgan.training.execution import prepare_process, resolved_for
     from ssgan.experiments.interrupt import Stop
+    from ssgan.training import benchmark
+    from ssgan.training.execution import prepare_process, resolved_for
 
     def say(text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -64,7 +73,8 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
         from ssgan.experiments.timed_table import train_table
 
         with stop.listening(), stop.polite():
-            found["table"] = train_table(plan, dataset, resolved, minutes, found["limits"]["flop_per_second"], stop, say)
+            found["table"] = train_table(plan, dataset, resolved, minutes, found["limits"]["flop_per_second"], stop,
+                                         say)
     if target:
         target.write_text(output.bench_markdown(_command(), found), encoding="utf-8")
     if as_json:
@@ -96,7 +106,8 @@ def _plan(chosen, labels: str | None, seeds: str | None, group: str | None):
     if group not in (None, "auto") and not (group.isdecimal() and 1 <= int(group) <= 1024):
         raise Mistake(f"--group {group}: write auto, or a number from 1 to 1024.")
     pairs = tuple((seed, seed) for seed in parse_seeds("--seeds", seeds or SEEDS))
-    return Plan(chosen.recipe, chosen.recipe_name, parse_budgets(labels or BUDGETS), pairs, lanes=None if group in (None, "auto") else int(group))
+    return Plan(chosen.recipe, chosen.recipe_name, parse_budgets(labels or BUDGETS), pairs,
+                lanes=None if group in (None, "auto") else int(group))
 
 
 def _writable(markdown: str) -> Path:

@@ -15,7 +15,8 @@ from ssgan.errors import Mistake
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Writes the report as one HTML page.")
 @click.option("--png", type=click.Path(path_type=Path), metavar="F", help="Writes the picture.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="F", help="Writes the table as Markdown.")
-@click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May be given several times.")
+@click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May "
+                                                                 "be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
 def compare_command(dataset, html, png, markdown, target, as_json, tracking_uri, experiment) -> None:
@@ -39,7 +40,8 @@ def compare_command(dataset, html, png, markdown, target, as_json, tracking_uri,
             page = report.page(comparison, title, pictures).encode() if html else b""
         except tracking.Undelivered as reason:
             raise Mistake(f"{store.name} cannot be read: {reason}.\n"
-                          f"Start that server, or name another store: --tracking-uri sqlite:////folder/mlflow.db or http://host:port.") from None
+                          f"Start that server, or name another store: --tracking-uri sqlite:////folder/mlflow.db or "
+                          f"http://host:port.") from None
     text = report.markdown(comparison, title)
     for path, content in ((html, page), (png, next(iter(pictures.values()), b"")), (markdown, text.encode())):
         if path is not None:
@@ -54,7 +56,8 @@ def _results(runs, dataset, store) -> list:
     found = [result for run in runs if (result := of_stored(run)) is not None and dataset in (None, result.dataset)]
     if not found:
         which = f" on {dataset}" if dataset else ""
-        there = f"{len(runs)} finished runs, none of them an evaluated run of a label budget{which}" if runs else "no finished run"
+        there = (f"{len(runs)} finished runs, none of them an evaluated run of a label budget{which}" if runs
+                 else "no finished run")
         raise Mistake(f"nothing to compare: experiment {store.experiment!r} in {store.name} has {there}.\n"
                       f"Make some: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3")
     return found

@@ -11,7 +11,8 @@ from ssgan.errors import Mistake
 
 
 @click.command("deliver")
-@click.option("--from", "source", type=click.Path(path_type=Path), help="A work folder, or a folder that holds some, from another machine say. Default: mlruns/work here.")
+@click.option("--from", "source", type=click.Path(path_type=Path),
+              help="A work folder, or a folder that holds some, from another machine say. Default: mlruns/work here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
 def deliver_command(source, as_json, tracking_uri, experiment) -> None:
@@ -28,7 +29,8 @@ def deliver_command(source, as_json, tracking_uri, experiment) -> None:
     try:
         dead = tracking.mark_dead(store, root)
     except tracking.Undelivered as undelivered:
-        raise Mistake(f"{store.name} cannot be used now: {undelivered}.\nThe runs wait in {root}; try again later.") from None
+        raise Mistake(f"{store.name} cannot be used now: {undelivered}.\nThe runs wait in {root}; try again "
+                      f"later.") from None
     results = tracking.deliver_waiting(root, store, any_store=True)
     brought = [(folder, run_id) for folder, run_id, _ in results if run_id]
     waiting = [(folder, reason) for folder, _, reason in results if reason]
@@ -37,7 +39,8 @@ def deliver_command(source, as_json, tracking_uri, experiment) -> None:
     for folder, reason in waiting:
         click.echo(f"still waiting: {folder.facts.get('name')}: {reason}", err=True)
     if as_json:
-        output.as_json_line({"delivered": [run_id for _, run_id in brought], "waiting": [folder.fingerprint for folder, _ in waiting]})
+        output.as_json_line(
+            {"delivered": [run_id for _, run_id in brought], "waiting": [folder.fingerprint for folder, _ in waiting]})
     else:
         for folder, run_id in brought:
             click.echo(f"{run_id}  {folder.facts.get('name')}")

@@ -14,29 +14,34 @@ KINDS = ("onnx", "pt2", "mlflow")
 
 @click.command("export")
 @click.argument("run")
-@click.option("--format", "kinds", multiple=True, metavar="|".join(KINDS), help="pt2 is torch.export's; several with commas.  [default: onnx]")
+@click.option("--format", "kinds", multiple=True, metavar="|".join(KINDS),
+              help="pt2 is torch.export's; several with commas.  [default: onnx]")
 @click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="The file or folder to write; of several formats the folder that holds them all. Default: <data set>-<labels>-<run> here.")
+              help="The file or folder to write; of several formats the folder that holds them all. Default: <data "
+                   "set>-<labels>-<run> here.")
 @click.option("--force", is_flag=True, help="Replaces what is there.")
-@click.option("--register", metavar="NAME", help="Also puts the MLflow model into the store and registers it under this name.")
-@click.option("--data-dir", help="Folder of the data files, for the check on the test images. Default: SSGAN_DATA_DIR, else the user's cache folder.")
+@click.option("--register", metavar="NAME", help="Also puts the MLflow model into the store and registers it under "
+                                                 "this name.")
+@click.option("--data-dir", help="Folder of the data files, for the check on the test images. Default: SSGAN_DATA_DIR, "
+                                 "else the user's cache folder.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
 def export_command(run, kinds, output, force, register, data_dir, as_json, tracking_uri, experiment) -> None:
-    """The classifier of RUN (a run id, a unique prefix, or latest), checked against the original before anything is written.
+    """The classifier of RUN (a run id, a unique prefix, or latest), checked against the original before anything is
+    written.
 
-    It takes plain images, uint8 [n, c, h, w] of any n, and gives logits and probabilities. Class names, image size, colour mode, data set,
-    label budget, test error and run id are in it.
+    It takes plain images, uint8 [n, c, h, w] of any n, and gives logits and probabilities. Class names, image size,
+    colour mode, data set, label budget, test error and run id are in it.
     """
     kinds = _kinds(kinds, register)
     store = open_store(tracking_uri, experiment)
     if register and store is None:
         raise Mistake("--register: --tracking-uri none is no store to register in; leave it out, or name one.")
     from ssgan import tracking
-    from ssgan.export.write import check_path, export_classifier, size
     from ssgan.export.model_card import card_of
-    from ssgan.training.trained_model import TrainedModel
+    from ssgan.export.write import check_path, export_classifier, size
     from ssgan.files import writing
+    from ssgan.training.trained_model import TrainedModel
 
     folder = tracking.find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
@@ -54,11 +59,14 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     rows = []
     for kind, path in paths.items():
         agreement = export_classifier(discriminator, card, kind, path, images, force=force)
-        rows.append({"format": kind, "path": str(path), "bytes": size(path), "images": agreement.images, "equal": agreement.equal,
-                     "largest_difference_logits": agreement.logits, "largest_difference_probabilities": agreement.probabilities})
+        rows.append({"format": kind, "path": str(path), "bytes": size(path), "images": agreement.images,
+                     "equal": agreement.equal, "largest_difference_logits": agreement.logits,
+                     "largest_difference_probabilities": agreement.probabilities})
         if not as_json:
-            click.echo(f"{path}  {size(path) / 1e6:.2f} MB; every answer on {agreement.images:,} {checked_on} is that of the original, "
-                       f"largest difference {agreement.logits:.1e} of a logit, {agreement.probabilities:.1e} of a probability")
+            click.echo(f"{path}  {size(path) / 1e6:.2f} MB; every answer on {agreement.images:,} {checked_on} is that "
+                       f"of the original, "
+                       f"largest difference {agreement.logits:.1e} of a logit, {agreement.probabilities:.1e} of a "
+                       f"probability")
     version = _register(store, run_id, paths["mlflow"], register, card) if register else None
     if as_json:
         registered = {"name": register, "version": version} if version else None
@@ -68,7 +76,8 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
 
 
 def _kinds(given: tuple[str, ...], register: str | None) -> list[str]:
-    kinds = list(dict.fromkeys(part.strip() for text in given for part in text.split(","))) or ["mlflow" if register else "onnx"]
+    kinds = (list(dict.fromkeys(part.strip() for text in given for part in text.split(",")))
+             or ["mlflow" if register else "onnx"])
     for kind in kinds:
         if kind not in KINDS:
             from ssgan.errors import unknown
@@ -91,7 +100,8 @@ def _paths(kinds: list[str], output: Path | None, name: str) -> dict[str, Path]:
 
 def _images(folder, card, data_dir):
     """The run's test images, uint8 [n, c, h, w], and their name; random ones, openly, where its data cannot be had."""
-    from ssgan.data.named import data_dir as data_folder, load
+    from ssgan.data.named import data_dir as data_folder
+    from ssgan.data.named import load
     from ssgan.export.write import random_images
 
     try:
@@ -119,7 +129,9 @@ def _registrable(folder, store, name: str) -> str:
 
 
 def _register(store, run_id: str, path: Path, name: str, card) -> str:
-    """Puts the checked folder among the run's artifacts and registers it there; the new version's number. Raises Mistake."""
+    """Puts the checked folder among the run's artifacts and registers it there; the new version's number. Raises
+    Mistake.
+    """
     from ssgan.tracking import Undelivered
     from ssgan.tracking.store import faults
 

@@ -35,9 +35,11 @@ def recipe_options(command):
     """--dataset, --labels, --recipe, --set, --seed, --split-seed."""
     options = (
         click.option("--dataset", help=DATASETS),
-        click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the recipe's."),
+        click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the "
+                                                "recipe's."),
         click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                     help="Overrides a key of the recipe, e.g. train.epochs=20."),
         click.option("--seed", type=SEED, help="Training seed: weights, noise, order.  [default: 0]"),
         click.option("--split-seed", type=SEED, help="Label seed: which images are labelled.  [default: --seed]"))
     return _with(options, command)
@@ -47,7 +49,8 @@ def place_options(command):
     """--device, --data-dir, --tracking-uri, --experiment, --json, --quiet."""
     options = (
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-        click.option("--data-dir", help="Folder of the data files. Default: SSGAN_DATA_DIR, else the user's cache folder."),
+        click.option("--data-dir", help="Folder of the data files. Default: SSGAN_DATA_DIR, else the user's cache "
+                                        "folder."),
         *STORE_OPTIONS,
         click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout."),
         click.option("--quiet", is_flag=True, help="No progress."))
@@ -55,7 +58,8 @@ def place_options(command):
 
 
 STORE_OPTIONS = (
-    click.option("--tracking-uri", help="MLflow store; none keeps everything in the work folder. Default: MLFLOW_TRACKING_URI, else mlruns/mlflow.db here."),
+    click.option("--tracking-uri", help="MLflow store; none keeps everything in the work folder. Default: "
+                                        "MLFLOW_TRACKING_URI, else mlruns/mlflow.db here."),
     click.option("--experiment", default="ssgan", show_default=True, help="MLflow experiment."))
 
 
@@ -129,8 +133,8 @@ def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting"
     store = open_store(tracking_uri, experiment)
     from ssgan.data.named import data_dir as data_folder
     from ssgan.experiments.progress import Progress
-    from ssgan.training.execution import prepare_process
     from ssgan.experiments.run import Setting
+    from ssgan.training.execution import prepare_process
 
     prepare_process()
 
@@ -142,11 +146,13 @@ def parse_budgets(text: str | None, overrides: Sequence[str] = ()) -> tuple[int,
     if any(override.partition("=")[0].strip() == "labels" for override in overrides):
         raise Mistake("--set labels: the label budgets are named with --labels 20,50,100.")
     if text is None or not text.strip(" ,"):
-        raise Mistake("no label budget is named: type --labels with numbers and commas, for example --labels 20,50,100,200.")
+        raise Mistake("no label budget is named: type --labels with numbers and commas, for example --labels "
+                      "20,50,100,200.")
     parts = [part.strip() for part in text.split(",")]
     bad = [part for part in parts if not part.isdecimal() or len(part) > 9 or int(part) == 0]
     if bad:
-        raise Mistake(f"--labels {text}: {bad[0]!r} is no label budget; write positive numbers with commas, for example --labels 20,50,100,200.")
+        raise Mistake(f"--labels {text}: {bad[0]!r} is no label budget; write positive numbers with commas, for "
+                      f"example --labels 20,50,100,200.")
     return tuple(sorted(_once("--labels", text, [int(part) for part in parts])))
 
 
@@ -159,8 +165,10 @@ def parse_seeds(option: str, text: str) -> tuple[int, ...]:
     for part in parts:
         first, _, last = part.partition("-")
         ends = first.strip(), (last if "-" in part else first).strip()
-        if not all(end.isdecimal() and int(end) < 2**31 for end in ends) or len(parts) == 1 and "-" not in part or not 0 <= int(ends[1]) - int(ends[0]) < 10_000:
-            raise Mistake(f"{option} {text}: write a number of seeds (10 means 0 to 9), a range such as 1000-1009, or a list such as 3,7; one seed alone is 7-7.")
+        numbers = all(end.isdecimal() and int(end) < 2**31 for end in ends)
+        if not numbers or len(parts) == 1 and "-" not in part or not 0 <= int(ends[1]) - int(ends[0]) < 10_000:
+            raise Mistake(f"{option} {text}: write a number of seeds (10 means 0 to 9), a range such as 1000-1009, or "
+                          f"a list such as 3,7; one seed alone is 7-7.")
         found += range(int(ends[0]), int(ends[1]) + 1)
     return _once(option, text, found)
 

@@ -72,7 +72,8 @@ def _rest(found: dict[str, Any], duration):
         yield "next", "ssgan ui                      all runs, in MLflow"
         yield "", f"ssgan sample {short} -n 100    a picture of generated images"
         yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
-        yield "", f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3    what more labels would bring"
+        sweep = f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3"
+        yield "", f"{sweep}    what more labels would bring"
 
 
 def percent(error: float) -> str:
@@ -83,19 +84,26 @@ def percent(error: float) -> str:
 def bench(found: dict[str, Any]) -> None:
     """The step's speed as a table, and a table against the clock."""
     resolved, limits = found["resolved"], found["limits"]
-    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, {resolved['threads']} threads, "
+    click.echo(f"\n{found['recipe']} on {found['machine']}: {resolved['device']}, {resolved['precision']}, "
+               f"{resolved['threads']} threads, "
                f"{'compiled, ' * resolved['compiled']}torch {resolved['torch']}")
-    click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies {limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
+    click.echo(f"machine: products {limits['flop_per_second'] / 1e9:,.0f} GFLOP/s, copies "
+               f"{limits['bytes_per_second'] / 1e9:,.0f} GB/s\n")
     if found["rows"]:
-        click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   of bound   of peak   steps/s   lane-steps/s")
+        click.echo("  lanes   ms a step   plain loop   speed-up   bound ms   of bound   of peak   steps/s   "
+                   "lane-steps/s")
     for row in found["rows"]:
         step = row["seconds_per_step"]
-        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   {row['speedup']:7.2f}x   "
-                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:6.0f} %   {100 * row['share_of_peak']:5.0f} %   "
+        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   "
+                   f"{row['speedup']:7.2f}x   "
+                   f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:6.0f} %   "
+                   f"{100 * row['share_of_peak']:5.0f} %   "
                    f"{row['steps_per_second']:7.1f}   {row['lane_steps_per_second']:12.1f}")
     for row in found["rows"]:
-        shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(row["parts"].items(), key=lambda part: -part[1]))
-        click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): {shares}")
+        shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(
+            row["parts"].items(), key=lambda part: -part[1]))
+        click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): "
+                   f"{shares}")
     if "table" in found:
         click.echo(f"\n  {clocked(found['table'])}\n")
         for row in found["table"]["rows"]:
@@ -131,17 +139,20 @@ def clocked(table: dict[str, Any]) -> str:
     from ssgan.experiments.progress import duration
 
     groups = f"{table['runs']} runs, {table['lanes']} at once"
-    groups += f" in {len(table['groups'])} groups one behind the other, the time split evenly" if len(table["groups"]) > 1 else ""
+    groups += (f" in {len(table['groups'])} groups one behind the other, the time split evenly"
+               if len(table["groups"]) > 1 else "")
     if not table["steps"]:
         return f"{groups}: stopped before the first group."
-    speed = f"{table['steps_per_second']:.1f} steps/s, {table['lane_steps_per_second']:.1f} lane-steps/s, {100 * table['share_of_peak']:.1f} % of the peak of products"
+    speed = (f"{table['steps_per_second']:.1f} steps/s, {table['lane_steps_per_second']:.1f} lane-steps/s, "
+             f"{100 * table['share_of_peak']:.1f} % of the peak of products")
     epochs = " to ".join(dict.fromkeys(f"{value:.3g}" for value in table["epochs"]))
     took = f"{epochs} of {table['epochs_of_recipe']:g} epochs in {duration(60 * table['minutes'])}"
     if len(table["steps"]) < len(table["groups"]):
         took += f", stopped after {len(table['steps'])} of {len(table['groups'])} groups"
     if table["complete"]:
         return f"{groups}: {speed}; {took}, everything included."
-    return f"{groups}: {speed}; {took}, {duration(60 * table['minutes_projected'])} projected for all of them. The errors are those of unfinished training."
+    return (f"{groups}: {speed}; {took}, {duration(60 * table['minutes_projected'])} projected for all of them. The "
+            f"errors are those of unfinished training.")
 
 
 def _spread(row: dict[str, Any]) -> str:
@@ -162,12 +173,14 @@ def sweep(outcome, as_json: bool) -> None:
     from ssgan.tracking import run_ids
 
     folder = outcome.folder
-    paths = {name: str(folder.path / "report" / file) for name, file in (("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
+    paths = {name: str(folder.path / "report" / file) for name, file in (
+        ("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
     ids = run_ids(folder)
     if as_json:
         members = [{**summary(member), "grid": outcome.grid[member.fingerprint]} for member in outcome.members]
-        as_json_line({"sweep": folder.fingerprint, "summary_run_id": ids[-1] if ids else None, "name": folder.facts["name"],
-                      "members": members, **as_plain(outcome.comparison), "report": paths})
+        as_json_line({"sweep": folder.fingerprint, "summary_run_id": ids[-1] if ids else None,
+                      "name": folder.facts["name"], "members": members, **as_plain(outcome.comparison),
+                      "report": paths})
         return
     click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
     inside = folder.path.is_relative_to(Path.cwd())
@@ -190,7 +203,8 @@ def tune(found, command: list[str], as_json: bool) -> None:
         if rows[0].errors:
             changes = [part for value in written(rows[0].grid) for part in ("--set", value)]
             best.setdefault(shlex.join(changes), []).append(str(labels))
-    click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other splits:")
+    click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other "
+               "splits:")
     for changes, budgets in best.items():
         click.echo(f"next    {shlex.join([*command, '--labels', ','.join(budgets)])} {changes}")
 

@@ -15,25 +15,28 @@ from ssgan.errors import Mistake
 @click.command("predict")
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--top-k", "top", type=click.IntRange(1), default=1, show_default=True, help="The most probable classes of each image.")
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.0, help="Below this probability the answer is `unsure`.")
-@click.option("--batch", type=click.IntRange(1, 65536), default=256, show_default=True, help="Images at a time; all that is held in memory.")
+@click.option("--top-k", "top", type=click.IntRange(1), default=1, show_default=True,
+              help="The most probable classes of each image.")
+@click.option("--threshold", type=click.FloatRange(0, 1), default=0.0,
+              help="Below this probability the answer is `unsure`.")
+@click.option("--batch", type=click.IntRange(1, 65536), default=256, show_default=True,
+              help="Images at a time; all that is held in memory.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a line of names.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
 def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracking_uri, experiment) -> None:
     """What MODEL says of the images at PATHS.
 
-    MODEL is a file.onnx, a file.pt2 or an MLflow folder from `ssgan export`, or a run (its id, a unique prefix, or latest). PATHS are files,
-    folders with all images below, patterns in quotes, or - for a list on stdin. Other colours and sizes are converted, which is said once;
-    files that cannot be read are listed at the end, with exit code 1.
+    MODEL is a file.onnx, a file.pt2 or an MLflow folder from `ssgan export`, or a run (its id, a unique prefix, or
+    latest). PATHS are files, folders with all images below, patterns in quotes, or - for a list on stdin. Other colours
+    and sizes are converted, which is said once; files that cannot be read are listed at the end, with exit code 1.
     """
     if as_csv and as_json:
         raise Mistake("--csv and --json: choose one.")
-    from ssgan.export.predict import Unreadable, predict
     from ssgan.data.image_files import find
-    from ssgan.export.load import is_export, open_model
     from ssgan.data.image_reader import Reader
+    from ssgan.export.load import is_export, open_model
+    from ssgan.export.predict import Unreadable, predict
 
     opened = open_model(Path(model)) if is_export(model) else _of_run(model, tracking_uri, experiment)
     reader = Reader(opened.card.shape, lambda text: print(f"ssgan: {text}", file=sys.stderr))
@@ -87,9 +90,11 @@ def _as_table(answers: Iterator, classes: tuple[str, ...], threshold: float) -> 
 
 def _as_csv(answers: Iterator, top: int, threshold: float) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", *(f"{name}_{place}" for place in range(1, top + 1) for name in ("class", "probability"))])
+    writer.writerow(["path", "label",
+                     *(f"{name}_{place}" for place in range(1, top + 1) for name in ("class", "probability"))])
     for answer in answers:
-        writer.writerow([click.format_filename(answer.path), answer.label(threshold), *(value for pair in answer.top for value in pair)])
+        writer.writerow([click.format_filename(answer.path), answer.label(threshold),
+                         *(value for pair in answer.top for value in pair)])
 
 
 def _as_json(model: str, answers: Iterator, unreadable: list, threshold: float) -> None:
@@ -98,6 +103,7 @@ def _as_json(model: str, answers: Iterator, unreadable: list, threshold: float) 
     write(f'{{"model": {json.dumps(model)}, "predictions": [')
     for number, answer in enumerate(answers):
         top = [{"class": name, "probability": value} for name, value in answer.top]
-        write((", " if number else "") + json.dumps({"path": str(answer.path), "label": answer.label(threshold), "top": top}))
+        write((", " if number else "")
+              + json.dumps({"path": str(answer.path), "label": answer.label(threshold), "top": top}))
     failures = [{"path": str(item.path), "reason": item.reason} for item in unreadable]
     write(f'], "unreadable": {json.dumps(failures)}}}\n')

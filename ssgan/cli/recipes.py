@@ -9,7 +9,8 @@ from ssgan.errors import Mistake
 
 @click.command("recipes")
 @click.argument("name", required=False)
-@click.option("--copy", "target", type=click.Path(path_type=Path), help="Writes the recipe to this file, to be changed and used with --recipe.")
+@click.option("--copy", "target", type=click.Path(path_type=Path), help="Writes the recipe to this file, to be changed "
+                                                                        "and used with --recipe.")
 @click.option("--evidence", is_flag=True,
               help="What NAME, else all shipped recipes, have reached, every row measured: a Markdown table.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.png",

@@ -35,7 +35,8 @@ def _stage_command(name: str, text: str):
     return command
 
 
-run_command = _command("run", "score", "Few labels to a tracked, evaluated, scored classifier: split, train, evaluate, score.")
+run_command = _command("run", "score", "Few labels to a tracked, evaluated, scored classifier: split, train, evaluate, "
+                                       "score.")
 split_command = _command("split", "split", "Chooses the labelled images and saves the index tables.")
 train_command = _command("train", "train", "Splits and trains, and stops there.")
 evaluate_command = _stage_command("evaluate", "Test error and baselines, of a finished RUN or of the settings given.")
@@ -121,5 +122,6 @@ def stoppable(setting):
         try:
             yield
         except Interrupted as stopped:
-            print(f"ssgan: stopped at step {stopped.step}; a checkpoint is saved. The same command goes on from there.", file=sys.stderr)
+            print(f"ssgan: stopped at step {stopped.step}; a checkpoint is saved. The same command goes on from "
+                  f"there.", file=sys.stderr)
             sys.exit(130)

@@ -11,8 +11,10 @@ from ssgan.errors import Mistake
 
 @click.command("sample")
 @click.argument("run")
-@click.option("-n", "--number", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Generated images.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The PNG to write. Default: samples-<run>.png here.")
+@click.option("-n", "--number", type=click.IntRange(1, 10_000), default=100, show_default=True,
+              help="Generated images.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The PNG to write. Default: samples-<run>.png "
+                                                                      "here.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the latent vectors. Default: the run's.")
 @click.option("--last", is_flag=True, help="The generator's last weights instead of the averaged ones.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
@@ -27,10 +29,12 @@ def sample_command(run, number, output, seed, last, as_json, tracking_uri, exper
     folder = find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
     if model.recipe.gan.weight == 0:
-        raise Mistake(f"run {folder.facts['name']} was trained without a generator (gan.weight = 0): there is nothing to sample.")
+        raise Mistake(f"run {folder.facts['name']} was trained without a generator (gan.weight = 0): there is nothing "
+                      f"to sample.")
     output = output or Path(f"samples-{folder.fingerprint[:8]}.png")
     if output.suffix.lower() != ".png" or not output.parent.is_dir():
         raise Mistake(f"-o {output}: name a .png file in a folder that exists.")
     images = model.sampler(average=not last, seed=seed)(0, number)
     sample_sheet((images * 255).round().byte(), output, columns=max(1, round(number ** 0.5)))
-    as_json_line({"path": str(output), "images": number}) if as_json else click.echo(f"{number} generated images: {output}")
+    as_json_line({"path": str(output), "images": number}) if as_json else click.echo(
+        f"{number} generated images: {output}")

@@ -5,8 +5,17 @@ import sys
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import (DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, parse_targets,
-                               place_options, tell_old_names)
+from ssgan.cli.options import (
+    DATASETS,
+    choose,
+    make_setting,
+    parse_budgets,
+    parse_number,
+    parse_seeds,
+    parse_targets,
+    place_options,
+    tell_old_names,
+)
 from ssgan.cli.run import stoppable
 
 
@@ -16,14 +25,19 @@ from ssgan.cli.run import stoppable
 @click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
 @click.option("--split-seeds", help="Label seeds, every training seed with each of them. Default: each seed is both.")
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
-@click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; may be given several times.")
-@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and one on a GPU.")
-@click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May be given several times.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Overrides a key of the recipe, e.g. train.epochs=20.")
+@click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; "
+                                                               "may be given several times.")
+@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
+                                                                 "what its memory holds on a GPU.")
+@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
+                                                                   "one on a GPU.")
+@click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May "
+                                                                 "be given several times.")
 @place_options
-def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, workers, target, as_json, device, data_dir, tracking_uri, experiment,
-                  quiet) -> None:
+def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, workers, target, as_json, device,
+                  data_dir, tracking_uri, experiment, quiet) -> None:
     """Label budgets x seeds, each a run as `ssgan run` makes it, and a report of what more labels bring.
 
     The same command again goes on where it was stopped.
@@ -66,6 +80,7 @@ def _save_view(outcome, setting, grid) -> None:
     if setting.store is None:
         return
     try:
-        tracking.save_view(setting.store, outcome.folder.fingerprint, outcome.folder.facts["name"], [part.partition("=")[0].strip() for part in grid])
+        tracking.save_view(setting.store, outcome.folder.fingerprint, outcome.folder.facts["name"],
+                           [part.partition("=")[0].strip() for part in grid])
     except tracking.Undelivered as reason:
         setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare` tries again")

@@ -5,8 +5,16 @@ import sys
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import (DATASETS, choose, make_setting, parse_budgets, parse_number, parse_seeds, place_options,
-                               tell_old_names)
+from ssgan.cli.options import (
+    DATASETS,
+    choose,
+    make_setting,
+    parse_budgets,
+    parse_number,
+    parse_seeds,
+    place_options,
+    tell_old_names,
+)
 from ssgan.cli.run import stoppable
 from ssgan.random_streams import FIRST_TO_TUNE
 
@@ -14,18 +22,25 @@ from ssgan.random_streams import FIRST_TO_TUNE
 @click.command("tune")
 @click.option("--dataset", help=DATASETS)
 @click.option("--labels", help="Label budgets with commas, for example 20,100.")
-@click.option("--grid", multiple=True, metavar="KEY=A,B", help="Values of a recipe key to choose from, e.g. gan.weight=0,1; several keys give every combination.")
+@click.option("--grid", multiple=True, metavar="KEY=A,B", help="Values of a recipe key to choose from, e.g. "
+                                                               "gan.weight=0,1; several keys give every combination.")
 @click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
-@click.option("--split-seeds", help="Label seeds from 1000 on, every training seed with each of them. Default: 1000 + the training seed.")
-@click.option("--validation", type=click.IntRange(1), help="Training images that are held out and judge. Default: the recipe's split.validation, else a sixth of them.")
+@click.option("--split-seeds", help="Label seeds from 1000 on, every training seed with each of them. Default: 1000 + "
+                                    "the training seed.")
+@click.option("--validation", type=click.IntRange(1), help="Training images that are held out and judge. Default: the "
+                                                           "recipe's split.validation, else a sixth of them.")
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Overrides a key of the recipe, e.g. train.epochs=20.")
-@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and one on a GPU.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Overrides a key of the recipe, e.g. train.epochs=20.")
+@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
+                                                                 "what its memory holds on a GPU.")
+@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
+                                                                   "one on a GPU.")
 @place_options
-def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, lanes, workers, as_json, device, data_dir, tracking_uri, experiment,
-                 quiet) -> None:
-    """Every value of a grid x label budget x seed, trained and judged on held-out training images, never on test images.
+def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, lanes, workers, as_json,
+                 device, data_dir, tracking_uri, experiment, quiet) -> None:
+    """Every value of a grid x label budget x seed, trained and judged on held-out training images, never on test
+    images.
 
     The same command again goes on where it was stopped; with more values or seeds it trains what is new.
     """
@@ -45,7 +60,8 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
     data = load(chosen.recipe.dataset, Path(setting.data_source))
     with stoppable(setting):
         found = run_tune(plan, data, setting, validation, count)
-    named = [part for option, value in (("--dataset", dataset), ("--recipe", recipe)) if value for part in (option, value)]
+    named = [part for option, value in (("--dataset", dataset), ("--recipe", recipe)) if value
+             for part in (option, value)]
     changes = [part for value in overrides if not value.startswith("split.validation") for part in ("--set", value)]
     output.tune(found, ["ssgan", "sweep", *named, *changes, "--seeds", "10"], as_json)
     if found.lost:

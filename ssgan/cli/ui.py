@@ -29,7 +29,8 @@ for _ in range(120):
 
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--compare", is_flag=True, help="The latest sweep: its runs grouped by label budget. Opens a browser on a desktop.")
+@click.option("--compare", is_flag=True, help="The latest sweep: its runs grouped by label budget. Opens a browser on "
+                                              "a desktop.")
 @store_options
 def ui_command(port, compare, tracking_uri, experiment) -> None:
     """Starts the MLflow UI on this store; Ctrl-C ends it."""
@@ -72,7 +73,8 @@ def _view(store: "Store") -> "View":
 def _show_view(store: "Store", base: str, view: "View") -> str:
     """Prints the addresses of a view, and returns the first."""
     click.echo(view.name)
-    for title, path in (("by label budget", view.budgets), ("the curve", view.curve), ("as a table", view.table), ("all by error", view.plain)):
+    for title, path in (("by label budget", view.budgets), ("the curve", view.curve), ("as a table", view.table),
+                        ("all by error", view.plain)):
         click.echo(f"  {title:15}  {base}{path}")
     if store.database is not None:
         click.echo("(Ctrl-C ends it)")

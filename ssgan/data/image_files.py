@@ -18,7 +18,8 @@ class Unreadable:
 def find(words: Iterable[str], lines: Iterable[str]) -> Iterator[Path | Unreadable]:
     """Every file that the words mean, as soon as it is known; `-` stands for `lines`, one path each.
 
-    A folder means the images in it and below, by their names' endings, in sorted order. What means nothing comes as Unreadable.
+    A folder means the images in it and below, by their names' endings, in sorted order. What means nothing comes as
+    Unreadable.
     """
     for word in words:
         if word != "-":

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ssgan.errors import Mistake
 from ssgan.data.image_files import Unreadable
+from ssgan.errors import Mistake
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -19,14 +19,15 @@ ORIENTATION = 0x0112
 class Reader:
     """Turns files into uint8 images of `shape` (c, h, w), and says each kind of conversion once.
 
-    Transparent parts become black, the background of the images that ssgan trains on; other sizes are stretched. Raises Mistake for
-    channels that no image file has.
+    Transparent parts become black, the background of the images that ssgan trains on; other sizes are stretched. Raises
+    Mistake for channels that no image file has.
     """
 
     def __init__(self, shape: tuple[int, int, int], say: Callable[[str], object]):
         channels, height, width = shape
         if channels not in MODES:
-            raise Mistake(f"this classifier takes images of {channels} channels; only grey and RGB images can be read from files.")
+            raise Mistake(f"this classifier takes images of {channels} channels; only grey and RGB images can be read "
+                          f"from files.")
         self._mode, self._size, self._say = MODES[channels], (width, height), say
         self._said: set[str] = set()
 
@@ -68,7 +69,8 @@ class Reader:
 
     def _eight_bits(self, image: Image.Image, path: Path) -> Image.Image:
         """Sixteen bits of grey scaled to eight; other deep pixels have no range that is known."""
-        deep = image.mode.startswith("I;16") or image.mode == "I" and image.format in ("PNG", "PPM")  # older Pillow calls them I
+        # older Pillow calls them I
+        deep = image.mode.startswith("I;16") or image.mode == "I" and image.format in ("PNG", "PPM")
         if deep:
             self._note("16 bits of grey are scaled to 8", path)
             values = np.asarray(image).astype(np.int64)

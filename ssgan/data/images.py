@@ -10,23 +10,28 @@ import torch
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Pixels [n, c, h, w], uint8 or float32 in [0, 1], and int64 labels [n] (-1 is unknown) on one device; make them with `Images.of`."""
+    """Pixels [n, c, h, w], uint8 or float32 in [0, 1], and int64 labels [n] (-1 is unknown) on one device; make them
+    with `Images.of`.
+    """
 
     pixels: torch.Tensor = dataclasses.field(repr=False)  # [n, c, h, w]
     labels: torch.Tensor = dataclasses.field(repr=False)  # [n]
     classes: tuple[str, ...]
     sha256: str  # of shape, classes, pixels and labels: equal content has an equal one, wherever it lies
-    known: torch.Tensor = dataclasses.field(repr=False)  # [m] index of the images of known class, on the CPU: noted once, so that a split reads no test label
+    # [m] index of the images of known class, on the CPU: noted once, so that a split reads no test label
+    known: torch.Tensor = dataclasses.field(repr=False)
 
     @classmethod
     def of(cls, pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> "Images":
         """Images on the tensors' device; their content is hashed here, once."""
-        assert pixels.ndim == 4 and pixels.dtype in (torch.uint8, torch.float32), "pixels are uint8 or float32 [n, c, h, w]"
+        assert pixels.ndim == 4 and pixels.dtype in (torch.uint8,
+                                                     torch.float32), "pixels are uint8 or float32 [n, c, h, w]"
         assert pixels.dtype == torch.uint8 or ((pixels >= 0) & (pixels <= 1)).all(), "float32 pixels are in [0, 1]"
         assert labels.dtype == torch.int64 and labels.shape == pixels.shape[:1], "labels are int64 [n]"
         assert ((labels >= -1) & (labels < len(classes))).all(), "labels are -1 or index classes"
         pixels = pixels.contiguous()
-        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes), (labels >= 0).nonzero()[:, 0].cpu())
+        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes),
+                   (labels >= 0).nonzero()[:, 0].cpu())
 
     def __len__(self) -> int:
         """The number of images n."""

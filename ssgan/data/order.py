@@ -8,12 +8,15 @@ from ssgan.random_streams import numpy_generator, stream
 
 
 def steps_per_epoch(split: Split, batch: int) -> int:
-    """Steps in one pass over the full pool: all training images but the validation part, whatever the budget or pool option."""
+    """Steps in one pass over the full pool: all training images but the validation part, whatever the budget or pool
+    option.
+    """
     return max(1, len(numpy.union1d(split.labelled, split.unlabelled)) // batch)
 
 
 def epoch_tables(splits: list[Split], seeds: tuple[int, ...], epoch: int, steps: int, batch: int) -> torch.Tensor:
-    """Indices into the training images: [3, steps, r, batch] for labelled, unlabelled of the D step, unlabelled of the G step.
+    """Indices into the training images: [3, steps, r, batch] for labelled, unlabelled of the D step, unlabelled of the
+    G step.
 
     Each is random permutations of its images, one behind the other, shuffled apart from the others in every lane.
     """
@@ -31,7 +34,8 @@ class DeviceOrders:
 
     def __init__(self, splits: list[Split], seeds: tuple[int, ...], steps: int, batch: int, device: torch.device):
         self.seeds, self.steps, self.batch, self.device = seeds, steps, batch, device
-        self.pools = [[torch.from_numpy(pool).to(device) for pool in (split.labelled, split.unlabelled)] for split in splits]
+        self.pools = [[torch.from_numpy(pool).to(device) for pool in (split.labelled, split.unlabelled)]
+                      for split in splits]
 
     def epoch_tables(self, epoch: int) -> torch.Tensor:
         """Indices [3, steps, r, batch], as `epoch_tables` gives them."""
@@ -43,7 +47,8 @@ class DeviceOrders:
 
     def _tile(self, random: torch.Generator, items: torch.Tensor) -> torch.Tensor:
         count = self.steps * self.batch
-        keys = torch.rand(-(-count // len(items)), len(items), generator=random, dtype=torch.float64, device=self.device)
+        keys = torch.rand(-(-count // len(items)), len(items), generator=random, dtype=torch.float64,
+                          device=self.device)
         return items[keys.argsort(1)].view(-1)[:count]
 
 

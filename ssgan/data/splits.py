@@ -17,7 +17,8 @@ POOLS = ("inclusive", "exclusive")
 PARTS = ("labelled", "unlabelled", "validation", "test")
 
 # what numpy and zipfile raise on a damaged file; RuntimeError is for a broken flag that asks for a password
-DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile,
+          zlib.error)
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,12 @@ class Split:
             table = getattr(self, part)
             if len(table) and (table[0] < 0 or table[-1] >= n or np.any(np.diff(table) <= 0)):
                 raise Mistake(
-                    f"the split's {part} table is damaged: it must be sorted, without repeats, from 0 to {n - 1}. Make a new split."
+                    f"the split's {part} table is damaged: it must be sorted, without repeats, from 0 to {n - 1}. Make "
+                    f"a new split."
                 )
         if np.isin(self.validation, np.concatenate([self.labelled, self.unlabelled])).any():
-            raise Mistake("the split's tables are damaged: validation images are among those to train on. Make a new split.")
+            raise Mistake("the split's tables are damaged: validation images are among those to train on. Make a new "
+                          "split.")
 
 
 def load(path: Path) -> Split:
@@ -82,12 +85,13 @@ def load(path: Path) -> Split:
 
 
 def make_split(dataset: Dataset, labels: int, split_seed: int, config: SplitConfig = SplitConfig()) -> Split:
-    """The class-balanced split of a budget: a function of the training labels and the other arguments alone. Raises Mistake.
+    """The class-balanced split of a budget: a function of the training labels and the other arguments alone. Raises
+    Mistake.
 
-    Each class is permuted once by the split seed. Its first labels / k images are labelled, so a smaller budget's labelled images
-    are among a larger one's of the same seed; its last ones are for validation, in proportion to the classes, whatever the budget.
-    All other training images are unlabelled; the labelled ones are too when the pool is inclusive. Images of unknown class (-1)
-    are only ever unlabelled, and never in the test.
+    Each class is permuted once by the split seed. Its first labels / k images are labelled, so a smaller budget's
+    labelled images are among a larger one's of the same seed; its last ones are for validation, in proportion to the
+    classes, whatever the budget. All other training images are unlabelled; the labelled ones are too when the pool is
+    inclusive. Images of unknown class (-1) are only ever unlabelled, and never in the test.
     """
     of_train = dataset.train.labels.cpu().numpy()  # [n]
     members = [np.flatnonzero(of_train == label) for label in range(len(dataset.classes))]
@@ -99,11 +103,13 @@ def make_split(dataset: Dataset, labels: int, split_seed: int, config: SplitConf
     kept_back = np.sort(np.concatenate(lasts))
     apart = kept_back if config.pool == "inclusive" else np.concatenate([kept_back, labelled])
     unlabelled = np.setdiff1d(np.arange(len(of_train)), apart)
-    return Split(labelled, unlabelled, kept_back, dataset.test.known.numpy(), int(labels), int(split_seed), config.pool, dataset.name, dataset.sha256)
+    return Split(labelled, unlabelled, kept_back, dataset.test.known.numpy(), int(labels), int(split_seed), config.pool,
+                 dataset.name, dataset.sha256)
 
 
 def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfig()) -> np.ndarray:
-    """How many images of each class [k] are held out for validation. Raises Mistake for a budget that the data cannot give.
+    """How many images of each class [k] are held out for validation. Raises Mistake for a budget that the data cannot
+    give.
 
     Cheap: what `make_split` would refuse is found here, before anything is made or written.
     """
@@ -119,7 +125,8 @@ def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfi
     if labels <= 0:
         raise Mistake(f"{said}, a budget has at least one label of each; try --labels {10 * k}.")
     if validation < 0:
-        raise Mistake(f"split.validation {validation}: it is a number of images, from 0 on; try --set split.validation=0.")
+        raise Mistake(f"split.validation {validation}: it is a number of images, from 0 on; try --set "
+                      f"split.validation=0.")
     most = k * int(sizes.min())
     if labels % k:
         near = [budget for budget in (labels // k * k, labels // k * k + k) if 0 < budget <= most]
@@ -133,7 +140,8 @@ def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfi
         left = k * int((sizes - held_out).min())
         fewer = f", or --labels {left}" if left > 0 else ""
         raise Mistake(
-            f"--labels {labels} and split.validation {validation} are too many together for the {sizes.sum()} training images of "
+            f"--labels {labels} and split.validation {validation} are too many together for the {sizes.sum()} training "
+            f"images of "
             f"{dataset.name}; try --set split.validation={room}{fewer}."
         )
     left_over = len(dataset.train) - int(held_out.sum()) - (labels if config.pool == "exclusive" else 0)
@@ -151,12 +159,16 @@ def _class_sizes(dataset: Dataset) -> np.ndarray:
 
 
 def most_validation(dataset: Dataset, labels: int) -> int:
-    """The largest number of validation images beside a budget of labels; below 0 where the budget itself is too large."""
+    """The largest number of validation images beside a budget of labels; below 0 where the budget itself is too
+    large.
+    """
     return _room(labels, _class_sizes(dataset))
 
 
 def _room(labels: int, sizes: np.ndarray) -> int:
-    """The validation images that classes of these sizes [k] have beside the labels: one of s among n gives at most ceil(validation * s / n)."""
+    """The validation images that classes of these sizes [k] have beside the labels: one of s among n gives at most
+    ceil(validation * s / n).
+    """
     return int(((sizes - labels // len(sizes)) * sizes.sum() // np.maximum(1, sizes)).min())
 
 

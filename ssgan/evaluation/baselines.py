@@ -95,8 +95,8 @@ class Fitted(Baseline):
         return Measured(self.name, wrong, total, wrong / total, time.monotonic() - began, note)
 
 
-# The costs are medians of 30 runs of digits at 50 and 100 labels for 20 epochs, on two cores with bf16 beside other work,
-# 2026-11-26; scikit-learn's are a sixth of that, as beside the recipe's 120 epochs.
+# The costs are medians of 30 runs of digits at 50 and 100 labels for 20 epochs, on two cores with bf16 beside other
+# work, 2026-11-26; scikit-learn's are a sixth of that, as beside the recipe's 120 epochs.
 BASELINES: dict[str, Baseline] = {
     SUPERVISED: TrainedWithout(
         SUPERVISED, "same network, labelled images alone", "supervised", 0.32, gain="gain", where="",

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssgan.evaluation import metrics
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
+from ssgan.evaluation import metrics
 from ssgan.files import replacing
 
 LogitsOf = Callable[[Tensor], Tensor]
@@ -60,19 +60,23 @@ class Evaluation:
         return found | {"per_class": self._of_class(), "confusion": self.confusion.tolist()}
 
     def save(self, path: Path) -> None:
-        """Writes probabilities, labels, index and class names as .npz, whole or not at all. Raises Mistake where nothing can be written."""
+        """Writes probabilities, labels, index and class names as .npz, whole or not at all. Raises Mistake where
+        nothing can be written.
+        """
         with replacing(path) as file:
-            np.savez(file, probabilities=self.probabilities, labels=self.labels, index=self.index, classes=np.array(self.classes))
+            np.savez(file, probabilities=self.probabilities, labels=self.labels, index=self.index,
+                     classes=np.array(self.classes))
 
     def _of_class(self) -> dict[str, float | None]:
         return {name: None if np.isnan(value) else value for name, value in zip(self.classes, self.per_class.tolist())}
 
 
 def evaluate(logits_of: LogitsOf, images: Images, index: Tensor, batch: int = 1000) -> Evaluation:
-    """Asks the classifier, images [n, c, h, w] in [0, 1] -> logits [n, k], for the images at an index [n] with known labels.
+    """Asks the classifier, images [n, c, h, w] in [0, 1] -> logits [n, k], for the images at an index [n] with known
+    labels.
 
-    Every number is that of the float32 probabilities, so it can be found again from the saved ones. Raises Mistake for answers
-    that are not finite.
+    Every number is that of the float32 probabilities, so it can be found again from the saved ones. Raises Mistake for
+    answers that are not finite.
     """
     with torch.no_grad():
         logits = torch.cat([logits_of(images.gather(part)).double().cpu() for part in index.split(batch)])  # [n, k]
@@ -84,8 +88,9 @@ def evaluate(logits_of: LogitsOf, images: Images, index: Tensor, batch: int = 10
     counts = metrics.confusion(labels, probabilities.argmax(1), len(images.classes))
     wrong, total = int(counts.sum() - np.trace(counts)), int(counts.sum())
     return Evaluation(
-        images.classes, index.cpu().numpy(), labels, probabilities, counts, wrong, total, *metrics.error_interval(wrong, total),
-        metrics.expected_calibration_error(probabilities, labels), metrics.negative_log_likelihood(probabilities, labels))
+        images.classes, index.cpu().numpy(), labels, probabilities, counts, wrong, total,
+        *metrics.error_interval(wrong, total), metrics.expected_calibration_error(probabilities, labels),
+        metrics.negative_log_likelihood(probabilities, labels))
 
 
 def worst_mistakes(evaluation: Evaluation, count: int) -> np.ndarray:

@@ -10,27 +10,34 @@ from torch.nn import functional
 
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
-from ssgan.files import cache_folder
 from ssgan.evaluation.inception_score import Network
+from ssgan.files import cache_folder
 from ssgan.random_streams import torch_generator
 from ssgan.settings import fingerprint
 from ssgan.training import checkpoint
 
-SETTINGS = {"version": 3, "width": 24, "batch": 128, "learning_rate": 3e-3, "epochs": 3, "least_steps": 300, "most_steps": 1000, "seed": 0}
-PIECE = 200  # images in one pass of the network: with channels last four times as fast on a CPU, whose cache holds them, as 1000 without
+SETTINGS = {"version": 3, "width": 24, "batch": 128, "learning_rate": 3e-3, "epochs": 3, "least_steps": 300,
+            "most_steps": 1000, "seed": 0}
+# images in one pass of the network: with channels last four times as fast on a CPU, whose cache holds them, as 1000
+# without
+PIECE = 200
 
 
-def domain_classifier(train: Images, test: Images, device: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Network:
-    """A small convolutional network trained on the full training labels: once, then read from the user's cache by content.
+def domain_classifier(train: Images, test: Images, device: str,
+                      progress: Callable[[int, int], None] = lambda done, total: None) -> Network:
+    """A small convolutional network trained on the full training labels: once, then read from the user's cache by
+    content.
 
-    `progress(step, steps)` comes while it is trained. A broken file in the cache is made anew, and processes that train it at
-    once each write a whole file. Where the cache cannot be written the network's name says so, and nothing else changes.
+    `progress(step, steps)` comes while it is trained. A broken file in the cache is made anew, and processes that train
+    it at once each write a whole file. Where the cache cannot be written the network's name says so, and nothing else
+    changes.
     """
     key = fingerprint({"data": train.sha256, "test": test.sha256, **SETTINGS})
     module, name = _new(train), f"a convolutional network trained on all {len(train):,} training labels"
     error = _read(module, key)
     if error is None:
-        module = _fit(module, train.to(device), progress).to("cpu", memory_format=torch.contiguous_format)  # as it will be read, to the last bit
+        # as it will be read, to the last bit
+        module = _fit(module, train.to(device), progress).to("cpu", memory_format=torch.contiguous_format)
         error = _error(module, test)
         name += _keep(module, error, key)
     module = module.eval().to(device, memory_format=torch.channels_last)
@@ -43,7 +50,9 @@ def domain_classifier(train: Images, test: Images, device: str, progress: Callab
 
 
 class _Net(nn.Module):
-    """Three 3x3 convolutions with batch norm, the image halved after the first and the second, pooled to 4x4 at most; then a linear layer."""
+    """Three 3x3 convolutions with batch norm, the image halved after the first and the second, pooled to 4x4 at most;
+    then a linear layer.
+    """
 
     def __init__(self, shape: tuple[int, int, int], classes: int):
         super().__init__()
@@ -74,7 +83,8 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
     steps = min(SETTINGS["most_steps"], max(SETTINGS["least_steps"], SETTINGS["epochs"] * len(train) // batch))
     module = module.to(device, memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(module.parameters(), lr=SETTINGS["learning_rate"], weight_decay=0.01, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, SETTINGS["learning_rate"], total_steps=steps, pct_start=0.25)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, SETTINGS["learning_rate"], total_steps=steps,
+                                                   pct_start=0.25)
     generator = torch_generator(SETTINGS["seed"], "domain classifier")
     order = torch.cat([torch.randperm(len(train), generator=generator) for _ in range(-(-steps * batch // len(train)))])
     reach = max(1, round(train.shape[-1] / 14))
@@ -93,7 +103,9 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The same sums in the same order whatever the number of cores; and beside other work two threads here took twice the time of one."""
+    """The same sums in the same order whatever the number of cores; and beside other work two threads here took twice
+    the time of one.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -106,14 +118,16 @@ def _shifted(padded: Tensor, index: Tensor, reach: int, generator: torch.Generat
     """Images at an index [n], each moved by up to `reach` pixels within its padding: float32 [n, c, h, w] in [0, 1]."""
     down, right = torch.randint(0, 2 * reach + 1, (2, len(index), 1), generator=generator)
     height, width = (size - 2 * reach for size in padded.shape[2:])
-    images, rows, columns = (part.to(padded.device) for part in (index, torch.arange(height) + down, torch.arange(width) + right))
+    images, rows, columns = (part.to(padded.device) for part in (
+        index, torch.arange(height) + down, torch.arange(width) + right))
     moved = padded[images[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [n, h, w, c]
     return moved.permute(0, 3, 1, 2).float().div_(255)
 
 
 @torch.no_grad()
 def _error(module: _Net, test: Images) -> float:
-    wrong = sum(int((module(test.gather(index)).argmax(1) != test.labels[index]).sum()) for index in torch.arange(len(test)).split(PIECE))
+    wrong = sum(int((module(test.gather(index)).argmax(1) != test.labels[index]).sum())
+                for index in torch.arange(len(test)).split(PIECE))
     return wrong / len(test)
 
 
@@ -122,7 +136,9 @@ def _cached(key: str) -> Path:
 
 
 def _read(module: _Net, key: str) -> float | None:
-    """Puts the cached weights into the module and returns their test error; None where there is no file or not a whole one."""
+    """Puts the cached weights into the module and returns their test error; None where there is no file or not a whole
+    one.
+    """
     try:
         found = checkpoint.load(_cached(key))
         module.load_state_dict(found["state"])

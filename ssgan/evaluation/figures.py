@@ -36,10 +36,12 @@ def mistakes_sheet(evaluation: "Evaluation", worst: np.ndarray, images: "Images"
     for place, position in enumerate(worst, 1):
         axes = figure.add_subplot(rows, columns, place)
         image = images.gather(torch.tensor(evaluation.index[position])).cpu().numpy().transpose(1, 2, 0)
-        axes.imshow(image.squeeze(2) if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.imshow(image.squeeze(2) if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=1,
+                    interpolation="nearest")
         answer = evaluation.predictions[position]
         true, answered = _names((evaluation.classes[evaluation.labels[position]], evaluation.classes[answer]))
-        axes.set_title(f"{true} → {answered}\n{100 * evaluation.probabilities[position, answer]:.0f} %", fontsize=8, color=INK)
+        axes.set_title(f"{true} → {answered}\n{100 * evaluation.probabilities[position, answer]:.0f} "
+                       f"%", fontsize=8, color=INK)
         axes.set_axis_off()
     _save(figure, path)
 
@@ -55,7 +57,8 @@ def confusion_picture(counts: np.ndarray, classes: tuple[str, ...], path: Path) 
     if k <= MANY:
         for row, column in np.ndindex(k, k):
             if counts[row, column]:
-                axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8, color="#6d747c" if row == column else INK)
+                axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8,
+                          color="#6d747c" if row == column else INK)
     _name_classes(axes.xaxis, classes)
     _name_classes(axes.yaxis, classes)
     axes.set(xlabel="answer", ylabel="true class", title="Test images by true class and answer")
@@ -84,7 +87,8 @@ def _names(classes: tuple[str, ...]) -> list[str]:
 
 def _name_classes(axis, classes: tuple[str, ...]) -> None:
     upright = axis.axis_name == "y" or max(map(len, classes)) <= 2
-    axis.set_ticks(range(len(classes)), _names(classes), rotation=0 if upright else 90, fontsize=min(10, 10 * MANY / len(classes)))
+    axis.set_ticks(range(len(classes)), _names(classes), rotation=0 if upright else 90,
+                   fontsize=min(10, 10 * MANY / len(classes)))
 
 
 def _picture(image: "Tensor"):
@@ -102,7 +106,8 @@ def _grid(pictures: list, columns: int, gap: int = 4):
     columns = min(columns, len(pictures))
     width, height = pictures[0].size
     rows = -(-len(pictures) // columns)
-    sheet = Image.new(pictures[0].mode, (columns * (width + gap) + gap, rows * (height + gap) + gap), 96 if pictures[0].mode == "L" else (96,) * 3)
+    sheet = Image.new(pictures[0].mode, (columns * (width + gap) + gap, rows * (height + gap) + gap),
+                      96 if pictures[0].mode == "L" else (96,) * 3)
     for i, picture in enumerate(pictures):
         sheet.paste(picture, (gap + i % columns * (width + gap), gap + i // columns * (height + gap)))
     return sheet
@@ -116,7 +121,8 @@ def _figure(width: float, height: float):
 
 def _save(figure, path: Path) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a class name in a script that the font lacks: a box is shown
+        # a class name in a script that the font lacks: a box is shown
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         _write(path, lambda file: figure.savefig(file, format="png"))
 
 

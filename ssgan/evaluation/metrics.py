@@ -62,7 +62,8 @@ def per_class_error(counts: np.ndarray) -> np.ndarray:
 
 
 def inception_score(probabilities: np.ndarray, splits: int) -> tuple[float, float]:
-    """The Inception Score (Salimans et al. 2016, section 4) of class probabilities [n, k]: mean and std over the splits.
+    """The Inception Score (Salimans et al. 2016, section 4) of class probabilities [n, k]: mean and std over the
+    splits.
 
     The rows are cut into consecutive chunks in their order, each scored by exp of its mean KL divergence from its own
     mean; the std is the population's. 0 log 0 counts as 0. Raises ValueError for rows that are no probabilities and
@@ -72,7 +73,8 @@ def inception_score(probabilities: np.ndarray, splits: int) -> tuple[float, floa
 
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or not 1 <= splits <= len(probabilities):
-        raise ValueError(f"{splits} splits of {probabilities.shape} probabilities: 1 to n splits of [n, k] are possible")
+        raise ValueError(f"{splits} splits of {probabilities.shape} probabilities: 1 to n splits of [n, k] are "
+                         f"possible")
     _check_rows(probabilities)
     scores = []
     for chunk in np.array_split(probabilities, splits):

@@ -12,8 +12,8 @@ from ssgan.evaluation import classifier
 from ssgan.evaluation.baselines import Measured, trained_without
 from ssgan.experiments.group_training import train_group
 from ssgan.training import loop
-from ssgan.training.trained_model import TrainedModel
 from ssgan.training.execution import compile_problem
+from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Trainer
 
 if TYPE_CHECKING:

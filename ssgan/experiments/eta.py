@@ -10,7 +10,9 @@ AFTER = 0.05  # of a training with a generator: the evaluation and the score
 
 
 def share(recipe: Recipe, stage: str, part: float, until: str = "score") -> float:
-    """How much of a run is done when `part` of a stage is, both from 0 to 1; stages by the names that a person sees. It ends with `until`."""
+    """How much of a run is done when `part` of a stage is, both from 0 to 1; stages by the names that a person sees. It
+    ends with `until`.
+    """
     if until == "train":
         return part if stage == "train" else 0.0
     costs = {"train": 1.0 if recipe.gan.weight > 0 else BASELINES[NO_GENERATOR].cost}
@@ -30,16 +32,20 @@ class Pace:
 
     def __init__(self, runs: int, at_once: int = 1, clock: Callable[[], float] = time.monotonic):
         self.runs, self.at_once, self.done, self._clock = runs, at_once, 0, clock
-        self._began, self._before = (clock() if at_once == 1 else None), 0.0  # side by side, processes start first, and runs may go on
+        # side by side, processes start first, and runs may go on
+        self._began, self._before = (clock() if at_once == 1 else None), 0.0
 
     def left(self, running: Sequence[tuple[int, float]] = ()) -> float | None:
-        """The seconds until all is done, if that can be told; `running` are numbers of runs under way, with the share of them that is done."""
+        """The seconds until all is done, if that can be told; `running` are numbers of runs under way, with the share
+        of them that is done.
+        """
         made = self.done + sum(count * share for count, share in running)
         if self._began is None and running and all(share for _, share in running):
             self._began, self._before = self._clock(), made
         if self._began is None or made <= self._before:
             return None
-        slowest = max((count * (1 - share) for count, share in running), default=0.0)  # in the end, not all places are taken
+        # in the end, not all places are taken
+        slowest = max((count * (1 - share) for count, share in running), default=0.0)
         return (self._clock() - self._began) / (made - self._before) * max(self.runs - made, self.at_once * slowest)
 
 

@@ -8,22 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ssgan.training import benchmark
 from ssgan.config import Recipe, override, today
-from ssgan.settings import flatten
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
 from ssgan.experiments.member import Member
 from ssgan.experiments.stages import make_split
+from ssgan.settings import flatten
+from ssgan.training import benchmark
 from ssgan.training.execution import resolved_for, size_of
 
 MOST_MEMBERS = 10_000
 LADDER = (1, 4, 10, 20, 40, 80)  # group sizes that are tried on a GPU
 LEAST_GAIN = 1.1  # a larger group must do a tenth more lane-steps a second than the best before it
 MOST_WORKERS = 8
-LANE_BYTES = 64  # for each parameter of a pair: weights, gradients, Adam's moments, averages and copies, with room to spare
+# for each parameter of a pair: weights, gradients, Adam's moments, averages and copies, with room to spare
+LANE_BYTES = 64
 LANE_ROOM = 2**28  # bytes for a lane's images, noise and activations
-REFUSED = {"labels": "label budgets are named with --labels 20,50,100", "dataset": "a sweep is over one data set; make one for each"}
+REFUSED = {"labels": "label budgets are named with --labels 20,50,100",
+           "dataset": "a sweep is over one data set; make one for each"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,15 @@ class Plan:
             if keys.count(key) > 1:
                 raise Mistake(f"--grid {key} is there twice: write its values in one, --grid {key}=a,b.")
             if key in ("labels", "dataset") or key.startswith("evaluate."):
-                raise Mistake(f"--grid {key}: {REFUSED.get(key, 'it changes no training; set it for the whole sweep with --set')}.")
+                raise Mistake(f"--grid {key}: "
+                              f"{REFUSED.get(key, 'it changes no training; set it for the whole sweep with --set')}.")
         axes = [[f"{key}={value}" for value in _values(assignment)] for key, assignment in zip(keys, self.grid)]
         found: list[tuple[dict[str, Any], Recipe]] = []
         for choice in itertools.product(*axes):
             recipe = override(self.recipe, list(choice), option="--grid")
             if any(recipe == other for _, other in found):
-                raise Mistake(f"--grid {' --grid '.join(self.grid)}: {', '.join(choice)} comes twice; write every value once.")
+                raise Mistake(f"--grid {' --grid '.join(self.grid)}: {', '.join(choice)} comes twice; write every "
+                              f"value once.")
             found.append(({key: flatten(recipe)[key] for key in keys}, recipe))
         return found
 
@@ -67,7 +71,8 @@ class Plan:
         """Raises Mistake for what cannot be done, before anything is written."""
         count = len(self.variants()) * len(self.seeds) * len(self.budgets)
         if count > MOST_MEMBERS:
-            raise Mistake(f"a sweep of {count:,} runs: the most is {MOST_MEMBERS:,}; take fewer budgets, seeds or values of the grid.")
+            raise Mistake(f"a sweep of {count:,} runs: the most is {MOST_MEMBERS:,}; take fewer budgets, seeds or "
+                          f"values of the grid.")
         for _, recipe in self.variants():
             for budget in self.budgets:
                 make_split(Member(replace(recipe, labels=budget), *self.seeds[0]), dataset)
@@ -87,14 +92,15 @@ class Plan:
 def default_lanes(recipe: Recipe, dataset: Dataset, device: str, most: int) -> int:
     """How many of `most` runs train at once: on a GPU by its memory and the measured gain, on a CPU one.
 
-    A CPU's cores are busy with one, and lanes cost a batched program's overhead. Measured with digits on two cores: 2 lanes took
-    1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
+    A CPU's cores are busy with one, and lanes cost a batched program's overhead. Measured with digits on two cores: 2
+    lanes took 1.6 times as long for each as 1 alone, 4 lanes 1.1 times, 8 lanes 0.85 times.
     """
     if not device.startswith("cuda") or most == 1:
         return 1
     size = size_of(recipe, dataset.train)
     resolved = resolved_for(recipe, dataset.train, device)
-    return largest_gain(lambda lanes: benchmark.lane_rate(recipe, dataset, resolved, lanes), min(most, lanes_in_memory(size.parameters, device)))
+    return largest_gain(lambda lanes: benchmark.lane_rate(recipe, dataset, resolved, lanes),
+                        min(most, lanes_in_memory(size.parameters, device)))
 
 
 def lanes_in_memory(parameters: int, device: str) -> int:
@@ -119,8 +125,8 @@ def largest_gain(rate: Callable[[int], float], most: int) -> int:
 def worker_count(asked: int | None, groups: list[list[Member]], device: str) -> int:
     """The processes that run the groups side by side: as many as asked for, but none without work.
 
-    None is one a core, which then takes one thread: two runs of the paper's pair side by side do 1.6 times the work of one with two
-    threads. On a GPU, which lanes fill, it is one.
+    None is one a core, which then takes one thread: two runs of the paper's pair side by side do 1.6 times the work of
+    one with two threads. On a GPU, which lanes fill, it is one.
     """
     if asked is None:
         asked = min(MOST_WORKERS, len(os.sched_getaffinity(0))) if device == "cpu" else 1

@@ -18,8 +18,8 @@ from ssgan.experiments import baseline_runs
 from ssgan.experiments.executors.executor import End, Executor, Job
 from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
-from ssgan.experiments.progress import Progress
 from ssgan.experiments.member import Group, Member
+from ssgan.experiments.progress import Progress
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted

@@ -1,4 +1,6 @@
-"""What a person sees while a command computes: a bar with time left on a terminal, plain lines elsewhere; all on stderr."""
+"""What a person sees while a command computes: a bar with time left on a terminal, plain lines elsewhere; all on
+stderr.
+"""
 
 import sys
 import time
@@ -44,7 +46,8 @@ class Progress:
         if not self.quiet and now - self._shown >= LINE_SECONDS and done > self._first:
             self._shown = now
             rate = (done - self._first) / (now - self._began)
-            self.say(f"{self._stage}: step {done} of {self._total}, {rate:.1f} a second, {duration((self._total - done) / rate)} left  {note}")
+            self.say(f"{self._stage}: step {done} of {self._total}, {rate:.1f} a second, "
+                     f"{duration((self._total - done) / rate)} left  {note}")
 
     def begin_many(self, stage: str, total: int) -> None:
         """A stage of `total` runs starts, some of them side by side; `tell` says how far it is."""
@@ -53,14 +56,17 @@ class Progress:
             self._start(_bars(), stage, total, count="", note="")
 
     def tell(self, done: int, under_way: float, note: str, running: Sequence[tuple[str, str, float]]) -> None:
-        """How many runs are done, how far those under way are together, in runs, and each of these: its name, its stage, and how much of the stage is done."""
+        """How many runs are done, how far those under way are together, in runs, and each of these: its name, its
+        stage, and how much of the stage is done.
+        """
         if self._bar is not None:
             self._bar.update(self._task, completed=done + under_way, count=f"{done}/{self._total}", note=note)
             while len(self._rows) < len(running):
                 self._rows.append(self._bar.add_task("", total=1.0, visible=False, count="", note=""))
             for number, row in enumerate(self._rows):
                 name, stage, part = running[number] if number < len(running) else ("", "", 0.0)
-                self._bar.update(row, description=f"  {name}", completed=part, count=f"{100 * part:.0f} %", note=stage, visible=number < len(running))
+                self._bar.update(row, description=f"  {name}", completed=part, count=f"{100 * part:.0f} %", note=stage,
+                                 visible=number < len(running))
         elif not self.quiet and time.monotonic() - self._shown >= LINE_SECONDS:
             self._shown = time.monotonic()
             now = [f"{name}: {stage} {100 * part:.0f} %" for name, stage, part in running[:MOST_NAMED]]
@@ -119,14 +125,15 @@ def duration(seconds: float) -> str:
 def _bar():
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    return _shown(TextColumn("{task.description:9}"), BarColumn(24), MofNCompleteColumn(), rate_column(), TimeRemainingColumn(),
-                  TextColumn("[dim]{task.fields[note]}"))
+    return _shown(TextColumn("{task.description:9}"), BarColumn(24), MofNCompleteColumn(), rate_column(),
+                  TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}"))
 
 
 def _bars():
     from rich.progress import BarColumn, TextColumn
 
-    return _shown(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[count]:>6}"), TextColumn("[dim]{task.fields[note]}"))
+    return _shown(TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[count]:>6}"),
+                  TextColumn("[dim]{task.fields[note]}"))
 
 
 def _shown(*columns):

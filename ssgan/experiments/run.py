@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from ssgan import tracking
-from ssgan.settings import flatten
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed, Mistake
-from ssgan.experiments.idle_core import baselines_beside
-from ssgan.experiments.progress import Progress
-from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.experiments.identity import folder_of, stored_settings
-from ssgan.experiments.member import Group, Member, lost
-from ssgan.experiments.stages import evaluate, make_split, score, split, train
+from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
-from ssgan.training.loop import Interrupted
+from ssgan.experiments.member import Group, Member, lost
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.stages import evaluate, make_split, score, split, train
+from ssgan.settings import flatten
 from ssgan.tracking.workfolder import STAGES, WorkFolder
+from ssgan.training.execution import Resolved, find_device, resolved_for
+from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
 SWEEP_TAG, TUNE_TAG = "ssgan.sweep", "ssgan.tune"  # the ids of the sweeps, and of the tunings, that a run belongs to
@@ -39,11 +39,13 @@ class Setting:
     beside: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
 
 
-def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score", again: bool = False) -> list[WorkFolder]:
-    """Brings members that differ in seeds and budget alone through the stages, up to `until`; returns their work folders.
+def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score",
+              again: bool = False) -> list[WorkFolder]:
+    """Brings members that differ in seeds and budget alone through the stages, up to `until`; returns their work
+    folders.
 
-    What is done already is not done again, unless `again`; a lone member that was begun in a lane group goes on with all of it.
-    Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
+    What is done already is not done again, unless `again`; a lone member that was begun in a lane group goes on with
+    all of it. Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
     """
     for member in members:
         make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
@@ -62,7 +64,8 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         wanted = stages_of(members[0], until)
         if all(lost(folder) or all(folder.stage_finished(stage) for stage in wanted) for folder in folders):
             for folder in folders:
-                if folder.facts["status"] != "FINISHED" and not lost(folder):  # killed between its last stage and its end
+                # killed between its last stage and its end
+                if folder.facts["status"] != "FINISHED" and not lost(folder):
                     folder.update(status="FINISHED", error=None)
             deliver_finished(folders, setting)
             return _came_through(asked)
@@ -108,22 +111,28 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
     scores = result.get("score", {})
     found |= {key: scores.get(key) for key in (
-        "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples", "score_network", "score_network_error",
-        "samples", "splits", "samples_per_split")}
+        "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples",
+        "score_network", "score_network_error", "samples", "splits", "samples_per_split")}
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     ids = tracking.run_ids(folder)
-    return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found, "folder": str(folder.path)}
+    return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found,
+            "folder": str(folder.path)}
 
 
 def validation_error(folder: WorkFolder) -> float | None:
-    """The averaged classifier's error on the validation images after the last step; None without such images, or before it is trained."""
+    """The averaged classifier's error on the validation images after the last step; None without such images, or before
+    it is trained.
+    """
     if not folder.stage_finished("train"):
         return None
-    return max(((step, values["val/error"]) for _, step, _, values in folder.measurements() if "val/error" in values), default=(0, None))[1]
+    return max(((step, values["val/error"]) for _, step, _, values in folder.measurements() if "val/error" in values),
+               default=(0, None))[1]
 
 
 def begun_group(member: Member, folder: WorkFolder) -> list[Member]:
-    """The lane group in which an unfinished member was begun: the unit of checkpoint and retry. The member alone, if in none."""
+    """The lane group in which an unfinished member was begun: the unit of checkpoint and retry. The member alone, if in
+    none.
+    """
     facts = folder.facts
     if facts.get("status") == "FINISHED" or len(facts.get("group", [])) < 2:
         return [member]
@@ -161,10 +170,12 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
                           f"Leave --device out, or start anew with --again after it has finished.")
     else:
         resolved = resolved_for(recipe, dataset.train, setting.device)
-    tags = {f"ssgan.{key}": str(value) for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
+    tags = {f"ssgan.{key}": str(value)
+            for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
     for member, folder in zip(members, folders):
         uri = setting.store.uri if setting.store else "none"
-        facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store else None}
+        facts = {"tracking_uri": tracking.public(uri), "experiment": setting.store.experiment if setting.store
+                 else None}
         if folder.facts.get("status") != "FINISHED" and not lost(folder):
             facts |= {"status": "RUNNING", "error": None, "tags": tags | joined_tags(folder, tags)}
         else:
@@ -179,7 +190,8 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
     """The tags of the sweeps and tunings that a run belongs to, with those among `tags`; {} where there is none."""
     known = folder.facts.get("tags", {})
-    found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split())) for tag in (SWEEP_TAG, TUNE_TAG)}
+    found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split()))
+             for tag in (SWEEP_TAG, TUNE_TAG)}
     return {tag: identities for tag, identities in found.items() if identities}
 
 
@@ -215,7 +227,8 @@ def _tracked(group: Group, setting: Setting) -> Iterator[None]:
         waiting = delivery.finish(FINAL_DELIVERY_SECONDS)
         if setting.store is not None:
             for folder, reason in waiting:
-                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the next run brings it in")
+                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the "
+                                     f"next run brings it in")
         for folder, run_id, reason in delivery.brought:
             if run_id:
                 setting.progress.say(f"brought into MLflow from an earlier run: {folder.facts.get('name')}")

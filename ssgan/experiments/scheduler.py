@@ -1,4 +1,6 @@
-"""The members of a plan, brought to their end on this machine one after the other or side by side; what is done is not done again."""
+"""The members of a plan, brought to their end on this machine one after the other or side by side; what is done is not
+done again.
+"""
 
 import contextlib
 import os
@@ -8,23 +10,25 @@ from typing import Any
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
-from ssgan.experiments.executors.local import LocalExecutor
-from ssgan.experiments.eta import Pace, roughly, share
-from ssgan.experiments.grid import Plan, written
-from ssgan.training.execution import find_device
-from ssgan.experiments.run import Setting, begun_group, deliver_finished, joined_tags, stages_of, validation_error
 from ssgan.experiments import identity
+from ssgan.experiments.eta import Pace, roughly, share
+from ssgan.experiments.executors.local import LocalExecutor
+from ssgan.experiments.grid import Plan, written
 from ssgan.experiments.member import Member, lost
-from ssgan.training.loop import Interrupted
+from ssgan.experiments.run import Setting, begun_group, deliver_finished, joined_tags, stages_of, validation_error
 from ssgan.experiments.units import STOPPED, Shown, run_unit, side_by_side
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import find_device
+from ssgan.training.loop import Interrupted
 
 KINDS = {"sweep": "summary", "tune": "tune-summary"}  # of plans, and what MLflow calls their summary runs
 
 
 @contextlib.contextmanager
-def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> Iterator[tuple[WorkFolder, list[list[Member]]]]:
-    """The folder of the run that sums a plan up, held until all is done and noting how that ended, and the lane groups, fixed when it is made.
+def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> Iterator[
+    tuple[WorkFolder, list[list[Member]]]]:
+    """The folder of the run that sums a plan up, held until all is done and noting how that ended, and the lane groups,
+    fixed when it is made.
 
     Raises Mistake before anything is written.
     """
@@ -40,7 +44,8 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
         if kind not in folder.facts:
             folder.update(**_identity(kind, plan, plan.groups(dataset, device), dataset, name, ours))
         uri = setting.store.uri if setting.store else "none"
-        folder.update(status="RUNNING", error=None, tracking_uri=tracking.public(uri), experiment=setting.store and setting.store.experiment)
+        folder.update(status="RUNNING", error=None, tracking_uri=tracking.public(uri),
+                      experiment=setting.store and setting.store.experiment)
         try:
             yield folder, [[members[number] for number in numbers] for numbers in folder.facts[kind]["groups"]]
         except BaseException as error:
@@ -58,14 +63,18 @@ def folder_of(member: Member, dataset: Dataset, setting: Setting) -> WorkFolder:
     return identity.folder_of(member, dataset.sha256, setting.work)
 
 
-def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, setting: Setting, workers: int) -> None:
-    """Runs what is not done yet, up to `setting.until`; a unit that cannot be brought to its end is told, and does not stop the rest."""
+def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, setting: Setting,
+               workers: int) -> None:
+    """Runs what is not done yet, up to `setting.until`; a unit that cannot be brought to its end is told, and does not
+    stop the rest.
+    """
     ours, names, progress = {member for group in groups for member in group}, _names(plan), setting.progress
     seen = {member for member in ours if _settled(member, dataset, setting)}
     pace, unsettled = Pace(len(ours) - len(seen), workers), {}
     if not progress.quiet:
         there = f", {len(seen)} of them done already" if seen else ""
-        progress.say(f"{kind}: {len(ours)} runs{there}, {f'{workers} processes side by side' if workers > 1 else 'one after the other'}")
+        progress.say(f"{kind}: {len(ours)} runs{there}, "
+                     f"{f'{workers} processes side by side' if workers > 1 else 'one after the other'}")
 
     def coming() -> Iterator[list[Member]]:
         given: set[Member] = set()
@@ -78,10 +87,13 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
             yield unit
 
     def shown(running: list[tuple[list[Member], str, float]]) -> None:
-        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until)) for unit, stage, part in running]
+        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until))
+                  for unit, stage, part in running]
         left = pace.left(shares)
-        progress.tell(len(seen), sum(count * done for count, done in shares), f"about {roughly(left)} left" if left else "",
-                      [(names.get(unit[0], _name(unit[0])) + _more(len(unit) - 1), stage, part) for unit, stage, part in running])
+        progress.tell(len(seen), sum(count * done for count, done in shares),
+                      f"about {roughly(left)} left" if left else "",
+                      [(names.get(unit[0], _name(unit[0])) + _more(len(unit) - 1), stage, part)
+                       for unit, stage, part in running])
 
     for unit, reason in _ended(kind, coming(), dataset, setting, workers, shown, len(ours)):
         if reason == STOPPED:
@@ -91,7 +103,8 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
         pace.done += new
         if (new or reason) and not progress.quiet:
             left = pace.left() if len(seen) < len(ours) and workers == 1 else None  # side by side, the bar tells
-            told = [f"{names.get(member, _name(member))}: {_result(folder_of(member, dataset, setting), setting)}" for member in unit[:4]]
+            told = [f"{names.get(member, _name(member))}: {_result(folder_of(member, dataset, setting), setting)}"
+                    for member in unit[:4]]
             progress.say(f"{kind}: {len(seen)} of {len(ours)} runs; {reason or ', '.join(told) + _more(len(unit) - 4)}"
                          + (f"; about {roughly(left)} left" if left else ""))
 
@@ -107,9 +120,10 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
     return {
         "name": f"{plan.recipe_name or dataset.name} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}{grid}",
         "kind": KINDS[kind], "dataset": dataset.name, "recipe_name": plan.recipe_name,
-        "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets, "seeds": _texts(seed for seed, _ in plan.seeds),
-                   "split_seeds": _texts(split for _, split in plan.seeds), "validation": plan.recipe.split.validation, "grid": "; ".join(plan.grid),
-                   "members": sum(map(len, numbers)), "lanes": max(map(len, numbers))},
+        "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets,
+                   "seeds": _texts(seed for seed, _ in plan.seeds),
+                   "split_seeds": _texts(split for _, split in plan.seeds), "validation": plan.recipe.split.validation,
+                   "grid": "; ".join(plan.grid), "members": sum(map(len, numbers)), "lanes": max(map(len, numbers))},
         "tags": tracking.environment_tags() | {"ssgan.kind": KINDS[kind], f"ssgan.{kind}": name},
         kind: {"groups": numbers, "members": members,
                "settings": identity.stored_plan(plan.members(), plan.lanes, dataset.sha256)}}
@@ -188,7 +202,8 @@ def _units(group: list[Member], dataset: Dataset, setting: Setting) -> Iterator[
 def _settled(member: Member, dataset: Dataset, setting: Setting) -> bool:
     """Whether nothing is left to be done, up to `setting.until`."""
     folder = folder_of(member, dataset, setting)
-    finished = folder.facts.get("status") == "FINISHED" and all(map(folder.stage_finished, stages_of(member, setting.until)))
+    finished = (folder.facts.get("status") == "FINISHED"
+                and all(map(folder.stage_finished, stages_of(member, setting.until))))
     return finished or lost(folder)
 
 

@@ -7,18 +7,17 @@ from typing import Any
 
 import torch
 
-from ssgan.evaluation import classifier, domain_classifier, figures, inception_score
-from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
-from ssgan.training.trained_model import TrainedModel
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
-from ssgan.files import write_text
+from ssgan.evaluation import classifier, domain_classifier, figures, inception_score
+from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
 from ssgan.experiments import baseline_runs
 from ssgan.experiments.group_training import explain, train_group
 from ssgan.experiments.member import Group, Member, lost
+from ssgan.files import write_text
 from ssgan.tracking.workfolder import WorkFolder
-
+from ssgan.training.trained_model import TrainedModel
 
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
@@ -47,7 +46,9 @@ def split(group: Group) -> list[splits.Split]:
 
 
 def train(group: Group, tables: list[splits.Split]) -> None:
-    """Trains the lanes and saves each one's pair as train/model.pt. Raises Failed when no lane came through, and Interrupted."""
+    """Trains the lanes and saves each one's pair as train/model.pt. Raises Failed when no lane came through, and
+    Interrupted.
+    """
     if all(folder.stage_finished("train") or lost(folder) for folder in group.folders):
         return
     trainer = train_group(group, group.recipe, tables, "train", group.folders[0].checkpoint, record=True)
@@ -90,7 +91,8 @@ def score(group: Group, *, again: bool = False) -> None:
     network = None
     if (dataset.train.labels >= 0).all():
         group.progress.begin("network", 0)
-        network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device, group.progress.update)
+        network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device,
+                                                      group.progress.update)
         group.progress.end()
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
@@ -167,13 +169,18 @@ def _gains(trained: dict[str, Measured], error: float) -> dict[str, float]:
 
 
 def _step(folder: WorkFolder, again: bool) -> int:
-    """The step at which results are noted: the newest one, or the next where a stage is done again, for steps must rise."""
-    newest = max((step for _, step, _, values in folder.measurements() if not any(name.startswith(BY_LABELS) for name in values)), default=0)
+    """The step at which results are noted: the newest one, or the next where a stage is done again, for steps must
+    rise.
+    """
+    newest = max((step for _, step, _, values in folder.measurements()
+                  if not any(name.startswith(BY_LABELS) for name in values)), default=0)
     return newest + again
 
 
 def _by_labels(labels: int, error: float, trained: dict[str, Measured], gains: dict[str, float]) -> dict[str, float]:
-    """In per cent, for charts over many runs: their step is the label budget, so that it is the axis, with a mean and a band of the seeds."""
+    """In per cent, for charts over many runs: their step is the label budget, so that it is the axis, with a mean and a
+    band of the seeds.
+    """
     values = {"labels": float(labels), "error_percent": 100 * error}
     values |= {f"{BASELINES[name].key}_percent": 100 * measured.error for name, measured in trained.items()}
     values |= {f"{name}_points": 100 * gain for name, gain in gains.items()}

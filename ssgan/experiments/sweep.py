@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ssgan.evaluation import domain_classifier
-from ssgan.experiments import report
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
-from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
+from ssgan.evaluation import domain_classifier
+from ssgan.experiments import report
 from ssgan.experiments.grid import Plan, worker_count
-from ssgan.training.execution import find_device
 from ssgan.experiments.run import SWEEP_TAG, Setting
+from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import find_device
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Outcome:
     comparison: report.Comparison
 
 
-def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[float] = (), workers: int | None = 1) -> Outcome:
+def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[float] = (),
+              workers: int | None = 1) -> Outcome:
     """Runs every member that is not finished yet, and writes the report into the summary run's folder.
 
-    `targets` are errors for which the report says how many labels they need. `workers` processes run members side by side, on data
-    that they load by name; None chooses. Raises Mistake before anything is written, Failed where no member came through, Interrupted.
+    `targets` are errors for which the report says how many labels they need. `workers` processes run members side by
+    side, on data that they load by name; None chooses. Raises Mistake before anything is written, Failed where no
+    member came through, Interrupted.
     """
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
@@ -38,12 +40,14 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
             setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
             domain_classifier.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)
             setting.progress.end()
-        run_groups("sweep", plan, groups, dataset, replace(setting, tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)
+        run_groups("sweep", plan, groups, dataset, replace(setting,
+                                                           tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)
         folders = [folder_of(member, dataset, setting) for member in plan.members()]
         comparison = _compare(folders, targets)
         _report(folder, plan, comparison)
     variants = plan.variants()
-    grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0] for number, found in enumerate(folders)}
+    grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0]
+            for number, found in enumerate(folders)}
     return Outcome(folder, folders, grid, comparison)
 
 
@@ -52,7 +56,8 @@ def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comp
     results = [report.of_folder(folder) for folder in folders]
     if not any(result.error is not None for result in results):
         errors = [folder.facts["error"] for folder in folders if folder.facts.get("error")]
-        raise Failed(f"none of the {len(folders)} runs came through. The first: {errors[0] if errors else 'it has not begun'}")
+        raise Failed(f"none of the {len(folders)} runs came through. The first: "
+                     f"{errors[0] if errors else 'it has not begun'}")
     return report.compare(results, targets=targets)
 
 

@@ -9,18 +9,18 @@ from typing import Any
 from ssgan.config import Recipe
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import most_validation
+from ssgan.errors import Failed, Mistake
+from ssgan.experiments.grid import Plan, worker_count, written
+from ssgan.experiments.progress import duration
 from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Stat
 from ssgan.experiments.report.text import spread
-from ssgan.errors import Failed, Mistake
-from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
-from ssgan.experiments.grid import Plan, worker_count, written
-from ssgan.experiments.progress import duration
-from ssgan.training.execution import find_device
 from ssgan.experiments.run import TUNE_TAG, Setting, validation_error
+from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.random_streams import FIRST_TO_TUNE
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import find_device
 
 ROUNDING = 1e-9
 SHARE = 6  # one in so many training images is held out, unless another number is asked for
@@ -89,24 +89,30 @@ class Tuning:
 def check(plan: Plan) -> None:
     """Raises Mistake for what is no honest tuning, whatever the data."""
     if not plan.grid:
-        raise Mistake("nothing to choose from: name a key of the recipe and its values, for example --grid train.learning_rate=0.001,0.003.")
+        raise Mistake("nothing to choose from: name a key of the recipe and its values, for example --grid "
+                      "train.learning_rate=0.001,0.003.")
     for key in (assignment.partition("=")[0].strip() for assignment in plan.grid):
         if key == "split.validation":
-            raise Mistake(f"--grid {key}: all values must be judged on as many images; name their number with --validation.")
+            raise Mistake(f"--grid {key}: all values must be judged on as many images; name their number with "
+                          f"--validation.")
         if key.startswith("score."):
             raise Mistake(f"--grid {key}: it changes no training, and tuning looks at nothing else.")
     for _, split_seed in plan.seeds:
         if split_seed < FIRST_TO_TUNE:
-            raise Mistake(f"split seed {split_seed}: tuning takes split seeds from {FIRST_TO_TUNE} on. Those below are for results, which would look better\n"
-                          "than they are with settings chosen on the same splits. Leave --split-seeds out, or write --split-seeds 1000-1002, say.")
+            raise Mistake(f"split seed {split_seed}: tuning takes split seeds from {FIRST_TO_TUNE} on. Those below are "
+                          f"for results, which would look better\n"
+                          "than they are with settings chosen on the same splits. Leave --split-seeds out, or write "
+                          "--split-seeds 1000-1002, say.")
     plan.variants()
 
 
-def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | None = None, workers: int | None = 1) -> Tuning:
-    """Trains every member that is not trained yet, on what `validation` held-out training images leave, and judges it by these.
+def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | None = None,
+             workers: int | None = 1) -> Tuning:
+    """Trains every member that is not trained yet, on what `validation` held-out training images leave, and judges it
+    by these.
 
-    Without that number it is the recipe's own, or a sixth of the training images. `workers` as for a sweep. No test image is evaluated.
-    Raises Mistake before anything is written, Failed where no member came through, Interrupted.
+    Without that number it is the recipe's own, or a sixth of the training images. `workers` as for a sweep. No test
+    image is evaluated. Raises Mistake before anything is written, Failed where no member came through, Interrupted.
     """
     check(plan)
     plan = _held_out(plan, dataset, validation)
@@ -114,9 +120,11 @@ def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | N
         count = worker_count(workers, groups, find_device(setting.device))
         tags = setting.tags | {TUNE_TAG: folder.fingerprint, "ssgan.kind": "tune"}
         run_groups("tune", plan, groups, dataset, replace(setting, tags=tags, until="train"), count)
-        found = Tuning(folder, plan, plan.recipe.split.validation, len(dataset.train.known), _rows(plan, dataset, setting))
+        found = Tuning(folder, plan, plan.recipe.split.validation, len(dataset.train.known),
+                       _rows(plan, dataset, setting))
         if not any(row.errors for rows in found.budgets.values() for row in rows):
-            first = next((trial.folder.facts["error"] for trial in found.lost if trial.folder.facts.get("error")), "it has not begun")
+            first = next((trial.folder.facts["error"] for trial in found.lost if trial.folder.facts.get("error")),
+                         "it has not begun")
             raise Failed(f"none of the {len(found.lost)} runs came through. The first: {first}")
         folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": markdown(found)})
     return found
@@ -133,19 +141,25 @@ def verdict(rows: list[Row]) -> str:
     if second.rank[0] > best.rank[0]:
         return f"{best.name} is best: with {second.name} {second.rank[0]} of {len(second.trials)} runs were lost."
     if lead is None or lead.std is None:
-        return f"{best.name} is best, {second.name} is second; with fewer than two seeds in common nothing can be said of whether they differ."
+        return (f"{best.name} is best, {second.name} is second; with fewer than two seeds in common nothing can be "
+                f"said of whether they differ.")
     if lead.std < ROUNDING:
-        same = "they are equal with every seed" if abs(lead.mean) < ROUNDING else f"it is {100 * lead.mean:.2f} points better with every seed alike"
-        return f"{best.name} is best, {second.name} is second: {same}, so the {lead.n} seeds tell nothing of the spread."
+        same = ("they are equal with every seed" if abs(lead.mean) < ROUNDING
+                else f"it is {100 * lead.mean:.2f} points better with every seed alike")
+        return (f"{best.name} is best, {second.name} is second: {same}, so the {lead.n} seeds tell nothing of the "
+                f"spread.")
     half = lead.half_width()
-    found = (f"{best.name} is best, {100 * lead.mean:.2f} points better than {second.name} in the mean of {lead.n} seeds "
+    found = (f"{best.name} is best, {100 * lead.mean:.2f} points better than {second.name} in the mean of {lead.n} "
+             f"seeds "
              f"(paired by seed, 95 % interval {100 * (lead.mean - half):.2f} to {100 * (lead.mean + half):.2f})")
-    return f"{found}: more than the seeds' spread." if lead.mean > half else f"{found}: no more than the seeds' spread, so either may be the better one."
+    return (f"{found}: more than the seeds' spread." if lead.mean > half
+            else f"{found}: no more than the seeds' spread, so either may be the better one.")
 
 
 def difference(best: Row, second: Row) -> Stat | None:
     """How much lower the best one's error is, over the seeds that came through with both; None where there are none."""
-    first, other = ({(trial.seed, trial.split_seed): trial.error for trial in row.trials if trial.error is not None} for row in (best, second))
+    first, other = ({(trial.seed, trial.split_seed): trial.error for trial in row.trials if trial.error is not None}
+                    for row in (best, second))
     found = [other[key] - first[key] for key in first if key in other]
     return Stat.of(found) if found else None
 
@@ -153,7 +167,8 @@ def difference(best: Row, second: Row) -> Stat | None:
 def markdown(found: Tuning) -> str:
     """How it was judged, the table, and a verdict on each budget."""
     keys = list(found.budgets[found.plan.budgets[0]][0].grid)
-    seeds, splits = ", ".join(f"{seed} on split {split}" for seed, split in found.plan.seeds), len({split for _, split in found.plan.seeds})
+    seeds = ", ".join(f"{seed} on split {split}" for seed, split in found.plan.seeds)
+    splits = len({split for _, split in found.plan.seeds})
     cells = [["labels", *keys, "validation error, %, mean ± std", "median", "n", "training", f"every seed: {seeds}"]]
     for labels, rows in found.budgets.items():
         for row in rows:
@@ -174,10 +189,12 @@ def as_plain(found: Tuning) -> dict[str, Any]:
     """The same as plain values for JSON; errors are fractions."""
     ids = run_ids(found.folder)
     return {
-        "tune": found.folder.fingerprint, "summary_run_id": ids[-1] if ids else None, "name": found.folder.facts["name"],
-        "dataset": found.plan.recipe.dataset, "validation": found.validation, "training_images": found.images,
-        "budgets": [{"labels": labels, "best": rows[0].grid if rows[0].errors else None, "verdict": verdict(rows), "difference": _lead(rows),
-                     "rows": [_row(row) for row in rows]} for labels, rows in found.budgets.items()],
+        "tune": found.folder.fingerprint, "summary_run_id": ids[-1] if ids else None,
+        "name": found.folder.facts["name"], "dataset": found.plan.recipe.dataset, "validation": found.validation,
+        "training_images": found.images,
+        "budgets": [{"labels": labels, "best": rows[0].grid if rows[0].errors else None, "verdict": verdict(rows),
+                     "difference": _lead(rows), "rows": [_row(row) for row in rows]}
+                     for labels, rows in found.budgets.items()],
         "lost": len(found.lost)}
 
 
@@ -186,12 +203,15 @@ def _lead(rows: list[Row]) -> dict[str, Any] | None:
     if lead is None:
         return None
     half = lead.half_width()
-    return {"mean": lead.mean, "std": lead.std, "n": lead.n, "interval": None if half is None else [lead.mean - half, lead.mean + half]}
+    return {"mean": lead.mean, "std": lead.std, "n": lead.n, "interval": None if half is None
+            else [lead.mean - half, lead.mean + half]}
 
 
 def _row(row: Row) -> dict[str, Any]:
-    runs = [{"seed": trial.seed, "split_seed": trial.split_seed, "validation_error": trial.error, "status": trial.folder.facts.get("status"),
-             "run_id": (run_ids(trial.folder) or [trial.folder.fingerprint])[-1], "folder": str(trial.folder.path)} for trial in row.trials]
+    runs = [{"seed": trial.seed, "split_seed": trial.split_seed, "validation_error": trial.error,
+             "status": trial.folder.facts.get("status"),
+             "run_id": (run_ids(trial.folder) or [trial.folder.fingerprint])[-1], "folder": str(trial.folder.path)}
+             for trial in row.trials]
     stat = row.stat
     return {"grid": row.grid, "n": len(row.errors), "mean": stat and stat.mean, "std": stat and stat.std,
             "median": statistics.median(row.errors) if row.errors else None, "seconds": row.seconds, "runs": runs}
@@ -203,10 +223,12 @@ def _held_out(plan: Plan, dataset: Dataset, asked: int | None) -> Plan:
     replace(plan, recipe=_with_validation(recipe, 0)).check(dataset)
     room = most_validation(dataset, most)
     if room < 1:
-        raise Mistake(f"--labels {most}: of a class of {dataset.name} no training image would be left to judge by; take fewer labels.")
+        raise Mistake(f"--labels {most}: of a class of {dataset.name} no training image would be left to judge by; "
+                      f"take fewer labels.")
     wanted = asked or recipe.split.validation or min(room, max(1, len(dataset.train.known) // SHARE))
     if wanted > room:
-        raise Mistake(f"--validation {wanted}: beside {most} labels {dataset.name} has room for {room}; try --validation {room}, or fewer labels.")
+        raise Mistake(f"--validation {wanted}: beside {most} labels {dataset.name} has room for {room}; try "
+                      f"--validation {room}, or fewer labels.")
     return replace(plan, recipe=_with_validation(recipe, wanted))
 
 
@@ -219,5 +241,6 @@ def _rows(plan: Plan, dataset: Dataset, setting: Setting) -> dict[int, list[Row]
     for member in plan.members():
         folder = folder_of(member, dataset, setting)
         trials[member.recipe].append(Trial(member.seed, member.split_seed, validation_error(folder), folder))
-    return {labels: sorted((Row(grid, tuple(trials[replace(recipe, labels=labels)])) for grid, recipe in plan.variants()), key=lambda row: row.rank)
+    return {labels: sorted((Row(grid, tuple(trials[replace(recipe, labels=labels)]))
+                            for grid, recipe in plan.variants()), key=lambda row: row.rank)
             for labels in plan.budgets}

@@ -11,9 +11,9 @@ from ssgan.data.named import load
 from ssgan.errors import Failed, Mistake
 from ssgan.experiments.executors.executor import End, Executor, Job, Task
 from ssgan.experiments.interrupt import Stop
+from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.run import Setting, run_group
-from ssgan.experiments.member import Member
 from ssgan.tracking import Store
 from ssgan.training.execution import prepare_process
 from ssgan.training.loop import Interrupted

@@ -3,16 +3,16 @@
 No module here imports MLflow before a store is opened, so importing this package is cheap.
 """
 
-from ssgan.tracking.delivery_thread import Delivery
+from ssgan.tracking.backlog import deliver_waiting, mark_dead
 from ssgan.tracking.delivery import deliver
+from ssgan.tracking.delivery_thread import Delivery
 from ssgan.tracking.environment import environment_tags
-from ssgan.tracking.receipt import delivered, run_id, run_ids
-from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.lookup import find_run
+from ssgan.tracking.receipt import delivered, run_id, run_ids
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
+from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.ui import ui_command
 from ssgan.tracking.views import View, latest_sweep, plain_path, save_view
-from ssgan.tracking.backlog import deliver_waiting, mark_dead
 
 __all__ = [
     "EXPERIMENT",

@@ -13,7 +13,8 @@ from ssgan.tracking.workfolder import WorkFolder, process_start
 Result = tuple[WorkFolder, str | None, str | None]  # the folder, its run's id, and why it still waits
 
 
-def deliver_waiting(root: Path, store: Store, any_store: bool = False, stop: Callable[[], bool] = lambda: False) -> list[Result]:
+def deliver_waiting(root: Path, store: Store, any_store: bool = False,
+                    stop: Callable[[], bool] = lambda: False) -> list[Result]:
     """Delivers the folders under `root` that no process holds and that are not complete in the store.
 
     Folders whose run was meant for another store are left alone unless `any_store`. Returns what was tried.

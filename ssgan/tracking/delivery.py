@@ -80,7 +80,8 @@ class _Replay:
             self.acknowledged(params=found[0].data.params)
         else:
             name, start = self.want["name"], int((self.record.created or 0) * 1000)
-            run = self.client.create_run(self.store.experiment_id, start_time=start, tags=self.want["tags"], run_name=name)
+            run = self.client.create_run(self.store.experiment_id, start_time=start, tags=self.want["tags"],
+                                         run_name=name)
             self.record.run_id = run.info.run_id
             self.acknowledged(name=name, tags=self.want["tags"])
 
@@ -110,7 +111,8 @@ class _Replay:
 
         kind, source = _source(inputs.get("source", "unknown"))
         digest = inputs["sha256"][:36]
-        dataset = Dataset(name=inputs["name"], digest=digest, source_type=kind, source=json.dumps(source), profile=json.dumps(inputs))
+        dataset = Dataset(name=inputs["name"], digest=digest, source_type=kind, source=json.dumps(source),
+                          profile=json.dumps(inputs))
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(self.record.run_id, datasets=[DatasetInput(dataset, [context])])
         self.acknowledged(inputs=inputs)

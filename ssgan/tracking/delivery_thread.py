@@ -4,9 +4,9 @@ import threading
 import time
 from pathlib import Path
 
+from ssgan.tracking.backlog import Result, deliver_waiting, mark_dead
 from ssgan.tracking.delivery import Busy, deliver
 from ssgan.tracking.store import Store, Undelivered
-from ssgan.tracking.backlog import Result, deliver_waiting, mark_dead
 from ssgan.tracking.workfolder import WorkFolder
 
 MOST_PATIENCE_SECONDS = 300.0
@@ -20,7 +20,8 @@ class Delivery:
     `brought` says what became of those.
     """
 
-    def __init__(self, folders: list[WorkFolder], store: Store | None, root: Path | None = None, every_seconds: float = 30.0):
+    def __init__(self, folders: list[WorkFolder], store: Store | None, root: Path | None = None,
+                 every_seconds: float = 30.0):
         self.folders = folders
         self.store = store
         self.root = root
@@ -52,7 +53,8 @@ class Delivery:
             self._thread.start()
         self._thread.join(timeout_seconds)
         late = f"{self.store.name} had not answered after {timeout_seconds:g} seconds"
-        return [(folder, self._reasons.get(folder.path, late)) for folder in self.folders if folder.path not in self._complete]
+        return [(folder, self._reasons.get(folder.path, late)) for folder in self.folders
+                if folder.path not in self._complete]
 
     def _work(self) -> None:
         pause, others_done = 0.0, self.root is None
@@ -62,7 +64,8 @@ class Delivery:
                 self._bring_others()
                 others_done = True
             # A store that fails is left alone for longer and longer.
-            pause = min(max(2 * pause, self.every_seconds), MOST_PATIENCE_SECONDS) if self._reasons else self.every_seconds
+            pause = (min(max(2 * pause, self.every_seconds), MOST_PATIENCE_SECONDS) if self._reasons
+                     else self.every_seconds)
         while self._deliver_all(last=True) and time.monotonic() < self._deadline:
             time.sleep(0.2)
 
@@ -81,7 +84,8 @@ class Delivery:
                 busy = busy or isinstance(undelivered, Busy)
                 self._reasons[folder.path] = str(undelivered)
                 if undelivered.everywhere:
-                    self._reasons |= {other.path: str(undelivered) for other in self.folders if other.path not in self._complete}
+                    self._reasons |= {other.path: str(undelivered) for other in self.folders
+                                      if other.path not in self._complete}
                     return False
             except Exception as error:  # a fault of ours: told at the end, and no reason to lose a run
                 self._reasons[folder.path] = f"{type(error).__name__}: {error}"

@@ -11,7 +11,9 @@ from ssgan.files import writing
 
 
 class Journal:
-    """A file of JSON lines {"step", "time", "values"}; numbers that JSON lacks are written as "nan", "inf" and "-inf"."""
+    """A file of JSON lines {"step", "time", "values"}; numbers that JSON lacks are written as "nan", "inf" and
+    "-inf".
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -32,7 +34,9 @@ class Journal:
             self._write(sync=False)
 
     def flush(self) -> None:
-        """Writes what is pending to the disk. Raises Mistake where it cannot; nothing is lost then, and nothing half-written."""
+        """Writes what is pending to the disk. Raises Mistake where it cannot; nothing is lost then, and nothing
+        half-written.
+        """
         if self._pending:
             self._write(sync=True)
 
@@ -54,7 +58,8 @@ class Journal:
     def _parse(self, number: int, line: bytes) -> tuple[int, float, dict[str, float]]:
         try:
             entry = json.loads(line)
-            return int(entry["step"]), float(entry["time"]), {name: float(value) for name, value in entry["values"].items()}
+            return int(entry["step"]), float(entry["time"]), {
+                name: float(value) for name, value in entry["values"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Mistake(f"{self.path}: line {number} is no measurement ({error}); remove that line.") from None
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 LEAST_PREFIX = 4
-NO_RESULTS = ("summary", "tune", "tune-summary")  # kinds that `latest` passes over: a sweep's report, and what tuning tries
+# kinds that `latest` passes over: a sweep's report, and what tuning tries
+NO_RESULTS = ("summary", "tune", "tune-summary")
 
 
 def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
@@ -24,7 +25,8 @@ def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
     Looks under `root` first, then in the store, whose files go to the user's cache. Raises Mistake.
     """
     if reference != "latest" and len(reference) < LEAST_PREFIX:
-        raise Mistake(f"RUN {reference!r} is too short: type `latest`, or at least {LEAST_PREFIX} characters of a run id.")
+        raise Mistake(f"RUN {reference!r} is too short: type `latest`, or at least {LEAST_PREFIX} characters of a run "
+                      f"id.")
     folders = WorkFolder.all(root)
     found = _latest(folders) if reference == "latest" else _named(folders, reference)
     if len(found) > 1:
@@ -35,7 +37,8 @@ def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
         try:
             return _from_store(reference, store)
         except Undelivered as undelivered:
-            raise Mistake(f"no run here is {reference!r}, and the store cannot be asked: {undelivered}.") from undelivered
+            raise Mistake(f"no run here is {reference!r}, and the store cannot be asked: "
+                          f"{undelivered}.") from undelivered
     raise _missing(reference, [_describe(folder) for folder in folders])
 
 
@@ -71,7 +74,8 @@ def _runs(store: Store) -> "list[Run]":
     """Every run of the experiment that a work folder was delivered to, the newest first."""
     client, runs, token = store.client(), [], None
     while True:
-        page = client.search_runs([store.experiment_id], max_results=1000, order_by=["attributes.start_time DESC"], page_token=token)
+        page = client.search_runs([store.experiment_id], max_results=1000, order_by=["attributes.start_time DESC"],
+                                  page_token=token)
         runs += [run for run in page if "ssgan.fingerprint" in run.data.tags]
         token = page.token
         if not token:
@@ -98,14 +102,17 @@ def _fetch(run_id: str, fingerprint: str, store: Store) -> WorkFolder:
 def _ambiguous(reference: str, described: list[str]) -> Mistake:
     more = f" and {len(described) - 5} more" if len(described) > 5 else ""
     listed = ", ".join(described[:5]) + more
-    return Mistake(f"RUN {reference!r} is the beginning of {len(described)} runs: {listed}.\nType more of the one you mean.")
+    return Mistake(f"RUN {reference!r} is the beginning of {len(described)} runs: {listed}.\nType more of the one you "
+                   f"mean.")
 
 
 def _missing(reference: str, described: list[str]) -> Mistake:
     if not described:
-        return Mistake("there is no run yet, here or in the store.\nMake one first: ssgan run --dataset digits --labels 100")
+        return Mistake("there is no run yet, here or in the store.\nMake one first: ssgan run --dataset digits "
+                       "--labels 100")
     more = f" and {len(described) - 5} more" if len(described) > 5 else ""
     listed = ", ".join(described[:5]) + more
     if reference == "latest":
-        return Mistake(f"`latest` means a run by itself or of a sweep, and there is none yet, but for: {listed}.\nType the beginning of the id of the one you mean.")
+        return Mistake(f"`latest` means a run by itself or of a sweep, and there is none yet, but for: {listed}.\nType "
+                       f"the beginning of the id of the one you mean.")
     return Mistake(f"no run is called {reference!r}. There are: {listed}; or type `latest`.")

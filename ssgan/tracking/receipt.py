@@ -88,7 +88,8 @@ def _read(path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Mistake(f"{path} is not valid JSON: {error}.\nRemove it; what is in the store already is not sent twice.") from None
+        raise Mistake(f"{path} is not valid JSON: {error}.\nRemove it; what is in the store already is not sent "
+                      f"twice.") from None
 
 
 def _tags(folder: WorkFolder, facts: dict[str, Any]) -> dict[str, str]:

@@ -33,7 +33,8 @@ def check_schema(path: Path) -> None:
             if not tables:
                 return
             if not {"alembic_version", "experiments", "runs"} <= tables:
-                raise Mistake(f"{path} is a database, but no MLflow store: it holds {', '.join(sorted(tables)[:5])}.\n{ALLOWED}")
+                raise Mistake(f"{path} is a database, but no MLflow store: it holds "
+                              f"{', '.join(sorted(tables)[:5])}.\n{ALLOWED}")
             found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError:
         return  # locked just now: the delivery will wait, or say so
@@ -43,7 +44,8 @@ def check_schema(path: Path) -> None:
     if newest and found and found[0] not in known:
         raise Mistake(f"{path} was made by a newer MLflow than the one installed here.\nType: pip install -U mlflow")
     if newest and found and found[0] != newest:
-        raise Mistake(f"{path} was made by an older MLflow than this one.\nCopy it, then type: mlflow db upgrade {SQLITE}{path}")
+        raise Mistake(f"{path} was made by an older MLflow than this one.\nCopy it, then type: mlflow db upgrade "
+                      f"{SQLITE}{path}")
 
 
 def holds_run(path: Path, run_id: str) -> bool:

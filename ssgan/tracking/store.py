@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "ssgan"
 ANSWER_SECONDS = 8
 
-# Defaults: a value of the user's own goes before. Without the first three a dead server blocks every call for four minutes.
+# Defaults: a value of the user's own goes before. Without the first three a dead server blocks every call for four
+# minutes.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -56,7 +57,8 @@ def resolve_uri(option: str | None, cwd: Path) -> str | None:
     if parts.scheme in ("http", "https") and parts.hostname:
         return uri.rstrip("/")
     if parts.scheme in ("", "file"):
-        raise Mistake(f"--tracking-uri {uri}: MLflow no longer keeps runs in plain files, it needs a database.\n{ALLOWED}")
+        raise Mistake(f"--tracking-uri {uri}: MLflow no longer keeps runs in plain files, it needs a "
+                      f"database.\n{ALLOWED}")
     raise Mistake(f"--tracking-uri {public(uri)}: no store that ssgan can use.\n{ALLOWED}")
 
 
@@ -111,9 +113,12 @@ class Store:
         return self._client
 
     def reader(self) -> "tuple[MlflowClient, str]":
-        """MLflow's client and the experiment's id, for looking: nothing is made. Raises Mistake where there is none, and Undelivered."""
+        """MLflow's client and the experiment's id, for looking: nothing is made. Raises Mistake where there is none,
+        and Undelivered.
+        """
         if not self.exists():
-            raise Mistake(f"there is no store at {self.database}.\nMake runs first: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3")
+            raise Mistake(f"there is no store at {self.database}.\nMake runs first: ssgan sweep --dataset digits "
+                          f"--labels 20,50,100,200 --seeds 3")
         self.check()
         _set_environment()
         with faults(self):
@@ -152,8 +157,9 @@ class Store:
             return client
 
     def _make_database(self) -> None:
-        # Made under another name and then put in place, so that a kill in these seconds leaves no half-made store. Nothing
-        # need be safe on the disk before that, which saves MLflow's 69 migrations their 2 seconds of waiting for it.
+        # Made under another name and then put in place, so that a kill in these seconds leaves no half-made store.
+        # Nothing need be safe on the disk before that, which saves MLflow's 69 migrations their 2 seconds of waiting
+        # for it.
         _quiet()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
         from sqlalchemy import Engine, event
@@ -186,7 +192,8 @@ class Store:
                 found = client.get_experiment_by_name(self.experiment)
         if found.lifecycle_stage == "deleted":
             restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
-            raise Undelivered(f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: {restore}")
+            raise Undelivered(f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: "
+                              f"{restore}")
         return found.experiment_id
 
 
@@ -221,7 +228,9 @@ def _connect(uri: str) -> "MlflowClient":
 
 
 def _ask(uri: str) -> None:
-    """Raises requests' error where nobody answers, for a person who waits: MLflow itself tries again and again, for half a minute."""
+    """Raises requests' error where nobody answers, for a person who waits: MLflow itself tries again and again, for
+    half a minute.
+    """
     import requests
 
     try:
@@ -259,7 +268,8 @@ def _faults() -> tuple[type[BaseException], ...]:
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError:
         return OSError, ImportError
-    return OSError, ImportError, MlflowException, SQLAlchemyError, CommandError, sqlite3.Error  # requests' errors are OSErrors
+    # requests' errors are OSErrors
+    return OSError, ImportError, MlflowException, SQLAlchemyError, CommandError, sqlite3.Error
 
 
 def _one_line(error: BaseException, store: Store) -> str:

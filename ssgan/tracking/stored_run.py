@@ -26,7 +26,8 @@ class StoredRun:
 
 
 def stored_runs(store: Store, downloads: Path) -> list[StoredRun]:
-    """Every finished run of the experiment, the oldest first; artifacts that are not on this machine come to `downloads`.
+    """Every finished run of the experiment, the oldest first; artifacts that are not on this machine come to
+    `downloads`.
 
     Raises Mistake where there is no such store or experiment, and Undelivered.
     """
@@ -45,7 +46,8 @@ def stored_runs(store: Store, downloads: Path) -> list[StoredRun]:
 def _run(client, store: Store, run, downloads: Path) -> StoredRun:
     run_id, tags = run.info.run_id, run.data.tags
     return StoredRun(run_id, run.info.run_name, run.info.status, (run.info.end_time or 0) / 1000, dict(run.data.params),
-                     dict(run.data.metrics), dict(tags), _images(run), lambda pattern: _fetch(client, store, run_id, tags, pattern, downloads / run_id))
+                     dict(run.data.metrics), dict(tags), _images(run),
+                     lambda pattern: _fetch(client, store, run_id, tags, pattern, downloads / run_id))
 
 
 def _images(run) -> int | None:

@@ -21,7 +21,8 @@ ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 class WorkFolder:
-    """One folder a run: facts (run.json), journal (measurements.jsonl), artifacts by stage, checkpoint, lock and its holder.
+    """One folder a run: facts (run.json), journal (measurements.jsonl), artifacts by stage, checkpoint, lock and its
+    holder.
 
     Only the process that holds `lock()` writes facts and measurements; anybody may read them at any time.
     """
@@ -91,10 +92,13 @@ class WorkFolder:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise Mistake(f"{self.run_file} is not valid JSON: {error}.\nRemove {self.path} and start the run anew.") from None
+            raise Mistake(f"{self.run_file} is not valid JSON: {error}.\nRemove {self.path} and start the run "
+                          f"anew.") from None
 
     def update(self, **facts: Any) -> None:
-        """Puts facts into run.json, atomically, after the measurements; the first sets `created`, each status `ended`."""
+        """Puts facts into run.json, atomically, after the measurements; the first sets `created`, each status
+        `ended`.
+        """
         self.flush()
         merged = self.facts | facts
         merged.setdefault("created", time.time())
@@ -117,7 +121,8 @@ class WorkFolder:
     def measure(self, step: int, values: dict[str, float], at: float | None = None) -> None:
         """Adds values of a step to the journal (`at` in epoch seconds, now if None).
 
-        Steps of one name must rise: what is there already, up to that step, is skipped, so a resumed run may measure again.
+        Steps of one name must rise: what is there already, up to that step, is skipped, so a resumed run may measure
+        again.
         """
         self._journal.add(step, values, time.time() if at is None else at)
 
@@ -154,7 +159,8 @@ class WorkFolder:
     def _in_use(self) -> str:
         holder = self.holder
         who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
-        return f"{self.path} is in use by {who}: the same run is going on there.\nWait until it ends, or change a setting or a seed."
+        return (f"{self.path} is in use by {who}: the same run is going on there.\nWait until it ends, or change a "
+                f"setting or a seed.")
 
 
 def process_start(pid: int) -> str | None:
@@ -166,5 +172,6 @@ def process_start(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/stat").exists():
             return None
-    listing = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)  # macOS has no /proc
+    # macOS has no /proc
+    listing = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
     return listing.stdout.strip() or None

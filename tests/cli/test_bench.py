@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ssgan.training import benchmark as bench
 from ssgan.cli import main
+from ssgan.training import benchmark as bench
 
 ROOT = Path(__file__).parent.parent.parent
-TINY = ["bench", "--recipe", "digits", "--set", "model.widths=[20, 10]", "--set", "model.generator_widths=[10]", "--set", "train.epochs=0.5", "--lanes", "none"]
+TINY = ["bench", "--recipe", "digits", "--set", "model.widths=[20, 10]", "--set", "model.generator_widths=[10]",
+        "--set", "train.epochs=0.5", "--lanes", "none"]
 TABLE = [*TINY, "--labels", "50,20", "--seeds", "3,7", "--table", "1"]
 
 
@@ -29,8 +30,10 @@ def test_a_table_as_json_and_as_markdown(ssgan, tmp_path):
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout.splitlines()[-1])
     table = found["table"]
-    assert table["complete"] and table["runs"] == 4 and table["groups"] == [1] * 4 and found["machine"] and found["date"] and found["rows"] == []
-    assert [(row["labels"], row["split_seeds"], row["n"]) for row in table["rows"]] == [(20, [3, 7], 2), (50, [3, 7], 2)]
+    assert (table["complete"] and table["runs"] == 4 and table["groups"] == [1] * 4 and found["machine"]
+            and found["date"] and found["rows"] == [])
+    assert [(row["labels"], row["split_seeds"], row["n"]) for row in table["rows"]] == [
+        (20, [3, 7], 2), (50, [3, 7], 2)]
     assert "bench: table: 4 runs, 1 at once" in done.stderr
     text = (tmp_path / "table.md").read_text()
     tables = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
@@ -52,20 +55,25 @@ def test_the_speed_of_several_group_sizes_as_a_table(ssgan, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("options", "told"), [
-    (["--lanes", "0"], "numbers from 1 to 1024"), (["--lanes", "1;4"], "numbers from 1 to 1024"), ([], "nothing to measure"),
-    (["--labels", "20"], "--labels is of the table"), (["--seeds", "3"], "--seeds is of the table"), (["--group", "4"], "--group is of the table"),
-    (["--table", "1", "--labels", "25"], "multiple of 10"), (["--table", "1", "--labels", "x"], "no label budget"), (["--table", "1", "--seeds", "3,3"], "twice"),
-    (["--table", "1", "--group", "many"], "--group many"), (["--table", "1", "--markdown", "nowhere/table.md"], "--markdown nowhere/table.md"),
-    (["--table", "1", "--set", "train.epoch=1"], "train.epoch"), (["--table", "1", "--device", "cuda:99"], "torch finds"), (["--table", "1", "--recipe", "x"], "no recipe")])
+    (["--lanes", "0"], "numbers from 1 to 1024"), (["--lanes", "1;4"], "numbers from 1 to 1024"),
+    ([], "nothing to measure"), (["--labels", "20"], "--labels is of the table"),
+    (["--seeds", "3"], "--seeds is of the table"), (["--group", "4"], "--group is of the table"),
+    (["--table", "1", "--labels", "25"], "multiple of 10"), (["--table", "1", "--labels", "x"], "no label budget"),
+    (["--table", "1", "--seeds", "3,3"], "twice"), (["--table", "1", "--group", "many"], "--group many"),
+    (["--table", "1", "--markdown", "nowhere/table.md"], "--markdown nowhere/table.md"),
+    (["--table", "1", "--set", "train.epoch=1"], "train.epoch"),
+    (["--table", "1", "--device", "cuda:99"], "torch finds"), (["--table", "1", "--recipe", "x"], "no recipe")])
 def test_wrong_input_is_one_clear_mistake(ssgan, options, told):
     done = ssgan(*TINY, *options)
-    assert done.exit_code == 2 and done.stdout == "" and told in done.stderr and done.stderr.startswith("ssgan: ") and len(done.stderr.splitlines()) <= 3
+    assert (done.exit_code == 2 and done.stdout == "" and told in done.stderr and done.stderr.startswith("ssgan: ")
+            and len(done.stderr.splitlines()) <= 3)
 
 
 @pytest.mark.slow
 def test_it_works_from_a_bare_checkout_without_mlflow_and_matplotlib(tmp_path):
-    program = "import sys; sys.modules.update(dict.fromkeys(('mlflow', 'matplotlib', 'sqlalchemy')))\nfrom ssgan.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", program, *TABLE, "--json"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-                          timeout=120)
+    program = ("import sys; sys.modules.update(dict.fromkeys(('mlflow', 'matplotlib', 'sqlalchemy')))\nfrom ssgan.cli "
+               "import main; main()")
+    done = subprocess.run([sys.executable, "-c", program, *TABLE, "--json"], cwd=tmp_path,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["table"]["complete"] and not list(tmp_path.iterdir())

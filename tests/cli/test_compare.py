@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-
 from curves import curve
+
 from ssgan.cli import main, ui
-from ssgan.tracking import Store, store as store_module, ui_command
+from ssgan.tracking import Store, ui_command
+from ssgan.tracking import store as store_module
 
 
 def ssgan(*arguments) -> SimpleNamespace:
@@ -28,7 +29,9 @@ def ssgan(*arguments) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
-    """A folder whose store has the runs of a curve, as any MLflow client may log them, and an experiment without any."""
+    """A folder whose store has the runs of a curve, as any MLflow client may log them, and an experiment without
+    any.
+    """
     folder = tmp_path_factory.mktemp("filled")
     store = Store(f"sqlite:///{folder}/mlruns/mlflow.db")
     client = store.client()
@@ -36,8 +39,10 @@ def filled(tmp_path_factory):
 
     for run in curve():
         made = client.create_run(store.experiment_id, run_name=run.name, tags={"ssgan.sweep": "0123456789abcdef"})
-        params = {"dataset": "digits", "labels": run.labels, "seed": run.seed, "split_seed": run.split_seed, "recipe": "digits"}
-        metrics = {"test/error": run.error, "test/wrong": 360 * run.error, "test/supervised_only_error": 3 * run.error, "stage/train/seconds": 9.0}
+        params = {"dataset": "digits", "labels": run.labels, "seed": run.seed, "split_seed": run.split_seed,
+                  "recipe": "digits"}
+        metrics = {"test/error": run.error, "test/wrong": 360 * run.error, "test/supervised_only_error": 3 * run.error,
+                   "stage/train/seconds": 9.0}
         client.log_batch(made.info.run_id, params=[Param(key, str(value)) for key, value in params.items()],
                          metrics=[Metric(key, value, 1_700_000_000_000, 0) for key, value in metrics.items()])
         client.set_terminated(made.info.run_id)
@@ -58,15 +63,18 @@ def inside(filled, monkeypatch):
 def test_the_report_of_a_store_answers_on_the_terminal_and_in_files(inside):
     done = ssgan("compare", "--html", "a.html", "--png", "a.png", "--markdown", "a.md", "--target", "1.5")
     assert done.exit_code == 0, done.output
-    assert "| supervised only |" in done.stdout and "to reach 1.5 % you need about" in done.stdout and done.stdout.count("written: ") == 3
-    assert (inside / "a.png").read_bytes().startswith(b"\x89PNG") and "What would 100 more buy?" in (inside / "a.html").read_text()
+    assert ("| supervised only |" in done.stdout and "to reach 1.5 % you need about" in done.stdout
+            and done.stdout.count("written: ") == 3)
+    assert ((inside / "a.png").read_bytes().startswith(b"\x89PNG")
+            and "What would 100 more buy?" in (inside / "a.html").read_text())
     assert (inside / "a.md").read_text() in done.stdout
 
 
 def test_json_has_the_same_numbers(inside):
     found = json.loads(ssgan("compare", "--dataset", "digits", "--json").stdout.splitlines()[-1])
     series, = found["series"]
-    assert [row["errors"] for row in series["table"]] == [[pytest.approx(run.error) for run in curve() if run.labels == labels] for labels in (20, 50, 100, 200)]
+    assert [row["errors"] for row in series["table"]] == [
+        [pytest.approx(run.error) for run in curve() if run.labels == labels] for labels in (20, 50, 100, 200)]
     assert series["forecast"]["doubling"][-1]["labels"] == 200 and found["report"] == {}
 
 
@@ -81,7 +89,8 @@ def test_json_has_the_same_numbers(inside):
     (["--tracking-uri", "sqlite:///other.txt"], "other.txt is no MLflow store: file is not a database"),
     (["--html", "missing/a.html"], "name a .html file in a folder that exists"),
     (["--png", "a.jpg"], "name a .png file"),
-    (["--target", "x"], "--target x: write a test error in %")], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+    (["--target", "x"], "--target x: write a test error in %")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_mistakes(inside, arguments, words):
     before = {path.name for path in inside.rglob("*")}
     done = ssgan("compare", *arguments)
@@ -129,14 +138,17 @@ def test_the_ui_opens_on_the_view_of_the_latest_sweep(inside, monkeypatch):
     assert refused.exit_code == 2 and "has no sweep to show" in refused.stderr and not started
     store = Store(f"sqlite:///{inside}/mlruns/mlflow.db")
     client = store.client()
-    summary = client.create_run(store.experiment_id, run_name="digits · sweep", tags={"ssgan.kind": "summary", "ssgan.sweep": "0123456789abcdef"})
+    summary = client.create_run(store.experiment_id, run_name="digits · sweep",
+                                tags={"ssgan.kind": "summary", "ssgan.sweep": "0123456789abcdef"})
     try:
         done = ssgan("ui", "--compare", "--port", str(port))
         assert done.exit_code == 0, done.output
         saved, curve_, table, plain = [line.split()[-1] for line in done.stdout.splitlines()[1:5]]
-        assert saved.startswith(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?") and saved.endswith("viewStateShareKey=ssgan-0123456789abcdef")
+        assert (saved.startswith(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?")
+                and saved.endswith("viewStateShareKey=ssgan-0123456789abcdef"))
         assert curve_ == f"{saved}-curve" and table == saved.replace("compareRunsMode=CHART&", "")
-        assert "searchFilter=" in plain and "mlflow.sharedViewState.ssgan-0123456789abcdef" in client.get_experiment(store.experiment_id).tags
+        assert ("searchFilter=" in plain
+                and "mlflow.sharedViewState.ssgan-0123456789abcdef" in client.get_experiment(store.experiment_id).tags)
         assert started and started[0][started[0].index("--port") + 1] == str(port)
     finally:
         client.delete_run(summary.info.run_id)
@@ -152,13 +164,15 @@ def test_a_server_is_read_like_a_file_and_shows_the_view_itself(inside):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command, environment = ui_command(f"sqlite:///{inside}/mlruns/mlflow.db", port)
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True)
     try:
         until = time.monotonic() + 60
         while ssgan("compare", "--tracking-uri", f"http://127.0.0.1:{port}", "--json").exit_code == 2:
             assert time.monotonic() < until
             time.sleep(0.3)
-        over_http = json.loads(ssgan("compare", "--tracking-uri", f"http://127.0.0.1:{port}", "--json").stdout.splitlines()[-1])
+        over_http = json.loads(
+            ssgan("compare", "--tracking-uri", f"http://127.0.0.1:{port}", "--json").stdout.splitlines()[-1])
         assert over_http == json.loads(ssgan("compare", "--json").stdout.splitlines()[-1])
         refused = ssgan("ui", "--compare", "--tracking-uri", f"http://127.0.0.1:{port}")
         assert refused.exit_code == 2 and "has no sweep to show" in refused.stderr

@@ -12,15 +12,15 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import handed
 from ssgan.cli import main
 from ssgan.errors import Mistake
-from ssgan.models import mlp
 from ssgan.export.load import open_model
+from ssgan.models import mlp
 from ssgan.tracking.workfolder import WorkFolder
 
 
@@ -52,17 +52,21 @@ def mistake(*words: object) -> str:
 def test_one_word_makes_an_onnx_file_that_is_checked(here):
     result = run("export", "latest")
     path = Path(f"digits-100-{handed.folder().fingerprint[:8]}.onnx")
-    assert result.stdout.startswith(f"{path}  0.0") and "every answer on 360 test images is that of the original, largest difference" in result.stdout
+    assert (result.stdout.startswith(f"{path}  0.0")
+            and "every answer on 360 test images is that of the original, largest difference" in result.stdout)
     _, probabilities = open_model(path).answer(handed.images_of_test())
     assert (probabilities.argmax(1) == handed.evaluated()).all()
 
 
 def test_several_formats_go_into_one_folder_and_are_told_as_json(here):
-    found = json.loads(run("export", "latest", "--format", "onnx,pt2", "--format", "mlflow", "-o", "out", "--json").stdout.splitlines()[-1])
-    assert (found["run_id"], found["checked_on"], found["registered"]) == (handed.folder().fingerprint, "test images", None)
+    found = json.loads(run("export", "latest", "--format", "onnx,pt2", "--format", "mlflow", "-o", "out",
+                           "--json").stdout.splitlines()[-1])
+    assert (found["run_id"], found["checked_on"], found["registered"]) == (
+        handed.folder().fingerprint, "test images", None)
     assert [row["format"] for row in found["exports"]] == ["onnx", "pt2", "mlflow"]
     for row in found["exports"]:
-        assert row["images"] == row["equal"] == 360 and 0 < row["largest_difference_logits"] < 1e-4 and row["bytes"] > 10_000
+        assert (row["images"] == row["equal"] == 360 and 0 < row["largest_difference_logits"] < 1e-4
+                and row["bytes"] > 10_000)
         assert (open_model(Path(row["path"])).answer(handed.images_of_test())[1].argmax(1) == handed.evaluated()).all()
     assert sorted(os.listdir("out")) == ["classifier-mlflow", "classifier.onnx", "classifier.pt2"]
 
@@ -122,7 +126,8 @@ def test_without_its_data_the_check_is_on_random_images_and_says_so(case, here, 
         folder, = WorkFolder.all(here)
         folder.update(settings=folder.facts["settings"] | {"data": "0" * 64})
     result = run("export", "latest", "--format", "pt2", "-o", "x.pt2")
-    why = {"no data": "its data set is not here: there is no network.", "other data": "the digits here is not the data of the run"}[case]
+    why = {"no data": "its data set is not here: there is no network.",
+           "other data": "the digits here is not the data of the run"}[case]
     assert result.stderr == f"ssgan: checked on random images instead of the run's test images; {why}\n"
     assert "every answer on 1,000 random images" in result.stdout
 
@@ -134,7 +139,8 @@ def test_a_classifier_is_registered_and_comes_back_from_the_registry(here, monke
     run("deliver")
     found = json.loads(run("export", "latest", "--register", "digits", "-o", "first", "--json").stdout.splitlines()[-1])
     assert found["registered"] == {"name": "digits", "version": "1"}
-    assert "registered as digits, version 2: models:/digits/2" in run("export", "latest", "--register", "digits", "-o", "second").stdout
+    assert "registered as digits, version 2: models:/digits/2" in run(
+        "export", "latest", "--register", "digits", "-o", "second").stdout
     from mlflow import MlflowClient
 
     client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
@@ -157,9 +163,12 @@ def test_mlflows_own_server_serves_the_exported_model(here):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    server = subprocess.Popen(["mlflow", "models", "serve", "-m", "model", "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)],
-                              env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                                "MLFLOW_DISABLE_TELEMETRY": "true"}
+    server = subprocess.Popen(["mlflow", "models", "serve", "-m", "model", "--env-manager", "local", "--host",
+                               "127.0.0.1", "--port", str(port)],
+                              env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True)
     try:
         wait_for(f"http://127.0.0.1:{port}/ping", server)
         images = handed.images_of_test()[:50]

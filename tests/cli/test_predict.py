@@ -1,4 +1,6 @@
-"""`ssgan predict` from outside: tables, CSV and JSON, lists and folders, doubts, files that cannot be read, and how fast and light it is."""
+"""`ssgan predict` from outside: tables, CSV and JSON, lists and folders, doubts, files that cannot be read, and how
+fast and light it is.
+"""
 
 import csv
 import io
@@ -8,12 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-import handed
 from ssgan.cli import main
 from ssgan.export.load import open_model
 
@@ -55,7 +57,8 @@ def test_a_table_has_label_probability_and_path(model, pictures, probabilities):
 def test_csv_has_a_line_of_names_and_the_best_classes(model, pictures, probabilities):
     rows = list(csv.DictReader(io.StringIO(run(model, pictures, "--csv", "--top-k", 2).stdout)))
     assert list(rows[0]) == ["path", "label", "class_1", "probability_1", "class_2", "probability_2"]
-    assert [int(row["label"]) for row in rows] == [int(row["class_1"]) for row in rows] == handed.evaluated()[:30].tolist()
+    assert [int(row["label"]) for row in rows] == [int(row["class_1"]) for row in rows] == handed.evaluated()[
+        :30].tolist()
     assert [float(row["probability_2"]) for row in rows] == pytest.approx(np.sort(probabilities)[:, -2], abs=1e-6)
     assert [Path(row["path"]) for row in rows] == sorted(pictures.iterdir())
 
@@ -64,7 +67,8 @@ def test_json_is_one_object_on_the_last_line(model, pictures, probabilities):
     output = run(model, pictures, pictures / "gone.png", "--json", "--top-k", 99, code=1).stdout
     assert output.count("\n") == 1
     found = json.loads(output)
-    assert found["model"] == str(model) and found["unreadable"] == [{"path": str(pictures / "gone.png"), "reason": "there is no such file"}]
+    assert (found["model"] == str(model)
+            and found["unreadable"] == [{"path": str(pictures / "gone.png"), "reason": "there is no such file"}])
     assert [int(row["label"]) for row in found["predictions"]] == handed.evaluated()[:30].tolist()
     for row, expected in zip(found["predictions"], probabilities):
         assert [each["probability"] for each in row["top"]] == pytest.approx(np.sort(expected)[::-1], abs=1e-6)
@@ -81,7 +85,8 @@ def test_below_the_threshold_it_is_unsure(model, pictures, probabilities):
 
 def test_a_list_on_stdin_and_patterns(model, pictures):
     listed = run(model, "-", "--csv", stdin="".join(f"{pictures}/0000{i}.png\n" for i in (5, 3)))
-    assert [row["path"] for row in csv.DictReader(io.StringIO(listed.stdout))] == [f"{pictures}/0000{i}.png" for i in (5, 3)]
+    assert [row["path"] for row in csv.DictReader(io.StringIO(listed.stdout))] == [
+        f"{pictures}/0000{i}.png" for i in (5, 3)]
     assert len(run(model, f"{pictures}/0001*.png").stdout.splitlines()) == 10
 
 
@@ -89,9 +94,11 @@ def test_unreadable_files_are_listed_at_the_end_and_stop_nothing(model, pictures
     (tmp_path / "bad.png").write_text("no image")
     (tmp_path / "empty").mkdir()
     result = run(model, tmp_path / "bad.png", tmp_path / "empty", pictures / "00000.png", tmp_path / "gone.png", code=1)
-    assert result.stdout.split() == [str(handed.evaluated()[0]), result.stdout.split()[1], "%", str(pictures / "00000.png")]
+    assert result.stdout.split() == [str(handed.evaluated()[0]), result.stdout.split()[1], "%",
+                                     str(pictures / "00000.png")]
     assert result.stderr.splitlines() == [
-        f"ssgan: no answer for {tmp_path}/bad.png: it is no image", f"ssgan: no answer for {tmp_path}/empty: there is no image in this folder",
+        f"ssgan: no answer for {tmp_path}/bad.png: it is no image", f"ssgan: no answer for {tmp_path}/empty: there is "
+                                                                    f"no image in this folder",
         f"ssgan: no answer for {tmp_path}/gone.png: there is no such file"]
 
 
@@ -99,7 +106,8 @@ def test_a_conversion_is_said_once_on_stderr(model, tmp_path):
     for name in ("a.png", "b.png"):
         Image.new("RGBA", (30, 20), (255, 0, 0, 99)).save(tmp_path / name)
     assert run(model, tmp_path).stderr.splitlines() == [
-        f"ssgan: transparent parts become black (first: {tmp_path}/a.png)", f"ssgan: RGB colours are converted to grey (first: {tmp_path}/a.png)",
+        f"ssgan: transparent parts become black (first: {tmp_path}/a.png)",
+        f"ssgan: RGB colours are converted to grey (first: {tmp_path}/a.png)",
         f"ssgan: resized to 8x8 (first: {tmp_path}/a.png, 30x20)"]
 
 
@@ -135,8 +143,8 @@ finally:
     seconds = []
     for _ in range(2):  # the second time without a cold disk
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", program, "predict", str(model), str(pictures / "00000.png")], capture_output=True, text=True,
-                              timeout=60)
+        done = subprocess.run([sys.executable, "-c", program, "predict", str(model), str(pictures / "00000.png")],
+                              capture_output=True, text=True, timeout=60)
         seconds.append(time.monotonic() - began)
         assert done.returncode == 0 and done.stdout.startswith(f"{handed.evaluated()[0]} "), done.stderr
     assert min(seconds) < 2

@@ -13,15 +13,16 @@ from click.testing import CliRunner
 
 from ssgan.cli import main
 
-TINY = ["--set", "train.epochs=2", "--set", "score.samples=60", "--set", "score.splits=3", "--set", "evaluate.classical=false", "--set", "model.widths=[32,16]",
-        "--set", "model.generator_widths=[16]"]
+TINY = ["--set", "train.epochs=2", "--set", "score.samples=60", "--set", "score.splits=3", "--set",
+        "evaluate.classical=false", "--set", "model.widths=[32,16]", "--set", "model.generator_widths=[16]"]
 
 
 def ssgan(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     """The command in a process of its own."""
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"} | variables
     environment.pop("MLFLOW_TRACKING_URI", None)
-    return subprocess.run([sys.executable, "-W", "ignore", "-m", "ssgan", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-W", "ignore", "-m", "ssgan", *arguments], cwd=folder, env=environment,
+                          capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,15 @@ def finished(tmp_path_factory):
 
 def test_a_run_gives_one_json_object_with_everything(finished):
     folder, found = finished
-    assert found["status"] == "FINISHED" and (found["dataset"], found["labels"], found["seed"], found["split_seed"]) == ("digits", 100, 0, 0)
+    assert (found["status"] == "FINISHED"
+            and (found["dataset"], found["labels"], found["seed"], found["split_seed"]) == ("digits", 100, 0, 0))
     assert found["test_total"] == 360 and found["test_error"] == found["test_wrong"] / 360
     assert found["test_error_interval"][0] < found["test_error"] < found["test_error_interval"][1]
     assert found["inception_score"] >= 1 and found["inception_score_real"] > 1 and found["samples_per_split"] == 20
     assert "1,437 training labels" in found["score_network"] and "supervised only" in found["baselines"]
     assert set(found["seconds"]) == {"split", "train", "evaluate", "score"}
-    for name in ("split/split.npz", "train/model.pt", "evaluate/test.npz", "evaluate/confusion.png", "score/score.json"):
+    for name in ("split/split.npz", "train/model.pt", "evaluate/test.npz", "evaluate/confusion.png",
+                 "score/score.json"):
         assert (Path(found["folder"]) / name).exists()
     assert not list(Path(found["folder"]).glob("checkpoint*"))
 
@@ -52,11 +55,13 @@ def test_the_store_holds_the_run(finished):
 
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     run = client.get_run(found["run_id"])
-    assert run.info.status == "FINISHED" and run.data.params["labels"] == "100" and run.data.params["train.epochs"] == "2.0"
+    assert (run.info.status == "FINISHED" and run.data.params["labels"] == "100"
+            and run.data.params["train.epochs"] == "2.0")
     assert run.data.metrics["test/error"] == pytest.approx(found["test_error"])
     assert run.data.metrics["score/inception_score"] == pytest.approx(found["inception_score"])
     assert {"stage/train/seconds", "train/labelled_loss"} <= set(run.data.metrics)
-    assert {item.path for item in client.list_artifacts(found["run_id"])} >= {"split", "train", "evaluate", "score", "run.json"}
+    assert {item.path for item in client.list_artifacts(found["run_id"])} >= {
+        "split", "train", "evaluate", "score", "run.json"}
 
 
 def test_the_same_command_again_prints_the_result_and_trains_nothing(finished):
@@ -85,13 +90,15 @@ def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
     assert refused.returncode == 2 and "seed: 0 there, 5 asked" in refused.stderr
 
 
-LONG = ["--dataset", "digits", "--labels", "20", "--set", "train.epochs=200", "--set", "model.widths=[32,16]", "--set", "model.generator_widths=[16]",
-        "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set", "evaluate.classical=false", "--tracking-uri", "none"]
+LONG = ["--dataset", "digits", "--labels", "20", "--set", "train.epochs=200", "--set", "model.widths=[32,16]", "--set",
+        "model.generator_widths=[16]", "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set",
+        "evaluate.classical=false", "--tracking-uri", "none"]
 
 
 def start(folder: Path) -> subprocess.Popen:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")}
-    process = subprocess.Popen([sys.executable, "-m", "ssgan", "train", *LONG], cwd=folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "ssgan", "train", *LONG], cwd=folder, env=environment,
+                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while not list(folder.glob("mlruns/work/*/measurements.jsonl")) and time.monotonic() < until:
         assert process.poll() is None, process.stderr.read()
@@ -133,11 +140,13 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
 def test_bad_input_is_one_mistake_and_leaves_nothing(tmp_path, monkeypatch, arguments, told):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("ssgan.training.loop.run_to_end", lambda *_, **__: pytest.fail("bad input came as far as training"))
+    monkeypatch.setattr("ssgan.training.loop.run_to_end", lambda *_, **__: pytest.fail(
+        "bad input came as far as training"))
     done = CliRunner().invoke(main, ["run", *arguments])
     message = done.stderr.strip()
     assert done.exit_code == 2, message
-    assert told in message and message.startswith("ssgan: ") and len(message.splitlines()) <= 3 and "Traceback" not in message
+    assert (told in message and message.startswith("ssgan: ") and len(message.splitlines()) <= 3
+            and "Traceback" not in message)
     assert not list(tmp_path.glob("mlruns/work/*"))
 
 
@@ -172,7 +181,8 @@ def test_a_misspelt_recipe_file_and_a_foreign_store_are_mistakes(tmp_path):
 
 
 def test_help_is_quick_and_light():
-    probe = "import sys, ssgan.cli; print([name for name in ('torch', 'mlflow', 'sklearn', 'matplotlib') if name in sys.modules])"
+    probe = ("import sys, ssgan.cli; print([name for name in ('torch', 'mlflow', 'sklearn', 'matplotlib') if name in "
+             "sys.modules])")
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout.strip() == "[]"
     times = []
     for _ in range(3):

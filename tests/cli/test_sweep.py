@@ -13,19 +13,22 @@ import pytest
 from click.testing import CliRunner
 
 from cli.test_run import TINY
-from ssgan.evaluation import figures as reports
-from ssgan.evaluation import domain_classifier
 from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
+from ssgan.evaluation import domain_classifier
+from ssgan.evaluation import figures as reports
 from ssgan.files import is_locked
 
-SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false", "--set", "train.epochs=1", "--workers", "1", "--json"]
+SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false",
+         "--set", "train.epochs=1", "--workers", "1", "--json"]
 
 
 @pytest.fixture(scope="module")
 def ssgan(tmp_path_factory):
-    """The command in this process, in a folder and with a cache of its own; the runs' pictures, which take longer than the rest, are not drawn."""
+    """The command in this process, in a folder and with a cache of its own; the runs' pictures, which take longer than
+    the rest, are not drawn.
+    """
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -50,10 +53,12 @@ def test_a_sweep_gives_one_json_object_with_every_member(found):
     assert [(run["labels"], run["seed"], run["split_seed"], run["status"]) for run in found["members"]] == \
         [(20, 0, 0, "FINISHED"), (50, 0, 0, "FINISHED"), (20, 1, 1, "FINISHED"), (50, 1, 1, "FINISHED")]
     for run in found["members"]:
-        assert 0 < run["test_error"] < 1 and run["inception_score"] >= 1 and run["run_id"] and "supervised only" in run["baselines"]
+        assert (0 < run["test_error"] < 1 and run["inception_score"] >= 1 and run["run_id"]
+                and "supervised only" in run["baselines"])
     series, = found["series"]
     assert [row["labels"] for row in series["table"]] == [20, 50] and series["forecast"] is None
-    assert [row["errors"] for row in series["table"]] == [[run["test_error"] for run in found["members"] if run["labels"] == labels] for labels in (20, 50)]
+    assert [row["errors"] for row in series["table"]] == [
+        [run["test_error"] for run in found["members"] if run["labels"] == labels] for labels in (20, 50)]
     across = series["table"][0]["ensembles"]["across_splits"]
     assert across["uses_labels"] == 40 and across["errors"]["1"]["mean"] == pytest.approx(series["table"][0]["mean"])
     assert all(Path(path).stat().st_size > 500 for path in found["report"].values()) and not found["failed"]
@@ -66,12 +71,16 @@ def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_v
     experiment = client.get_experiment_by_name("ssgan")
     runs = client.search_runs([experiment.experiment_id], f"tags.`ssgan.sweep` LIKE '%{found['sweep']}%'")
     summaries = [run for run in runs if run.data.tags.get("ssgan.kind") == "summary"]
-    assert {run.info.run_id for run in runs} == {found["summary_run_id"], *(run["run_id"] for run in found["members"])} and len(runs) == 5
+    assert {run.info.run_id for run in runs} == {found["summary_run_id"],
+                                                 *(run["run_id"] for run in found["members"])} and len(runs) == 5
     summary, = summaries
-    assert summary.info.status == "FINISHED" and "mlflow.parentRunId" not in summary.data.tags and summary.data.params["budgets"] == "20, 50"
-    assert {item.path for item in client.list_artifacts(summary.info.run_id, "report")} == {"report/report.html", "report/report.md", "report/efficiency.png"}
+    assert (summary.info.status == "FINISHED" and "mlflow.parentRunId" not in summary.data.tags
+            and summary.data.params["budgets"] == "20, 50")
+    assert {item.path for item in client.list_artifacts(summary.info.run_id, "report")} == {
+        "report/report.html", "report/report.md", "report/efficiency.png"}
     history = client.get_metric_history(summary.info.run_id, "sweep/error_mean")
-    assert [(value.step, value.value) for value in history] == [(row["labels"], pytest.approx(row["mean"])) for row in found["series"][0]["table"]]
+    assert [(value.step, value.value) for value in history] == [
+        (row["labels"], pytest.approx(row["mean"])) for row in found["series"][0]["table"]]
     assert f"mlflow.sharedViewState.ssgan-{found['sweep']}" in experiment.tags
 
 
@@ -81,7 +90,8 @@ def test_again_it_prints_the_same_and_compare_finds_the_same_in_the_store(ssgan,
     compared = ssgan("compare", "--html", "page.html", "--json")
     assert compared.exit_code == 0, compared.output
     other = json.loads(compared.stdout.splitlines()[-1])
-    assert [{**row, "seconds": 0} for row in other["series"][0]["table"]] == [{**row, "seconds": 0} for row in found["series"][0]["table"]]
+    assert [{**row, "seconds": 0} for row in other["series"][0]["table"]] == [
+        {**row, "seconds": 0} for row in found["series"][0]["table"]]
     assert "data:image/png" in Path("page.html").read_text()
 
 
@@ -123,14 +133,17 @@ def test_latest_is_a_run_and_not_the_summary(ssgan, found):
 def test_a_mistake_is_told_in_a_line_or_three_and_nothing_is_written(tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    done = CliRunner().invoke(main, ["sweep", *(["--dataset", "digits"] if "--dataset" not in options else []), *options])
+    done = CliRunner().invoke(
+        main, ["sweep", *(["--dataset", "digits"] if "--dataset" not in options else []), *options])
     assert done.exit_code == 2 and re.search(words, done.stderr), done.stderr
     assert len(done.stderr.splitlines()) <= 3 and not list(tmp_path.iterdir())
 
 
 def test_seeds_budgets_and_targets_are_read_as_people_write_them():
-    assert parse_seeds("--seeds", "10") == tuple(range(10)) and parse_seeds("--seeds", "1000-1003") == (1000, 1001, 1002, 1003)
-    assert parse_seeds("--seeds", "3,7") == (3, 7) and parse_seeds("--seeds", "7-7") == (7,) and parse_seeds("--seeds", "9, 1-3") == (9, 1, 2, 3)
+    assert (parse_seeds("--seeds", "10") == tuple(range(10))
+            and parse_seeds("--seeds", "1000-1003") == (1000, 1001, 1002, 1003))
+    assert (parse_seeds("--seeds", "3,7") == (3, 7) and parse_seeds("--seeds", "7-7") == (7,)
+            and parse_seeds("--seeds", "9, 1-3") == (9, 1, 2, 3))
     assert parse_budgets("200, 20,100") == (20, 100, 200) and parse_targets(("1", "0.5 %")) == (0.01, 0.005)
     for bad in ("1-2-3", "-3", "3-", "1,,2", "99999999999,3", "1-99999999"):
         with pytest.raises(Mistake, match="--seeds"):
@@ -144,16 +157,18 @@ def test_training_and_label_seeds_apart_are_every_pair():
     assert _pairs("2", "5-6") == ((0, 5), (1, 5), (0, 6), (1, 6))
 
 
-LONG = ["sweep", "--dataset", "digits", "--labels", "20,50", "--seeds", "3-3", *TINY, "--set", "train.epochs=20", "--set", "evaluate.supervised=false",
-        "--set", "evaluate.gan_off=false", "--tracking-uri", "none", "--quiet", "--json"]
+LONG = ["sweep", "--dataset", "digits", "--labels", "20,50", "--seeds", "3-3", *TINY, "--set", "train.epochs=20",
+        "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--tracking-uri", "none", "--quiet",
+        "--json"]
 
 
 def start(folder: Path) -> subprocess.Popen:
     """The sweep as a process of its own, with two workers."""
     folder.mkdir(exist_ok=True)
     environment = os.environ | {"XDG_CACHE_HOME": str(folder.parent / "cache"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan", *LONG, "--workers", "2"], cwd=folder, env=environment, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-m", "ssgan", *LONG, "--workers", "2"], cwd=folder,
+                            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)
 
 
 def measured(folder: Path) -> int:

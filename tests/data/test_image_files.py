@@ -24,8 +24,9 @@ def test_words_are_files_folders_patterns_and_a_list(tmp_path, monkeypatch):
         Path(name).write_bytes(b"")
     lines = ["two.png\n", "\n", "blank name.png\n", "more\n", "t*.png\n", "gone.png"]
     found = list(find(["o*.png", "[3].png", "**/f*.png", "-"], lines))
-    assert found == [Path("one.png"), Path("[3].png"), Path("more/four.png"), Path("two.png"), Path("blank name.png"), Path("more/four.png"),
-                     Unreadable(Path("t*.png"), "there is no such file"), Unreadable(Path("gone.png"), "there is no such file")]
+    assert found == [Path("one.png"), Path("[3].png"), Path("more/four.png"), Path("two.png"), Path("blank name.png"),
+                     Path("more/four.png"), Unreadable(Path("t*.png"), "there is no such file"),
+                     Unreadable(Path("gone.png"), "there is no such file")]
 
 
 def test_a_list_is_read_as_it_comes(tmp_path):
@@ -47,8 +48,8 @@ def test_what_means_no_file_comes_with_a_reason(tmp_path):
     (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere")
     words = [str(tmp_path / name) for name in ("empty", "text", "pipe", "broken.png", "none*.png", "no\0ne")]
     assert [item.reason for item in find(words, [])] == [
-        "there is no image in this folder", "there is no image in this folder", "it is no file", "it is no file", "nothing matches this pattern",
-        "there is no such file"]
+        "there is no image in this folder", "there is no image in this folder", "it is no file", "it is no file",
+        "nothing matches this pattern", "there is no such file"]
 
 
 def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
@@ -59,4 +60,5 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path, monkeypatch):
         yield str(top), [], ["x.png"]
 
     monkeypatch.setattr(files.os, "walk", walk)
-    assert list(find([str(tmp_path)], [])) == [tmp_path / "x.png", Unreadable(tmp_path / "private", "Permission denied")]
+    assert list(find([str(tmp_path)], [])) == [tmp_path / "x.png",
+                                               Unreadable(tmp_path / "private", "Permission denied")]

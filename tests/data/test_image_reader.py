@@ -1,4 +1,6 @@
-"""How a file becomes pixels: colours, depths, transparency, turns, animations, sizes; and every strange file with a clear reason."""
+"""How a file becomes pixels: colours, depths, transparency, turns, animations, sizes; and every strange file with a
+clear reason.
+"""
 
 import io
 from pathlib import Path
@@ -7,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssgan.errors import Mistake
 from ssgan.data import image_reader as pictures
-from ssgan.export.model_card import Card
 from ssgan.data.image_files import Unreadable
 from ssgan.data.image_reader import Reader
+from ssgan.errors import Mistake
+from ssgan.export.model_card import Card
 
 GREY = Card(("a", "b"), 1, 4, 6, "small", 8, None, "run", "0")
 COLOUR = Card(("a", "b"), 3, 4, 6, "small", 8, 0.5, "run", "0")
@@ -54,12 +56,13 @@ def test_each_kind_of_conversion_is_said_once(tmp_path):
     reader = Reader(GREY.shape, said.append)
     for path in paths:
         reader.read(path)
-    assert said == [f"RGB colours are converted to grey (first: {paths[0]})", f"resized to 6x4 (first: {paths[0]}, 9x9)"]
+    assert said == [f"RGB colours are converted to grey (first: {paths[0]})",
+                    f"resized to 6x4 (first: {paths[0]}, 9x9)"]
 
 
 @pytest.mark.parametrize(("mode", "colour", "grey"), [
-    ("RGB", (255, 0, 0), 76), ("RGB", (0, 255, 0), 150), ("1", 1, 255), ("CMYK", (0, 0, 0, 0), 255), ("CMYK", (0, 255, 255, 0), 76),
-    ("YCbCr", (90, 128, 128), 90)])
+    ("RGB", (255, 0, 0), 76), ("RGB", (0, 255, 0), 150), ("1", 1, 255), ("CMYK", (0, 0, 0, 0), 255),
+    ("CMYK", (0, 255, 255, 0), 76), ("YCbCr", (90, 128, 128), 90)])
 def test_colours_become_grey(mode, colour, grey, tmp_path):
     path = saved(Image.new(mode, (6, 4), colour), tmp_path / "x.tif")
     pixels, said = read(path)
@@ -70,7 +73,8 @@ def test_colours_become_grey(mode, colour, grey, tmp_path):
 def test_a_cmyk_photograph_keeps_its_colours(tmp_path):
     path = saved(Image.new("CMYK", (6, 4), (0, 255, 255, 0)), tmp_path / "x.jpg", quality=100)
     pixels, said = read(path, COLOUR)
-    assert (np.abs(pixels.astype(int) - np.array([255, 0, 0]).reshape(3, 1, 1)) <= 4).all() and said == [f"CMYK is converted to RGB (first: {path})"]
+    assert ((np.abs(pixels.astype(int) - np.array([255, 0, 0]).reshape(3, 1, 1)) <= 4).all()
+            and said == [f"CMYK is converted to RGB (first: {path})"])
 
 
 def test_a_palette_is_looked_up(tmp_path):
@@ -115,8 +119,10 @@ def test_sixteen_bits_are_scaled_to_eight(name, tmp_path):
 
 
 def test_pixels_without_a_known_range_are_not_guessed(tmp_path):
-    assert "32-bit pixels have no known range" in reason(saved(Image.fromarray(PIXELS.astype(np.int32)), tmp_path / "i.tif"))
-    assert "floating-point pixels have no known range" in reason(saved(Image.fromarray(PIXELS.astype(np.float32)), tmp_path / "f.tif"))
+    assert "32-bit pixels have no known range" in reason(saved(
+        Image.fromarray(PIXELS.astype(np.int32)), tmp_path / "i.tif"))
+    assert "floating-point pixels have no known range" in reason(
+        saved(Image.fromarray(PIXELS.astype(np.float32)), tmp_path / "f.tif"))
 
 
 @pytest.mark.parametrize(("orientation", "stored"), [
@@ -150,13 +156,15 @@ def test_resizing_averages(tmp_path):
     pixels, _ = read(saved(Image.fromarray(fine), tmp_path / "x.png"))
     assert ((pixels[0] > 127) == (np.indices((4, 6)).sum(0) % 2 == 1)).all()
     stripes = np.tile(np.array([0, 255], dtype=np.uint8), (40, 300))
-    assert (np.abs(read(saved(Image.fromarray(stripes), tmp_path / "y.png"))[0].astype(int) - 127) < 12).all(), "no stripe of many is picked out"
+    assert (np.abs(read(saved(Image.fromarray(stripes), tmp_path / "y.png"))[0].astype(
+        int) - 127) < 12).all(), "no stripe of many is picked out"
 
 
 def test_files_that_are_no_image_come_with_a_reason(tmp_path, monkeypatch):
     whole = io.BytesIO()
     Image.fromarray(RANDOM.integers(0, 256, (40, 60), dtype=np.uint8)).save(whole, "png")
-    contents = {"text.png": b"hello", "empty.png": b"", "half.png": whole.getvalue()[:1200], "crc.png": whole.getvalue().replace(b"IHDR", b"IHDX")}
+    contents = {"text.png": b"hello", "empty.png": b"", "half.png": whole.getvalue()[:1200],
+                "crc.png": whole.getvalue().replace(b"IHDR", b"IHDX")}
     found = {}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)

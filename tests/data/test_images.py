@@ -28,13 +28,15 @@ def test_gather_gives_each_indexed_image_scaled_to_one(shape, device):
 
 
 def test_gather_covers_zero_to_one():
-    images = Images.of(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1), torch.zeros(3, dtype=torch.int64), ("a",))
+    images = Images.of(torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1),
+                       torch.zeros(3, dtype=torch.int64), ("a",))
     assert images.gather(torch.arange(3)).flatten().tolist() == pytest.approx([0, 0.2, 1])
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 def test_gather_in_another_type_is_the_rounded_quotient(dtype):
-    images = Images.of(torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1), torch.zeros(256, dtype=torch.int64), ("a",))
+    images = Images.of(torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1), torch.zeros(256, dtype=torch.int64),
+                       ("a",))
     exact = torch.arange(256, dtype=torch.float64) / 255
     gathered = images.gather(torch.arange(256), dtype=dtype)
     assert gathered.dtype == dtype

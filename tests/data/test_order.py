@@ -13,11 +13,13 @@ LABELLED, FOR_DISCRIMINATOR, FOR_GENERATOR = range(3)
 def a_split(labelled: int, unlabelled: int, first: int = 0, validation: int = 0) -> Split:
     """The first images are labelled, all of them or the others unlabelled, counted from `first`."""
     empty = np.arange(1000, 1000 + validation)
-    return Split(np.arange(labelled), np.arange(first, first + unlabelled), empty, empty[:0], labelled, 0, "inclusive", "made", "")
+    return Split(np.arange(labelled), np.arange(first, first + unlabelled), empty, empty[:0], labelled, 0, "inclusive",
+                 "made", "")
 
 
 @pytest.mark.parametrize(("split", "batch", "steps"), [
-    (a_split(8, 60), 10, 6), (a_split(8, 69), 10, 6), (a_split(8, 5), 10, 1), (a_split(20, 40, first=20), 10, 6), (a_split(8, 60, validation=30), 10, 6)])
+    (a_split(8, 60), 10, 6), (a_split(8, 69), 10, 6), (a_split(8, 5), 10, 1), (a_split(20, 40, first=20), 10, 6),
+    (a_split(8, 60, validation=30), 10, 6)])
 def test_an_epoch_is_the_full_pools_length_whatever_the_budget_or_pool(split, batch, steps):
     assert steps_per_epoch(split, batch) == steps
 
@@ -64,7 +66,8 @@ def test_lanes_are_those_of_each_alone():
 
 def test_orders_show_no_pattern():
     """The mean rank of each image over many epochs is that of a fair shuffle."""
-    orders = torch.stack([epoch_tables([a_split(8, 60)], (0,), epoch, 6, 10)[FOR_GENERATOR].flatten().argsort() for epoch in range(300)]).double()
+    orders = torch.stack([epoch_tables([a_split(8, 60)], (0,), epoch, 6, 10)[FOR_GENERATOR].flatten().argsort()
+                          for epoch in range(300)]).double()
     assert (orders.mean(0) - 29.5).abs().max() < 4.5 * (60**2 / 12 / 300) ** 0.5
 
 
@@ -75,9 +78,11 @@ def test_a_devices_orders_are_fair_pure_and_those_of_each_lane_alone():
     assert together.shape == (3, 6, 3, 10) and together.dtype == torch.int64
     for lane, (split, seed) in enumerate(zip(splits, seeds)):
         assert torch.equal(together[:, :, lane], DeviceOrders([split], (seed,), 6, 10, device).epoch_tables(3)[:, :, 0])
-        for kind, pool in ((LABELLED, split.labelled), (FOR_DISCRIMINATOR, split.unlabelled), (FOR_GENERATOR, split.unlabelled)):
+        for kind, pool in ((LABELLED, split.labelled), (FOR_DISCRIMINATOR, split.unlabelled),
+                           (FOR_GENERATOR, split.unlabelled)):
             rounds = together[kind, :, lane].flatten().split(len(pool))
-            assert all(len(set(part.tolist())) == len(part) and set(part.tolist()) <= set(pool.tolist()) for part in rounds)
+            assert all(len(set(part.tolist())) == len(part) and set(part.tolist()) <= set(pool.tolist())
+                       for part in rounds)
             assert len({tuple(part.tolist()) for part in rounds}) > len(rounds) / 2, "each is shuffled anew"
     assert torch.equal(together, orders.epoch_tables(3)) and not torch.equal(together, orders.epoch_tables(4))
     assert not torch.equal(together[FOR_DISCRIMINATOR], together[FOR_GENERATOR])

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssgan.data import named, splits
-from ssgan.data.images import Images
 from ssgan.data.dataset import Dataset
-from ssgan.data.splits import make_split, SplitConfig
+from ssgan.data.images import Images
+from ssgan.data.splits import SplitConfig, make_split
 from ssgan.errors import Mistake
 
 
@@ -85,7 +85,8 @@ def test_a_smaller_budget_lies_inside_a_larger_one_and_validation_stays(request_
     dataset, labels, seed, validation = request_
     k = len(dataset.classes)
     fewer = k * data.draw(st.integers(1, labels // k))
-    large, small_ = (make_split(dataset, budget, seed, SplitConfig("inclusive", validation)) for budget in (labels, fewer))
+    large, small_ = (make_split(dataset, budget, seed, SplitConfig("inclusive", validation))
+                     for budget in (labels, fewer))
     assert set(small_.labelled) <= set(large.labelled)
     assert np.array_equal(small_.validation, large.validation)
 
@@ -136,7 +137,8 @@ def test_the_digits_split_of_a_seed_is_the_one_it_was():
     """Published results name their split by its seed: a library that draws otherwise must not go unnoticed."""
     dataset = named.load("digits", Path("unused"))
     split = make_split(dataset, 100, 0, SplitConfig("inclusive", 137))
-    digest = hashlib.sha256(split.labelled.astype("<i8").tobytes() + split.validation.astype("<i8").tobytes()).hexdigest()
+    digest = hashlib.sha256(split.labelled.astype("<i8").tobytes()
+                            + split.validation.astype("<i8").tobytes()).hexdigest()
     assert split.labelled[:5].tolist() == [22, 27, 44, 65, 104] and digest.startswith("f715e4b8ffeff223")
 
 

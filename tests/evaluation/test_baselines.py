@@ -5,17 +5,26 @@ import warnings
 
 import numpy as np
 import pytest
+import small
 import torch
 
-import small
-from ssgan.evaluation import classical
-from ssgan.evaluation.baselines import (BASELINES, NO_GENERATOR, SUPERVISED, Fitted, Measured, TrainedWithout, fitted,
-                                        measure_fitted, trained_without)
 from ssgan.config import Recipe, override
-from ssgan.settings import as_table
-from ssgan.data.images import Images
 from ssgan.data.dataset import Dataset
-from ssgan.data.splits import Split, make_split, SplitConfig
+from ssgan.data.images import Images
+from ssgan.data.splits import Split, SplitConfig, make_split
+from ssgan.evaluation import classical
+from ssgan.evaluation.baselines import (
+    BASELINES,
+    NO_GENERATOR,
+    SUPERVISED,
+    Fitted,
+    Measured,
+    TrainedWithout,
+    fitted,
+    measure_fitted,
+    trained_without,
+)
+from ssgan.settings import as_table
 
 SEED = 1003  # a tuning seed, and below validation images in the place of test images: results are for other seeds
 
@@ -40,9 +49,11 @@ def test_unlabelled_images_help_and_every_method_is_well_set():
     found = measured(*tuning(100), SEED)
     assert [baseline.name for baseline in found] == ["LabelSpreading", "SelfTraining", "SVM"]
     assert set(errors(found)) < set(BASELINES)
-    assert all(baseline.total == 300 and baseline.error == baseline.wrong / 300 and baseline.seconds > 0 for baseline in found)
+    assert all(baseline.total == 300 and baseline.error == baseline.wrong / 300 and baseline.seconds > 0
+               for baseline in found)
     # Over split seeds 1000-1009 the means are 4.6, 4.3 and 7.5 %, the standard deviations 1.4, 1.8 and 1.6 %.
-    assert errors(found)["LabelSpreading"] < 0.09 and errors(found)["SelfTraining"] < 0.10 and errors(found)["SVM"] < 0.13
+    assert (errors(found)["LabelSpreading"] < 0.09 and errors(found)["SelfTraining"] < 0.10
+            and errors(found)["SVM"] < 0.13)
     assert [baseline.note for baseline in found] == ["", "", "labelled images alone"]
 
 
@@ -60,7 +71,8 @@ def test_a_large_pool_is_subsampled_openly(monkeypatch):
     whole = measured(data, split, SEED)
     monkeypatch.setattr(classical, "LARGEST_POOL", 200)
     first, again, other = (measured(data, split, seed) for seed in (SEED, SEED, SEED + 1))
-    assert [baseline.note for baseline in first] == ["on 200 of 1,037 unlabelled images"] * 2 + ["labelled images alone"]
+    assert [baseline.note for baseline in first] == ["on 200 of 1,037 unlabelled images"] * 2 + [
+        "labelled images alone"]
     assert errors(first) == errors(again)
     assert errors(first)["SVM"] == errors(whole)["SVM"]
     assert errors(first) != errors(other) and errors(first) != errors(whole)
@@ -69,7 +81,8 @@ def test_a_large_pool_is_subsampled_openly(monkeypatch):
 @pytest.mark.parametrize("pool", ["inclusive", "exclusive"])
 def test_the_pool_option_changes_nothing_here(pool):
     data, split = tuning(50)
-    unlabelled = np.union1d(split.unlabelled, split.labelled) if pool == "inclusive" else np.setdiff1d(split.unlabelled, split.labelled)
+    unlabelled = (np.union1d(split.unlabelled, split.labelled) if pool == "inclusive"
+                  else np.setdiff1d(split.unlabelled, split.labelled))
     changed = dataclasses.replace(split, unlabelled=unlabelled)
     assert errors(measured(data, changed, SEED)) == errors(measured(data, split, SEED))
 
@@ -94,7 +107,8 @@ def test_an_image_that_no_label_reaches_counts_as_one_of_the_first_class():
     pixels = torch.cat([torch.arange(20).view(20, 1, 1, 1), 235 + torch.arange(20).view(20, 1, 1, 1)]).to(torch.uint8)
     train = Images.of(pixels, torch.tensor([0, 1] + [-1] * 38), ("a", "b"))
     test = Images.of(pixels[20:], torch.tensor([0, 1] * 10), ("a", "b"))
-    parts = {"labelled": np.array([0, 1]), "unlabelled": np.arange(40), "validation": np.array([], dtype=np.int64), "test": np.arange(20)}
+    parts = {"labelled": np.array([0, 1]), "unlabelled": np.arange(40), "validation": np.array([], dtype=np.int64),
+             "test": np.arange(20)}
     split = Split(**parts, labels=2, split_seed=0, pool="inclusive", dataset="far", data_sha256="")
     found = measured(Dataset("far", train, test), split, 0)
     assert errors(found)["LabelSpreading"] == 0.5
@@ -102,16 +116,18 @@ def test_an_image_that_no_label_reaches_counts_as_one_of_the_first_class():
 
 def changed_keys(recipe: Recipe, other: Recipe) -> set[tuple[str, str]]:
     one, two = as_table(recipe), as_table(other)
-    return {(part, key) for part in one if isinstance(one[part], dict) for key in one[part] if one[part][key] != two[part][key]} | {
+    return {(part, key) for part in one if isinstance(one[part], dict) for key in one[part]
+            if one[part][key] != two[part][key]} | {
         (part, "") for part in one if not isinstance(one[part], dict) and one[part] != two[part]}
 
 
 def test_the_networks_alone_differ_in_their_help_alone():
-    recipe = override(Recipe(), ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1", "gan.weight=1",
-                                 "augment.shift=2", "train.epochs=3"])
+    recipe = override(Recipe(), ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1",
+                                 "gan.weight=1", "augment.shift=2", "train.epochs=3"])
     supervised, silent = (BASELINES[name].recipe(recipe) for name in (SUPERVISED, NO_GENERATOR))
     assert changed_keys(recipe, supervised) == {
-        ("gan", "weight"), ("consistency", "weight"), ("class_balance", "weight"), ("entropy", "weight"), ("vat", "weight"), ("feature_matching", "weight")}
+        ("gan", "weight"), ("consistency", "weight"), ("class_balance", "weight"), ("entropy", "weight"),
+        ("vat", "weight"), ("feature_matching", "weight")}
     assert changed_keys(recipe, silent) == {("gan", "weight"), ("feature_matching", "weight")}
     assert supervised.gan.weight == supervised.consistency.weight == supervised.vat.weight == silent.gan.weight == 0
 

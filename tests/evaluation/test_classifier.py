@@ -5,12 +5,12 @@ import os
 
 import numpy as np
 import pytest
+import small
 import torch
 
-import small
-from ssgan.evaluation import metrics
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
+from ssgan.evaluation import metrics
 from ssgan.evaluation.classifier import evaluate, worst_mistakes
 
 TEST = small.images(57, (1, 5, 4), 4, seed=3)
@@ -24,7 +24,8 @@ def logits_of(x: torch.Tensor) -> torch.Tensor:
 
 
 def found(**changes):
-    return evaluate(changes.pop("logits_of", logits_of), changes.pop("images", TEST), changes.pop("index", INDEX), **changes)
+    return evaluate(changes.pop("logits_of", logits_of), changes.pop("images", TEST), changes.pop("index", INDEX),
+                    **changes)
 
 
 def test_the_numbers_are_those_of_a_slow_count():

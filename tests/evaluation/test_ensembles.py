@@ -39,7 +39,8 @@ def test_too_many_subsets_are_sampled_each_once_and_the_same_every_time(monkeypa
     probabilities, labels = answers(8)
     monkeypatch.setattr(module, "MOST_SUBSETS", 20)
     found = ensembles(probabilities, labels)
-    assert [(ensemble.subsets, ensemble.sampled) for ensemble in found] == [(8, False), *[(20, True)] * 5, (8, False), (1, False)]
+    assert [(ensemble.subsets, ensemble.sampled) for ensemble in found] == [
+        (8, False), *[(20, True)] * 5, (8, False), (1, False)]
     assert found == ensembles(probabilities, labels)
     subsets, _ = module._subsets(8, 4, 0)
     assert len(set(subsets)) == 20 and all(len(set(subset)) == 4 for subset in subsets)

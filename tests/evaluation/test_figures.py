@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 import pytest
+import small
 import torch
 from PIL import Image
 
-import small
-from ssgan.evaluation import figures as reports
 from ssgan.errors import Mistake
+from ssgan.evaluation import figures as reports
 from ssgan.evaluation.classifier import evaluate, worst_mistakes
 
 ODD_NAMES = ("$x", r"$\foo$", "猫", "a name that goes on and on and on")
@@ -56,12 +56,14 @@ def test_mistakes_are_shown(tmp_path, evaluation, count):
     shown = np.array(opened(tmp_path / "mistakes.png").convert("L"))
     assert shown.shape[1] >= 400 and shown.std() > 10
     reports.mistakes_sheet(found, worst[::-1], images, tmp_path / "other.png")
-    assert (count == 1) == bool((tmp_path / "other.png").read_bytes() == (tmp_path / "mistakes.png").read_bytes()), "the order is the one asked for"
+    assert (count == 1) == bool((tmp_path / "other.png").read_bytes() == (
+        tmp_path / "mistakes.png").read_bytes()), "the order is the one asked for"
 
 
 def test_colour_images_are_shown_in_colour(tmp_path):
     images = small.images(8, (3, 4, 4), 2, seed=1)
-    red = dataclasses.replace(images, pixels=torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(8, 3, 4, 4))
+    red = dataclasses.replace(images, pixels=torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand(
+        8, 3, 4, 4))
     found = evaluate(lambda x: torch.eye(2)[1 - images.labels], red, torch.arange(8))
     reports.mistakes_sheet(found, worst_mistakes(found, 8), red, tmp_path / "mistakes.png")
     shown = np.array(opened(tmp_path / "mistakes.png").convert("RGB")).reshape(-1, 3)

@@ -1,4 +1,6 @@
-"""The score of generated images against the plain measures, and the network that scores: its cache, its faults, its error."""
+"""The score of generated images against the plain measures, and the network that scores: its cache, its faults, its
+error.
+"""
 
 import functools
 import json
@@ -9,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import torch
 
-import small
-from ssgan.evaluation import domain_classifier
-from ssgan.evaluation import inception_score as scoring
-from ssgan.evaluation import metrics
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
+from ssgan.evaluation import domain_classifier, metrics
+from ssgan.evaluation import inception_score as scoring
 
 CLASSES = 4
 REAL = Images.of(  # in class order, as the files of some data sets are
@@ -77,7 +78,8 @@ def test_real_images_are_shuffled_before_they_are_cut():
     assert in_order < 1.8, "eight images of one or two classes each"
     assert result.real > 2.2 and result.real_std < 1
     whole = found(splits=1)
-    assert whole.real == pytest.approx(metrics.inception_score(probabilities_of(REAL.gather(torch.arange(40))).numpy(), 1)[0])
+    assert whole.real == pytest.approx(metrics.inception_score(
+        probabilities_of(REAL.gather(torch.arange(40))).numpy(), 1)[0])
     assert found().real == result.real, "always the same order"
 
 
@@ -117,7 +119,8 @@ def data():
 def cache(tmp_path, monkeypatch) -> Path:
     """An empty cache, and a training that is short."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(domain_classifier, "SETTINGS", domain_classifier.SETTINGS | {"least_steps": 12, "most_steps": 12})
+    monkeypatch.setattr(domain_classifier, "SETTINGS", domain_classifier.SETTINGS
+                        | {"least_steps": 12, "most_steps": 12})
     return tmp_path / "cache" / "ssgan" / "classifiers"
 
 
@@ -161,7 +164,8 @@ BROKEN = {
     "garbage": lambda whole: b"no network",
     "empty": lambda whole: b"",
     "cut": lambda whole: whole[: len(whole) // 2],
-    "changed": lambda whole: whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1:],
+    "changed": lambda whole: whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1])
+    + whole[len(whole) // 2 + 1:],
 }
 
 
@@ -176,7 +180,8 @@ def test_a_broken_file_is_made_anew(cache, kind):
     make(progress=lambda done, total: pytest.fail("the file was not mended"))
 
 
-@pytest.mark.parametrize("content", [{}, {"state": {"x": torch.ones(2)}, "error": 0.5}, {"state": 3, "error": 0.5}, [1]])
+@pytest.mark.parametrize(
+    "content", [{}, {"state": {"x": torch.ones(2)}, "error": 0.5}, {"state": 3, "error": 0.5}, [1]])
 def test_a_foreign_file_is_made_anew(cache, content):
     _, answers = make()
     (path,) = cache.iterdir()
@@ -211,7 +216,8 @@ print(network.error)
 """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(scoring.__file__).parents[2])}
     here = str(Path(__file__).parents[1])
-    running = [subprocess.Popen([sys.executable, "-c", program, here], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = [subprocess.Popen([sys.executable, "-c", program, here], env=environment, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
                for _ in range(2)]
     ends = [process.communicate(timeout=60) for process in running]
     assert [process.returncode for process in running] == [0, 0], ends
@@ -252,5 +258,6 @@ def test_on_digits_the_network_is_good_and_threads_are_left_alone(tmp_path, monk
     assert network.error <= 0.02
     assert torch.get_num_threads() == threads
     real = small.digits().test
-    result = scoring.score(lambda start, count: real.gather(torch.arange(start, start + count)), real, network, samples=360, splits=3, generator="average")
+    result = scoring.score(lambda start, count: real.gather(torch.arange(start, start + count)), real, network,
+                           samples=360, splits=3, generator="average")
     assert result.real > 8.5 and result.entropy_share > 0.99

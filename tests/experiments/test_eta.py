@@ -10,10 +10,13 @@ STAGES = ("starting", "train", "supervised-only", "no-generator", "scikit-learn"
 
 
 def test_the_share_of_a_run_rises_from_nothing_to_nearly_all_of_it():
-    for changes in ([], ["gan.weight=0"], ["evaluate.gan_off=false"], ["evaluate.supervised=false", "evaluate.gan_off=false"]):
+    for changes in ([], ["gan.weight=0"], ["evaluate.gan_off=false"],
+                    ["evaluate.supervised=false", "evaluate.gan_off=false"]):
         recipe = override(RECIPE, changes)
-        found = [share(recipe, stage, part) for stage in STAGES for part in (0.0, 0.5, 1.0) if stage in ("train", "starting") or not changes]
-        assert all(later - earlier > -1e-9 for earlier, later in zip(found, found[1:])) and found[0] == 0 and 0.3 < max(found) < 1
+        found = [share(recipe, stage, part) for stage in STAGES for part in (0.0, 0.5, 1.0)
+                 if stage in ("train", "starting") or not changes]
+        assert (all(later - earlier > -1e-9 for earlier, later in zip(found, found[1:])) and found[0] == 0
+                and 0.3 < max(found) < 1)
     assert share(override(RECIPE, ["evaluate.supervised=false", "evaluate.gan_off=false"]), "train", 1.0) > 0.9
 
 
@@ -54,6 +57,7 @@ def test_the_last_run_is_not_told_as_if_all_places_were_taken():
     assert pace.left([(1, 0.0)]) == pytest.approx(80, rel=0.01)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.2, "5 s"), (38, "40 s"), (58, "1 min"), (430, "7 min"), (7810, "2 h 10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "5 s"), (38, "40 s"), (58, "1 min"), (430, "7 min"), (7810, "2 h 10 min")])
 def test_times_to_come_are_said_roughly(seconds, said):
     assert roughly(seconds) == said

@@ -4,14 +4,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import small
 import torch
 
-import small
 from ssgan.errors import Mistake
 from ssgan.experiments import grid as plan
-from ssgan.training import benchmark as bench
 from ssgan.experiments.grid import Plan, default_lanes, lanes_in_memory, largest_gain
 from ssgan.settings import old_names
+from ssgan.training import benchmark as bench
 
 
 def test_a_grid_is_under_todays_names():
@@ -24,9 +24,11 @@ def test_a_grid_is_under_todays_names():
         replace(plan, grid=("consistency.balance=0,1", "class_balance.weight=0,1")).variants()
 
 
-@pytest.mark.parametrize(("gigabytes", "parameters", "lanes"), [(140, 1_500_000, 206), (8, 1_500_000, 11), (8, 50_000_000, 1), (2, 500_000_000, 1)])
+@pytest.mark.parametrize(("gigabytes", "parameters", "lanes"),
+                         [(140, 1_500_000, 206), (8, 1_500_000, 11), (8, 50_000_000, 1), (2, 500_000_000, 1)])
 def test_lanes_are_what_a_gpus_memory_holds(monkeypatch, gigabytes, parameters, lanes):
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=gigabytes * 2**30))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(
+        total_memory=gigabytes * 2**30))
     assert lanes_in_memory(parameters, "cuda:0") == lanes
 
 
@@ -45,10 +47,12 @@ def test_the_largest_group_that_still_gains_is_chosen(rates, most, chosen):
 def test_a_gpu_is_measured_within_its_memory_and_a_cpu_is_not(monkeypatch):
     asked = []
     monkeypatch.setattr(plan, "resolved_for", lambda recipe, images, device: device)
-    monkeypatch.setattr(bench, "lane_rate", lambda recipe, dataset, resolved, lanes: (asked.append(lanes), 100.0 * lanes)[1])
+    monkeypatch.setattr(bench, "lane_rate", lambda recipe, dataset, resolved, lanes: (
+        asked.append(lanes), 100.0 * lanes)[1])
     monkeypatch.setattr(plan, "lanes_in_memory", lambda parameters, device: 12)
     assert default_lanes(small.MLP, small.dataset(), "cuda:0", 40) == 12 and asked == [1, 4, 10, 12]
     plan_of_40 = Plan(small.MLP, "small", (4, 8), tuple((seed, seed) for seed in range(20)))
     assert [len(group) for group in plan_of_40.groups(small.dataset(), "cuda:0")] == [10] * 4
     asked.clear()
-    assert default_lanes(small.MLP, small.dataset(), "cpu", 40) == default_lanes(small.MLP, small.dataset(), "cuda:0", 1) == 1 and not asked
+    assert default_lanes(small.MLP, small.dataset(), "cpu", 40) == default_lanes(
+        small.MLP, small.dataset(), "cuda:0", 1) == 1 and not asked

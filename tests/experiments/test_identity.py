@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import small
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_config import LEAVES, LISTS, flat_tables, nested, toml
 
-import small
 from ssgan import config
 from ssgan.cli import main
 from ssgan.config import Recipe, build, override
@@ -30,7 +31,6 @@ from ssgan.experiments.sweep import run_sweep
 from ssgan.settings import as_table, fingerprint, flatten, number
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.trainer import Trainer
-from test_config import LEAVES, LISTS, flat_tables, nested, toml
 
 OLD = Path(__file__).parent / "old_runs"
 FINISHED, STOPPED, SWEEP, TUNING = "5b09fe16bb9e4f76", "9538723186982e68", "a14e16ced6f1b273", "40d63b601eb2e9ea"

@@ -4,21 +4,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 import small
+
+from ssgan.config import override
 from ssgan.evaluation import figures as reports
 from ssgan.experiments import idle_core
-from ssgan.config import override
-from ssgan.experiments.progress import Progress
-from ssgan.recipes import read
 from ssgan.experiments.executors import local
-from ssgan.experiments.run import Setting, run_group
 from ssgan.experiments.member import Member
-from ssgan.training.trainer import Trainer
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group
+from ssgan.recipes import read
 from ssgan.training.loop import Interrupted
+from ssgan.training.trainer import Trainer
 
 RECIPE = override(read("digits").recipe, [
-    "train.epochs=1", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]", "train.initialise_images=50", "evaluate.classical=false"])
+    "train.epochs=1", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]",
+    "train.initialise_images=50", "evaluate.classical=false"])
 LONGER = override(RECIPE, ["train.epochs=100"])
 MEMBER = Member(RECIPE, 3, 3, "digits")
 
@@ -51,7 +52,8 @@ def run(folder: Path, member: Member = MEMBER, progress: Progress | None = None,
 
 
 def found(folder) -> list:
-    return [[row["name"], row["error"]] for row in folder.facts["result"]["baselines"]] + [folder.facts["result"]["evaluation"]["error"]]
+    return [[row["name"], row["error"]] for row in folder.facts["result"]["baselines"]] + [
+        folder.facts["result"]["evaluation"]["error"]]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,8 @@ def test_the_run_finds_the_baselines_trained_and_the_same(tmp_path, alone, steps
 
 def test_no_process_begins_where_no_core_is_idle_or_nothing_is_to_be_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(idle_core, "LocalExecutor", lambda *arguments: pytest.fail("a process began"))
-    run(tmp_path, replace(MEMBER, recipe=override(RECIPE, ["evaluate.supervised=false", "evaluate.gan_off=false"])))[1]()
+    run(tmp_path, replace(MEMBER, recipe=override(RECIPE, ["evaluate.supervised=false", "evaluate.gan_off=false"])))[
+        1]()
     monkeypatch.setattr(idle_core, "LEAST_STEPS", 500)  # of which the recipe has 14
     run(tmp_path, replace(MEMBER, seed=4))[1]()
     monkeypatch.setattr(idle_core, "LEAST_STEPS", 0)

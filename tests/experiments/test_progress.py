@@ -11,7 +11,8 @@ def test_only_finished_runs_are_counted_as_done(monkeypatch, capsys):
     shown.tell(0, 1.7, "", [("seed 0", "train", 0.9), ("seed 1", "train", 0.8)])
     shown.tell(1, 0.8, "about 2 min left", [("seed 1", "train", 0.8)])
     assert capsys.readouterr().err.splitlines() == [
-        "sweep: 0 of 3 runs; seed 0: train 90 %, seed 1: train 80 %", "sweep: 1 of 3 runs; about 2 min left, seed 1: train 80 %"]
+        "sweep: 0 of 3 runs; seed 0: train 90 %, seed 1: train 80 %", "sweep: 1 of 3 runs; about 2 min left, seed 1: "
+                                                                      "train 80 %"]
 
 
 def test_quiet_shows_nothing_of_a_stage(monkeypatch, capsys):

@@ -1,4 +1,6 @@
-"""Sweeps: the plan, what is done and what is not done again, failures, lane groups, and the baselines of every split."""
+"""Sweeps: the plan, what is done and what is not done again, failures, lane groups, and the baselines of every
+split.
+"""
 
 import contextlib
 import os
@@ -10,42 +12,45 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import small
 from sklearn.dummy import DummyClassifier
 
-import small
-from ssgan.evaluation import figures as reports
+import ssgan.experiments.grid as plan_module
+from ssgan.config import override
+from ssgan.errors import Failed, Mistake
 from ssgan.evaluation import domain_classifier
+from ssgan.evaluation import figures as reports
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, Fitted, TrainedWithout
 from ssgan.experiments import baseline_runs, report, scheduler, stages, units
 from ssgan.experiments.eta import share
 from ssgan.experiments.executors.executor import End
 from ssgan.experiments.executors.local import LocalExecutor
-from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, Fitted, TrainedWithout
-from ssgan.config import override
-from ssgan.errors import Failed, Mistake
-import ssgan.experiments.grid as plan_module
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.group_training import train_group
-from ssgan.experiments.progress import Progress
-from ssgan.experiments.report.curve import picture
-from ssgan.recipes import read
-from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
 from ssgan.experiments.identity import folder_of, summary_folder_of
 from ssgan.experiments.member import Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.report.curve import picture
+from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
 from ssgan.experiments.sweep import run_sweep
+from ssgan.recipes import read
 from ssgan.tracking import views
-from ssgan.training.trainer import Failure, Trainer
-from ssgan.training.loop import Interrupted
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.loop import Interrupted
+from ssgan.training.trainer import Failure, Trainer
 
 RECIPE = override(read("digits").recipe, [
-    "train.epochs=0.5", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]", "train.initialise_images=50", "consistency.weight=0",
-    "evaluate.supervised=false", "evaluate.gan_off=false", "evaluate.classical=false", "score.samples=30", "score.splits=2"])
+    "train.epochs=0.5", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]",
+    "train.initialise_images=50", "consistency.weight=0", "evaluate.supervised=false", "evaluate.gan_off=false",
+    "evaluate.classical=false", "score.samples=30", "score.splits=2"])
 PLAN = Plan(RECIPE, "digits", (20, 50), ((0, 0), (1, 1)))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def light(tmp_path_factory):
-    """The domain classifier is trained once for this module, and little; the runs' pictures, which take longer than the rest, are not drawn."""
+    """The domain classifier is trained once for this module, and little; the runs' pictures, which take longer than the
+    rest, are not drawn.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setitem(domain_classifier.SETTINGS, "steps", 20)
@@ -77,14 +82,19 @@ def whole(tmp_path_factory):
 
 
 def test_a_sweep_has_every_member_and_a_summary_with_the_report(whole):
-    settings = [(folder.facts["labels"], folder.facts["seed"], folder.facts["split_seed"], folder.facts["status"]) for folder in whole.members]
+    settings = [(folder.facts["labels"], folder.facts["seed"], folder.facts["split_seed"], folder.facts["status"])
+                for folder in whole.members]
     assert settings == [(20, 0, 0, "FINISHED"), (50, 0, 0, "FINISHED"), (20, 1, 1, "FINISHED"), (50, 1, 1, "FINISHED")]
     facts = whole.folder.facts
-    assert (facts["kind"], facts["status"], facts["name"]) == ("summary", "FINISHED", "digits · sweep: 20, 50 labels × 2 seeds")
-    assert facts["params"]["budgets"] == "20, 50" and facts["params"]["seeds"] == "0,1" and facts["tags"]["ssgan.kind"] == "summary"
+    assert (facts["kind"], facts["status"], facts["name"]) == (
+        "summary", "FINISHED", "digits · sweep: 20, 50 labels × 2 seeds")
+    assert (facts["params"]["budgets"] == "20, 50" and facts["params"]["seeds"] == "0,1"
+            and facts["tags"]["ssgan.kind"] == "summary")
     assert "test error, %" in facts["tags"]["mlflow.note.content"]
-    assert {path.name for path in (whole.folder.path / "report").iterdir()} == {"report.html", "report.md", "efficiency.png"}
-    assert all(folder.facts["tags"][SWEEP_TAG] == whole.folder.fingerprint == facts["tags"][SWEEP_TAG] for folder in whole.members)
+    assert {path.name for path in (whole.folder.path / "report").iterdir()} == {
+        "report.html", "report.md", "efficiency.png"}
+    assert all(folder.facts["tags"][SWEEP_TAG] == whole.folder.fingerprint == facts["tags"][SWEEP_TAG]
+               for folder in whole.members)
     assert [(step, values["sweep/error_mean"]) for _, step, _, values in whole.folder.measurements()] == \
         [(row.labels, pytest.approx(row.stat.mean)) for row in whole.comparison.series[0].rows]
     assert [row.errors for row in whole.comparison.series[0].rows] == [errors(whole)[::2], errors(whole)[1::2]]
@@ -92,8 +102,10 @@ def test_a_sweep_has_every_member_and_a_summary_with_the_report(whole):
 
 def test_the_same_sweep_again_does_nothing_again(whole):
     before, report = stamps(whole), (whole.folder.path / "report" / "report.html").stat().st_mtime_ns
-    again = run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu", progress=Progress(quiet=True)))
-    assert again.folder.path == whole.folder.path and stamps(again) == before and again.folder.facts["status"] == "FINISHED"
+    again = run_sweep(PLAN, small.digits(), Setting(whole.folder.path.parent, None, "cpu",
+                                                    progress=Progress(quiet=True)))
+    assert (again.folder.path == whole.folder.path and stamps(again) == before
+            and again.folder.facts["status"] == "FINISHED")
     assert (whole.folder.path / "report" / "report.html").stat().st_mtime_ns == report
 
 
@@ -198,11 +210,13 @@ def test_a_lost_lane_stays_lost_and_its_group_comes_through(tmp_path, monkeypatc
     plan = replace(PLAN, lanes=2, seeds=((0, 0),))
     outcome = done(tmp_path, plan)
     good, lost = outcome.members
-    assert good.facts["status"] == "FINISHED" and lost.facts["status"] == "FAILED" and "not finite at step 2" in lost.facts["error"]
+    assert (good.facts["status"] == "FINISHED" and lost.facts["status"] == "FAILED"
+            and "not finite at step 2" in lost.facts["error"])
     assert [result.labels for result in outcome.comparison.failed] == [50]
     trained.clear()
     again = done(tmp_path, plan)
-    assert not trained and again.members[1].facts["status"] == "FAILED" and again.members[0].facts["status"] == "FINISHED"
+    assert (not trained and again.members[1].facts["status"] == "FAILED"
+            and again.members[0].facts["status"] == "FINISHED")
     with pytest.raises(Failed, match="not finite at step 2"):
         run_group([Member(replace(RECIPE, labels=50), 0, 0, "digits")], small.digits(), setting(tmp_path))
     assert not trained
@@ -210,9 +224,12 @@ def test_a_lost_lane_stays_lost_and_its_group_comes_through(tmp_path, monkeypatc
 
 def test_a_grid_has_a_series_for_each_value(tmp_path):
     outcome = done(tmp_path, replace(PLAN, seeds=((0, 0),), grid=("model.widths=[16],[8, 8]",)))
-    assert [series.title for series in outcome.comparison.series] == ["digits, model.widths=[16]", "digits, model.widths=[8, 8]"] or \
-        [series.title for series in outcome.comparison.series] == ["digits, model.widths=[8, 8]", "digits, model.widths=[16]"]
-    assert [outcome.grid[folder.fingerprint]["model.widths"] for folder in outcome.members] == [[16], [16], [8, 8], [8, 8]]
+    assert [series.title for series in outcome.comparison.series] == [
+        "digits, model.widths=[16]", "digits, model.widths=[8, 8]"] or \
+        [series.title for series in outcome.comparison.series] == ["digits, model.widths=[8, "
+                                                                   "8]", "digits, model.widths=[16]"]
+    assert [outcome.grid[folder.fingerprint]["model.widths"] for folder in outcome.members] == [
+        [16], [16], [8, 8], [8, 8]]
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -235,15 +252,18 @@ def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, c
 
 
 def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(progress := Progress(quiet=True), "tell", lambda done, under_way, note, running: shown.append((done + under_way, running)))
+    monkeypatch.setattr(progress := Progress(quiet=True), "tell",
+                        lambda done, under_way, note, running: shown.append((done + under_way, running)))
     shown = []
     plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))
     alone = done(tmp_path / "alone", plan)
     first = run_sweep(plan, small.digits(), replace(setting(tmp_path / "two"), progress=progress), workers=2)
-    assert errors(first) == errors(alone) and all(folder.facts["tags"][SWEEP_TAG] == first.folder.fingerprint for folder in first.members)
+    assert (errors(first) == errors(alone)
+            and all(folder.facts["tags"][SWEEP_TAG] == first.folder.fingerprint for folder in first.members))
     assert len({folder.holder["pid"] for folder in first.members} | {os.getpid()}) == 3
     assert {name for _, running in shown for name, *_ in running} == {"20 labels, seed 0", "50 labels, seed 0"}
-    assert [count for count, _ in shown] == sorted(count for count, _ in shown) and 0 <= shown[0][0] < 1 < shown[-1][0] <= 2
+    assert ([count for count, _ in shown] == sorted(count for count, _ in shown)
+            and 0 <= shown[0][0] < 1 < shown[-1][0] <= 2)
     before = stamps(first)
     again = run_sweep(plan, small.digits(), setting(tmp_path / "two"), workers=2)
     assert stamps(again) == before and errors(again) == errors(alone)
@@ -278,7 +298,8 @@ def test_the_same_sweep_twice_at_once_is_a_mistake(whole):
 def test_groups_are_of_about_the_same_size_and_share_their_settings():
     plan = replace(PLAN, seeds=tuple((seed, seed) for seed in range(5)), lanes=4, grid=("gan.weight=0,1",))
     groups = plan.groups(small.digits(), "cpu")
-    assert [len(group) for group in groups] == [3, 3, 4] * 2 and [member for group in groups for member in group] == plan.members()
+    assert ([len(group) for group in groups] == [3, 3, 4] * 2
+            and [member for group in groups for member in group] == plan.members())
     assert all(len({replace(member.recipe, labels=1) for member in group}) == 1 for group in groups)
     assert [len(group) for group in replace(plan, lanes=None).groups(small.digits(), "cpu")] == [1] * 20
 
@@ -349,14 +370,18 @@ def baselines(tmp_path, monkeypatch, *changes):
 
 
 def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
-    found, trained, measured = baselines(tmp_path, monkeypatch, "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")
-    assert [(recipe.gan.weight, recipe.consistency.weight) for recipe in trained] == [(1.0, 5.0), (0.0, 0.0), (0.0, 5.0)]
+    found, trained, measured = baselines(tmp_path, monkeypatch, "consistency.weight=5", "consistency.threshold=0.1",
+                                         "consistency.start=0")
+    assert [(recipe.gan.weight, recipe.consistency.weight) for recipe in trained] == [
+        (1.0, 5.0), (0.0, 0.0), (0.0, 5.0)]
     assert set(found) == {SUPERVISED, NO_GENERATOR}
     assert measured["test/no_generator_error"] == found[NO_GENERATOR]
     assert measured["test/generator_gain"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
     assert measured["by_labels/error_percent"] == pytest.approx(100 * measured["test/error"])
-    assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {name for name in measured if "by_labels" in name}
-    alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5", "consistency.threshold=0.1", "consistency.start=0")
+    assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {
+        name for name in measured if "by_labels" in name}
+    alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5",
+                                "consistency.threshold=0.1", "consistency.start=0")
     assert other["test/error"] == found[NO_GENERATOR] and set(alone) == {SUPERVISED}
 
 

@@ -11,7 +11,6 @@ import pytest
 from ssgan.tracking import Store
 from ssgan.tracking.workfolder import WorkFolder
 
-
 OPEN = """
 import sys
 from ssgan.tracking import Store
@@ -60,7 +59,8 @@ def make(tmp_path) -> Callable[..., WorkFolder]:
         folder.update(**({
             "name": f"digits-100 {fingerprint}",
             "created": 1_700_000_000.125,
-            "params": {"dataset": "digits", "labels": 100, "train.learning_rate": 0.003, "model.widths": [1000, 500], "gan": True},
+            "params": {"dataset": "digits", "labels": 100, "train.learning_rate": 0.003, "model.widths": [1000, 500],
+                       "gan": True},
             "tags": {"ssgan.torch": "2.11", "mlflow.user": "somebody"},
             "inputs": {"name": "digits", "sha256": "ab" * 32, "source": "sklearn.datasets.load_digits"},
             "status": "RUNNING",
@@ -97,7 +97,8 @@ def _content(store: Store, run_id: str) -> SimpleNamespace:
         params=run.data.params,
         tags=run.data.tags,
         metrics={name: _history(client, run_id, name) for name in run.data.metrics},
-        inputs=[(entry.dataset.name, entry.dataset.digest, entry.dataset.source) for entry in run.inputs.dataset_inputs],
+        inputs=[(entry.dataset.name, entry.dataset.digest, entry.dataset.source)
+                for entry in run.inputs.dataset_inputs],
         files=dict(_files(client, run_id, "")),
         status=run.info.status,
         name=run.info.run_name,

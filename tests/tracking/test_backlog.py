@@ -94,8 +94,10 @@ def test_the_dead_are_marked_and_the_living_are_not(store, make, tmp_path):
         assert not names & set(mark_dead(store, tmp_path))
         kill(processes[0])
         assert names & set(mark_dead(store, tmp_path)) == {dead.facts["name"]}
-        assert {folder: folder.facts["status"] for folder in runs} == {dead: "KILLED", live: "RUNNING", done: "FINISHED"}
-        assert {folder: status(store, run) for folder, run in runs.items()} == {dead: "KILLED", live: "RUNNING", done: "FINISHED"}
+        assert {folder: folder.facts["status"] for folder in runs} == {
+            dead: "KILLED", live: "RUNNING", done: "FINISHED"}
+        assert {folder: status(store, run) for folder, run in runs.items()} == {
+            dead: "KILLED", live: "RUNNING", done: "FINISHED"}
     finally:
         kill(processes[1])
 
@@ -111,7 +113,8 @@ def test_dead_runs_whose_folder_is_elsewhere_or_gone(store, make, tmp_path):
         for folder in (gone, going):
             shutil.rmtree(folder.path)
         marked = set(mark_dead(store, tmp_path / "nothing-here"))
-        assert {"digits-100 gone", "digits-100 in-another-place"} <= marked and "digits-100 gone-but-going" not in marked
+        assert ({"digits-100 gone", "digits-100 in-another-place"} <= marked
+                and "digits-100 gone-but-going" not in marked)
         assert [status(store, run) for run in runs] == ["KILLED", "KILLED", "RUNNING"]
         assert WorkFolder(elsewhere.path).facts["status"] == "KILLED"
     finally:

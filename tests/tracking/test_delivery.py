@@ -29,7 +29,8 @@ def expected_metrics(lines: int) -> dict:
 
 def check_whole(folder: WorkFolder, run, lines: int) -> None:
     """The run holds exactly what `make` and `finish` put into the folder."""
-    params = {"dataset": "digits", "labels": "100", "train.learning_rate": "0.003", "model.widths": "[1000, 500]", "gan": "true"}
+    params = {"dataset": "digits", "labels": "100", "train.learning_rate": "0.003", "model.widths": "[1000, 500]",
+              "gan": "true"}
     assert run.params == params
     stage = run.metrics.pop("stage/train/seconds")
     assert [(step, value) for step, _, value in stage] == [(0, 12.5)]
@@ -116,10 +117,12 @@ def test_more_than_one_call_may_hold(store, make, monkeypatch):
     run = store.client().get_run(deliver(folder, store)).data
     assert set(run.params) == set(params) and run.params["p7"] == "x" * 5999 + "…"
     assert run.tags["t119"] == "y" * 4999 + "…"
-    assert {name: value for name, value in run.metrics.items() if name.startswith("wide")} == {f"wide/{i}": i for i in range(1500)}
+    assert {name: value for name, value in run.metrics.items() if name.startswith("wide")} == {
+        f"wide/{i}": i for i in range(1500)}
     for name, sign in (("a/T-shirt _top_", 1), ("b/c", -1)):
         history = store.client().get_metric_history(run_id(folder, store), name)
-        assert [(row.step, row.value, row.timestamp) for row in history] == [(i, sign * i, (1_700_000_000 + i) * 1000) for i in range(700)]
+        assert [(row.step, row.value, row.timestamp) for row in history] == [
+            (i, sign * i, (1_700_000_000 + i) * 1000) for i in range(700)]
     assert calls["metrics"] == [1000, 400, 1000, 500]
 
 
@@ -143,7 +146,8 @@ def test_cut_off_anywhere_the_next_delivery_completes_it(store, make, content, m
             with pytest.raises(Cut):
                 deliver(folder, store)
             run = deliver(folder, store)
-            assert wire.names.count("create_run") + wire.failed.count("create_run") == 1 + (wire.failed == ["create_run"])
+            assert wire.names.count("create_run") + wire.failed.count("create_run") == 1 + (
+                wire.failed == ["create_run"])
             assert len(wire.rows) == len(set(wire.rows)) == 7, "a row was sent twice"
             check_whole(folder, content(store, run), 3)
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from ssgan.tracking import Delivery, Store, delivery_thread, delivered, run_id
 from ssgan.files import locked
+from ssgan.tracking import Delivery, Store, delivered, delivery_thread, run_id
 
 
 def wait_until(true, seconds=20):
@@ -31,7 +31,8 @@ def test_a_live_run_is_told_while_it_goes_on_and_whole_at_the_end(store, make, c
         assert delivery.finish() == []
     assert delivery.reason is None and delivered(folder, store)
     run = content(store, run_id(folder, store))
-    assert run.status == "FINISHED" and [value for _, _, value in run.metrics["train/loss"]] == [1, 0.5, 1 / 3, 0.25, 0.125]
+    assert (run.status == "FINISHED"
+            and [value for _, _, value in run.metrics["train/loss"]] == [1, 0.5, 1 / 3, 0.25, 0.125])
 
 
 def test_several_folders_and_no_start(store, make):
@@ -126,5 +127,6 @@ def test_what_earlier_runs_left_is_brought_in_beside(store, make, tmp_path):
         delivery.start()
         wait_until(lambda: delivery.brought)
         assert delivery.finish() == []
-    assert [(folder.path, run, reason) for folder, run, reason in delivery.brought] == [(earlier.path, run_id(earlier, store), None)]
+    assert [(folder.path, run, reason) for folder, run, reason in delivery.brought] == [
+        (earlier.path, run_id(earlier, store), None)]
     assert earlier.facts["status"] == "KILLED" and mine.facts["status"] == "RUNNING"

@@ -30,7 +30,8 @@ def test_a_whole_name_goes_before_the_beginning_of_another(make, tmp_path):
 def test_an_ambiguous_prefix_lists_up_to_five(make, tmp_path):
     for i in range(7):
         make(f"abcd{i}")
-    with pytest.raises(Mistake, match="RUN 'abcd' is the beginning of 7 runs: abcd0 .*abcd4 .digits-100 abcd4. and 2 more"):
+    with pytest.raises(Mistake, match="RUN 'abcd' is the beginning of 7 runs: abcd0 .*abcd4 .digits-100 abcd4. and 2 "
+                                      "more"):
         find_run("abcd", tmp_path, None)
 
 
@@ -73,5 +74,6 @@ def test_a_run_that_is_only_in_the_store_comes_back_whole(make, tmp_path, cache,
 
 def test_a_store_that_cannot_be_asked_is_a_mistake(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(Mistake, match="no run here is 'latest', and the store cannot be asked: http://127.0.0.1:9 does not answer"):
+    with pytest.raises(Mistake, match="no run here is 'latest', and the store cannot be asked: http://127.0.0.1:9 does "
+                                      "not answer"):
         find_run("latest", tmp_path, Store("http://127.0.0.1:9"))

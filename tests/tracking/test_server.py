@@ -28,7 +28,8 @@ def serve(tmp_path, port):
 
     def _serve(arguments, environment):
         log = (tmp_path / "server.log").open("ab")
-        processes.append(subprocess.Popen(arguments, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True))
+        processes.append(
+            subprocess.Popen(arguments, env=environment, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True))
         log.close()
         until = time.monotonic() + 90
         while time.monotonic() < until:
@@ -61,7 +62,8 @@ def get(port, path):
 def test_a_server_killed_in_mid_run_costs_nothing(template, tmp_path, make, content, serve, port):
     shutil.copy(template, tmp_path / "mlflow.db")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--artifacts-destination", str(tmp_path / "served")]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--artifacts-destination",
+                str(tmp_path / "served")]
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = serve(command, environment)
     store = Store(f"http://127.0.0.1:{port}", experiment="over-http")
@@ -89,7 +91,8 @@ def test_a_server_killed_in_mid_run_costs_nothing(template, tmp_path, make, cont
     run = content(store, run_id(folder, store))
     assert run.status == "FINISHED" and run.files["run.json"] == folder.run_file.read_bytes()
     assert run.files["train/samples.png"] == b"picture"
-    assert [(step, value) for step, _, value in run.metrics["train/loss"]] == [(step * 100, 1 / (step + 1)) for step in range(200)]
+    assert [(step, value) for step, _, value in run.metrics["train/loss"]] == [
+        (step * 100, 1 / (step + 1)) for step in range(200)]
     assert len(run.metrics["train/rate"]) == 200
 
 

@@ -13,6 +13,7 @@ from ssgan.errors import Mistake
 from ssgan.tracking import Store, Undelivered, deliver, public, resolve_uri
 from ssgan.tracking.store import faults
 
+
 def sqlite(path: Path) -> str:
     return f"sqlite:///{path}"
 
@@ -27,7 +28,8 @@ def test_the_address_is_the_option_then_the_environment_then_the_working_directo
     assert resolve_uri("none", tmp_path) is None
 
 
-BAD = "mlruns file:///mlruns ftp://host http:// postgresql://host/db sqlite:// sqlite:///:memory: sqlite:///. sqlite:///1%/a sqlite:///a?b"
+BAD = ("mlruns file:///mlruns ftp://host http:// postgresql://host/db sqlite:// sqlite:///:memory: sqlite:///. "
+       "sqlite:///1%/a sqlite:///a?b")
 
 
 @pytest.mark.parametrize("uri", BAD.split())
@@ -72,8 +74,10 @@ def _revision(value):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda path: path.write_text("some notes of mine, not a database\n" * 50), "is no MLflow store: file is not a database"),
-        (lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 50_000), "no MLflow store: database disk image is malformed"),
+        (lambda path: path.write_text("some notes of mine, not a database\n" * 50),
+         "is no MLflow store: file is not a database"),
+        (lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 50_000),
+         "no MLflow store: database disk image is malformed"),
         (lambda path: (path.unlink(), _foreign(path)), "no MLflow store: it holds recipes"),
         (_revision("ffffffffffff"), "made by a newer MLflow"),
         (_revision("451aebb31d03"), "made by an older MLflow"),

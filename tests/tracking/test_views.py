@@ -11,9 +11,9 @@ import time
 import zlib
 from urllib.parse import parse_qs
 
+import browser
 import pytest
 
-import browser
 from ssgan.tracking import Store, Undelivered, deliver, latest_sweep, plain_path, save_view, stored_runs, ui_command
 from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT
 
@@ -26,15 +26,20 @@ def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
     ids = []
     for labels, found in errors.items():
         for seed, error in enumerate(found):
-            folder = make(f"{sweep[:4]}-{labels}-{seed}", name=f"digits · {labels} labels · seed {seed}", status="FINISHED", tags={"ssgan.sweep": f"fedc {sweep}"},
-                          created=1_700_000_000.0 + labels + seed / 10, params={"dataset": "digits", "labels": labels, "seed": seed, "split_seed": seed})
-            folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "test/wrong": round(error * 10_000)}, at=1_700_000_100)
-            folder.measure(labels, {"by_labels/labels": labels, "by_labels/error_percent": 100 * error, "by_labels/supervised_only_percent": 300 * error,
+            folder = make(f"{sweep[:4]}-{labels}-{seed}", name=f"digits · {labels} labels · seed {seed}",
+                          status="FINISHED", tags={"ssgan.sweep": f"fedc {sweep}"},
+                          created=1_700_000_000.0 + labels + seed / 10,
+                          params={"dataset": "digits", "labels": labels, "seed": seed, "split_seed": seed})
+            folder.measure(300, {"test/error": error, "score/inception_score": 4.0,
+                                 "test/wrong": round(error * 10_000)}, at=1_700_000_100)
+            folder.measure(labels, {"by_labels/labels": labels, "by_labels/error_percent": 100 * error,
+                                    "by_labels/supervised_only_percent": 300 * error,
                                     "by_labels/no_generator_percent": 150 * error, "by_labels/gain_points": 3.0,
                                     "by_labels/generator_gain_points": 0.5}, at=1_700_000_100)
             folder.flush()
             ids.append(deliver(folder, store))
-    summary = make(f"{sweep}", name="digits · sweep", kind="summary", status="FINISHED", tags={"ssgan.sweep": sweep, "ssgan.kind": "summary"},
+    summary = make(f"{sweep}", name="digits · sweep", kind="summary", status="FINISHED",
+                   tags={"ssgan.sweep": sweep, "ssgan.kind": "summary"},
                    params={"dataset": "digits", "grid": "gan.weight=0,1; train.batch=20,50"}, lines=0, created=at)
     deliver(summary, store)
     return ids
@@ -62,18 +67,26 @@ def test_the_saved_view_groups_the_runs_by_budget_and_finds_them_all(fresh, make
     deliver(make("other", status="FINISHED", params={"dataset": "digits", "labels": 20}), fresh)
     view = save_view(fresh, SWEEP, "digits · sweep", ["gan.weight"])
     envelope, state = saved(fresh, f"ssgan-{SWEEP}")
-    assert envelope["name"] == "digits · sweep, by label budget" and view.name == "digits · sweep" and envelope["createdAt"] == envelope["updatedAt"] > 1.7e12
-    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": key} for key in ("labels", "gan.weight")]
-    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {(kind, metrics[0]) for _, kind, metrics in BUDGETS}
-    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {section["uuid"] for section in state["compareRunSections"]}
-    assert {"params.`labels`", "params.`seed`", f"metrics.`{PERCENT}`", "params.`gan.weight`", "attributes.`Duration`"} <= set(state["selectedColumns"])
-    assert state["columnOrder"] == list(state["columnWidths"]) and len(state["columnOrder"]) == len(state["selectedColumns"])
-    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"], order_by=[f"{state['orderByKey']} ASC"])
+    assert (envelope["name"] == "digits · sweep, by label budget" and view.name == "digits · sweep"
+            and envelope["createdAt"] == envelope["updatedAt"] > 1.7e12)
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": key}
+                                               for key in ("labels", "gan.weight")]
+    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {
+        (kind, metrics[0]) for _, kind, metrics in BUDGETS}
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {
+        section["uuid"] for section in state["compareRunSections"]}
+    assert {"params.`labels`", "params.`seed`", f"metrics.`{PERCENT}`", "params.`gan.weight`",
+            "attributes.`Duration`"} <= set(state["selectedColumns"])
+    assert (state["columnOrder"] == list(state["columnWidths"])
+            and len(state["columnOrder"]) == len(state["selectedColumns"]))
+    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"],
+                                       order_by=[f"{state['orderByKey']} ASC"])
     assert {run.info.run_id for run in found} == set(ids)
     assert [int(run.data.params["labels"]) for run in found] == [20, 20, 50, 50, 100, 100, 200, 200]  # not as texts
 
 
-@pytest.mark.parametrize(("grid", "by"), [((), ["dataset"]), (("gan.weight", "train.batch"), ["gan.weight", "train.batch"])], ids=str)
+@pytest.mark.parametrize(
+    ("grid", "by"), [((), ["dataset"]), (("gan.weight", "train.batch"), ["gan.weight", "train.batch"])], ids=str)
 def test_the_curve_has_a_group_for_each_setting_and_labels_as_its_steps(fresh, make, grid, by):
     run_id, *_ = swept(make, fresh, {20: (0.2, 0.1)})
     save_view(fresh, SWEEP, "digits · sweep", grid)
@@ -87,7 +100,8 @@ def test_the_curve_has_a_group_for_each_setting_and_labels_as_its_steps(fresh, m
 def test_the_addresses_name_the_views_and_the_plain_search(fresh, make):
     ids = swept(make, fresh, {20: (0.2, 0.1)})
     view = save_view(fresh, SWEEP, "x")
-    for address, key, mode in ((view.budgets, f"ssgan-{SWEEP}", ["CHART"]), (view.curve, f"ssgan-{SWEEP}-curve", ["CHART"]), (view.table, f"ssgan-{SWEEP}", None)):
+    for address, key, mode in ((view.budgets, f"ssgan-{SWEEP}", ["CHART"]),
+                               (view.curve, f"ssgan-{SWEEP}-curve", ["CHART"]), (view.table, f"ssgan-{SWEEP}", None)):
         path, _, query = address.partition("?")
         assert path == f"/#/experiments/{fresh.experiment_id}/runs" and parse_qs(query)["viewStateShareKey"] == [key]
         assert parse_qs(query).get("compareRunsMode") == mode
@@ -118,7 +132,8 @@ def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, 
     runs = {run.run_id: run for run in stored_runs(fresh, tmp_path / "downloads")}
     assert set(ids) < set(runs) and unfinished not in runs
     run = runs[ids[0]]
-    assert (run.name, run.status, run.params["labels"], run.metrics["test/error"]) == ("digits · 20 labels · seed 0", "FINISHED", "20", 0.2)
+    assert (run.name, run.status, run.params["labels"], run.metrics["test/error"]) == (
+        "digits · 20 labels · seed 0", "FINISHED", "20", 0.2)
     here = run.fetch("train/samples*.png")
     assert here.read_bytes() == b"picture" and run.fetch("train/none*.png") is None
     shutil.rmtree(here.parent.parent)  # the work folder is elsewhere
@@ -129,26 +144,32 @@ def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, 
 @pytest.mark.slow
 def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
     if browser.PROGRAM is None:
-        (pytest.fail if os.environ.get("SSGAN_NEED_BROWSER") else pytest.skip)("no chromium here: apt-get install chromium, then this test opens the views in it")
+        (pytest.fail if os.environ.get("SSGAN_NEED_BROWSER") else pytest.skip)(
+            "no chromium here: apt-get install chromium, then this test opens the views in it")
     swept(make, fresh)
     view = save_view(fresh, SWEEP, "digits · sweep")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command, environment = ui_command(fresh.uri, port)
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True)
     try:
         _wait(port, server)
         with browser.Browser() as page:
             page.open(f"http://127.0.0.1:{port}{view.budgets}")
             means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
-            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0], *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
+            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0],
+                                 *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
             assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
-            assert [line for line in text.splitlines() if line.startswith("Group: ")] == [f"Group: {labels}" for labels in ERRORS]
+            assert [line for line in text.splitlines() if line.startswith("Group: ")] == [
+                f"Group: {labels}" for labels in ERRORS]
             page.open(f"http://127.0.0.1:{port}{view.curve}")
-            page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})", f"digits ({ALONE})", "8 matching runs")
+            page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})",
+                          f"digits ({ALONE})", "8 matching runs")
             page.open(f"http://127.0.0.1:{port}{view.table}")
-            page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33", "8 matching runs")
+            page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33",
+                          "8 matching runs")
             page.open(f"http://127.0.0.1:{port}{view.plain}")
             page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
     finally:

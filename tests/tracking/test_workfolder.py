@@ -64,7 +64,8 @@ def test_facts_survive_and_merge(folder):
     facts = WorkFolder(folder.path).facts
     created = facts.pop("created")
     assert before <= created <= time.time()
-    assert facts == {"name": "digits 100", "settings": {"train": {"epochs": 3}}, "status": "RUNNING", "labels": 100, "ended": None}
+    assert facts == {"name": "digits 100", "settings": {"train": {"epochs": 3}}, "status": "RUNNING", "labels": 100,
+                     "ended": None}
 
 
 def test_a_status_that_ends_the_run_says_when_and_going_on_takes_it_back(folder):
@@ -271,5 +272,7 @@ def test_a_process_is_told_from_a_later_one_of_the_same_number():
 
 
 def test_importing_is_cheap():
-    code = "import sys, ssgan.tracking.workfolder, ssgan.tracking; print([m for m in ('torch', 'mlflow', 'numpy', 'sklearn') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = ("import sys, ssgan.tracking.workfolder, ssgan.tracking; print([m for m in ('torch', 'mlflow', 'numpy', "
+            "'sklearn') if m in sys.modules])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True).stdout.strip() == "[]"

@@ -3,31 +3,34 @@
 import math
 from typing import Any
 
+from ssgan.experiments.report.forecast import COVERAGE, Interval
 from ssgan.experiments.report.table import Comparison, Ensembles, Row, Series, Stat, paper_row
 from ssgan.experiments.report.text import forecasts
-from ssgan.experiments.report.forecast import COVERAGE, Interval
 
 
 def as_plain(comparison: Comparison) -> dict[str, Any]:
     """`series`, each with its table and its forecast, and what failed."""
     return {
         "series": [_series(series) for series in comparison.series],
-        "failed": [{"run_id": run.run_id, "name": run.name, "status": run.status, "error": run.reason} for run in comparison.failed],
+        "failed": [{"run_id": run.run_id, "name": run.name, "status": run.status, "error": run.reason}
+                   for run in comparison.failed],
         "repeated": comparison.repeated, "dropped": comparison.dropped}
 
 
 def _series(series: Series) -> dict[str, Any]:
-    return {"title": series.title, "dataset": series.dataset, "table": [_row(row) for row in series.rows], "paper": paper_row(series.dataset),
-            "forecast": _forecast(series), "answers": forecasts(series)}
+    return {"title": series.title, "dataset": series.dataset, "table": [_row(row) for row in series.rows],
+            "paper": paper_row(series.dataset), "forecast": _forecast(series), "answers": forecasts(series)}
 
 
 def _row(row: Row) -> dict[str, Any]:
     interval = row.stat.interval()
     return {
-        "labels": row.labels, "n": row.stat.n, "mean": row.stat.mean, "std": row.stat.std, "interval": [interval.low, interval.high] if interval else None,
-        "median": row.median, "errors": row.errors, "runs": [result.run_id for result in row.results],
-        "baselines": {name: _stat(stat) for name, stat in row.baselines.items()}, "inception_score": row.score and _stat(row.score),
-        "seconds": row.seconds, "ensembles": {"same_split": _ensembles(row.same_split), "across_splits": _ensembles(row.across)}}
+        "labels": row.labels, "n": row.stat.n, "mean": row.stat.mean, "std": row.stat.std,
+        "interval": [interval.low, interval.high] if interval else None, "median": row.median, "errors": row.errors,
+        "runs": [result.run_id for result in row.results],
+        "baselines": {name: _stat(stat) for name, stat in row.baselines.items()},
+        "inception_score": row.score and _stat(row.score), "seconds": row.seconds,
+        "ensembles": {"same_split": _ensembles(row.same_split), "across_splits": _ensembles(row.across)}}
 
 
 def _forecast(series: Series) -> dict[str, Any] | None:
@@ -36,14 +39,16 @@ def _forecast(series: Series) -> dict[str, Any] | None:
         return None
     return {
         "coverage": COVERAGE, "floor": _interval(curve.floor),
-        "doubling": [{"labels": row.labels, **_interval(curve.gain(row.labels, 2 * row.labels))} for row in series.rows],
+        "doubling": [{"labels": row.labels, **_interval(curve.gain(row.labels, 2 * row.labels))}
+                     for row in series.rows],
         "targets": [{"error": error, **_interval(needed)} for error, needed in series.targets.items()]}
 
 
 def _ensembles(found: Ensembles | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    return {"uses_labels": found.labels, "groups": found.groups, "errors": {str(size): _stat(stat) for size, stat in found.errors.items()}}
+    return {"uses_labels": found.labels, "groups": found.groups,
+            "errors": {str(size): _stat(stat) for size, stat in found.errors.items()}}
 
 
 def _stat(stat: Stat) -> dict[str, Any]:

@@ -34,8 +34,10 @@ def picture(comparison: Comparison, dataset: str, title: str = "", notes: dict[s
         _baselines(axes, shown[0])
     for number, series in enumerate(shown):
         aside = 1.03 ** (number - (len(shown) - 1) / 2)  # of its neighbours' points
-        alone = "ssgan: mean with its 95 % interval, and every run" if any(row.stat.n > 1 for row in series.rows) else "ssgan: one run of each budget"
-        _curve(axes, series, COLOURS[number % len(COLOURS)], alone if len(shown) == 1 else series.title, aside, beside=1.045 if len(shown) == 1 else 1.0)
+        alone = ("ssgan: mean with its 95 % interval, and every run" if any(row.stat.n > 1 for row in series.rows)
+                 else "ssgan: one run of each budget")
+        _curve(axes, series, COLOURS[number % len(COLOURS)], alone if len(shown) == 1 else series.title, aside,
+               beside=1.045 if len(shown) == 1 else 1.0)
         _forecast(axes, series, COLOURS[number % len(COLOURS)], labelled=len(shown) == 1)
     _paper(axes, dataset, {row.labels for series in shown for row in series.rows})
     _dress(axes, shown, title)
@@ -50,14 +52,17 @@ def _curve(axes, series: Series, colour: str, label: str, aside: float, beside: 
     intervals = [row.stat.interval() for row in series.rows]
     low = [mean - max(LEAST, min(mean, limits.low)) if limits else 0 for mean, limits in zip(means, intervals)]
     high = [limits.high - limits.estimate if limits else 0 for limits in intervals]
-    _, caps, bars = axes.errorbar(labels, _percent(means), yerr=[_percent(low), _percent(high)], color=colour, marker="o", markersize=6, linewidth=2,
-                                  elinewidth=1.2, capsize=3, label=label, zorder=4)
+    _, caps, bars = axes.errorbar(labels, _percent(means), yerr=[_percent(low), _percent(high)], color=colour,
+                                  marker="o", markersize=6, linewidth=2, elinewidth=1.2, capsize=3, label=label,
+                                  zorder=4)
     for whisker in (*caps, *bars):
         whisker.set_alpha(0.6)  # so that the baselines behind it are seen
     for place, row in ((place, row) for place, row in zip(labels, series.rows) if row.stat.n > 1):
         errors = np.maximum(sorted(row.errors), LEAST)
-        again = [sum(errors[:i] == error) for i, error in enumerate(errors)]  # runs of the same error stand side by side
-        axes.scatter([place * beside * 1.022**times for times in again], _percent(errors), s=15, color=colour, alpha=0.6, linewidths=0, zorder=5)
+        # runs of the same error stand side by side
+        again = [sum(errors[:i] == error) for i, error in enumerate(errors)]
+        axes.scatter([place * beside * 1.022**times for times in again], _percent(errors), s=15, color=colour,
+                     alpha=0.6, linewidths=0, zorder=5)
 
 
 def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
@@ -68,7 +73,8 @@ def _forecast(axes, series: Series, colour: str, labelled: bool) -> None:
     found = np.array([series.forecast.error(count) for count in labels])  # [60, 3]
     axes.plot(labels, _percent(found[:, 0]), color=colour, linestyle=(0, (4, 3)), linewidth=1.2, zorder=2,
               label="forecast of the typical (median) run, 90 %" if labelled else None)
-    axes.fill_between(labels, _percent(np.maximum(found[:, 1], LEAST)), _percent(found[:, 2]), color=colour, alpha=0.1, linewidth=0, zorder=1)
+    axes.fill_between(labels, _percent(np.maximum(found[:, 1], LEAST)), _percent(found[:, 2]), color=colour, alpha=0.1,
+                      linewidth=0, zorder=1)
 
 
 def _baselines(axes, series: Series) -> None:
@@ -86,8 +92,8 @@ def _paper(axes, dataset: str, budgets: set[int]) -> None:
     found = {int(labels): value for labels, value in (paper or {}).get("errors", {}).items() if int(labels) in budgets}
     if found:
         means, stds = (np.array([value[i] for value in found.values()]) for i in (0, 1))
-        axes.errorbar(list(found), means, yerr=[np.minimum(stds, means * 0.95), stds], color=INK, marker="P", markersize=6, linewidth=0, elinewidth=1,
-                      capsize=3, label=f"{paper['source']}, ± std", zorder=3)
+        axes.errorbar(list(found), means, yerr=[np.minimum(stds, means * 0.95), stds], color=INK, marker="P",
+                      markersize=6, linewidth=0, elinewidth=1, capsize=3, label=f"{paper['source']}, ± std", zorder=3)
 
 
 def _dress(axes, shown: list[Series], title: str) -> None:
@@ -120,13 +126,18 @@ def _dress(axes, shown: list[Series], title: str) -> None:
         axes.legend(**look, loc="upper right", facecolor="white", framealpha=0.85)
     else:
         longest = max(len(series.title) for series in shown) if len(shown) > 1 else 0  # else the names are short
-        axes.figure.legend(**look, loc="outside upper left", ncols=min(3, max(1, WIDE // (longest + 6))), columnspacing=1.6)
+        axes.figure.legend(**look, loc="outside upper left", ncols=min(3, max(1, WIDE // (longest + 6))),
+                           columnspacing=1.6)
 
 
 def _limits(shown: list[Series], found: tuple[float, float]) -> tuple[float, float]:
-    """From below the least point to above the largest, and not much farther: an interval or a forecast that goes beyond is cut off."""
-    points = np.concatenate([[*row.errors, *(stat.mean for stat in row.baselines.values())] for series in shown for row in series.rows])
-    return max(found[0], _percent(max(LEAST, points.min()) / ROOM)), min(found[1], _percent(max(LEAST, points.max()) * ROOM))
+    """From below the least point to above the largest, and not much farther: an interval or a forecast that goes beyond
+    is cut off.
+    """
+    points = np.concatenate(
+        [[*row.errors, *(stat.mean for stat in row.baselines.values())] for series in shown for row in series.rows])
+    return max(found[0], _percent(max(LEAST, points.min()) / ROOM)), min(
+        found[1], _percent(max(LEAST, points.max()) * ROOM))
 
 
 def _round_numbers(low: float, high: float) -> list[float]:

@@ -12,9 +12,11 @@ from ssgan.random_streams import numpy_generator
 BUDGETS, SEEDS = 4, 3  # the least that a forecast is made from
 COVERAGE = 0.9
 DRAWS = 1000
-PRIOR_RUNS = 4  # budgets with few seeds borrow their spread from the others, as if each had so many runs more of the common spread
+# budgets with few seeds borrow their spread from the others, as if each had so many runs more of the common spread
+PRIOR_RUNS = 4
 MEDIAN_COST = 1.4  # variance of a few numbers' median, over that of their mean
-FLOOR_COST = 1.0  # what a floor must improve the chi-square by: without it every curve would be a little too flat at its end
+# what a floor must improve the chi-square by: without it every curve would be a little too flat at its end
+FLOOR_COST = 1.0
 USUAL_EXPONENT, EXPONENT_SPREAD = 0.8, 1.0  # of the weak prior of the logarithm of the exponent
 
 
@@ -28,7 +30,9 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """Bootstrap curves e(N) = scale * (share + (1 - share) * (N / first)^-exponent), so the floor is scale * share. All arrays [d]."""
+    """Bootstrap curves e(N) = scale * (share + (1 - share) * (N / first)^-exponent), so the floor is scale * share. All
+    arrays [d].
+    """
 
     budgets: tuple[int, ...]
     scale: np.ndarray
@@ -64,8 +68,8 @@ class Forecast:
 def forecast(errors: Mapping[int, Sequence[float]], smallest: float, seed: int = 0) -> Forecast | None:
     """The forecast from the errors of every seed by budget; None from fewer than four budgets of three seeds or more.
 
-    Each curve of the bootstrap is fitted to the medians of seeds drawn anew at every budget, in logarithms, for errors of a small budget
-    often fall in two heaps. `smallest` stands for an error of 0: half a test image, say.
+    Each curve of the bootstrap is fitted to the medians of seeds drawn anew at every budget, in logarithms, for errors
+    of a small budget often fall in two heaps. `smallest` stands for an error of 0: half a test image, say.
     """
     budgets = tuple(sorted(budget for budget, found in errors.items() if len(found) >= SEEDS))
     if len(budgets) < BUDGETS:
@@ -101,13 +105,16 @@ def _deviations(logs: list[np.ndarray], seed: int) -> np.ndarray:
 
 
 def _fit(targets: np.ndarray, weights: np.ndarray, budgets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scale, share and exponent [d] of the least weighted squares to log errors [d, m], over a grid in which the scale has a closed form."""
+    """Scale, share and exponent [d] of the least weighted squares to log errors [d, m], over a grid in which the scale
+    has a closed form.
+    """
     shares = np.concatenate([[0.0], np.geomspace(1e-3, 0.999, 60)])
     share, exponent = (grid.ravel() for grid in np.meshgrid(shares, np.geomspace(0.1, 4, 50), indexing="ij"))  # [g]
     shapes = np.log(share[:, None] + (1 - share[:, None]) * budgets ** -exponent[:, None])  # [g, m]
     portion = weights / weights.sum()
     shapes_, targets_ = shapes - (shapes @ portion)[:, None], targets - (targets @ portion)[:, None]
-    cost = (shapes_**2 @ weights) - 2 * (targets_ * weights) @ shapes_.T  # [d, g], without what depends on the target alone
+    # [d, g], without what depends on the target alone
+    cost = (shapes_**2 @ weights) - 2 * (targets_ * weights) @ shapes_.T
     cost += FLOOR_COST * (share > 0) + (np.log(exponent / USUAL_EXPONENT) / EXPONENT_SPREAD) ** 2
     best = cost.argmin(1)
     return np.exp((targets - shapes[best]) @ portion), share[best], exponent[best]

@@ -5,8 +5,18 @@ from typing import Any
 
 from ssgan.experiments.report.table import Comparison, Row, Series
 from ssgan.experiments.report.text import (
-    ACROSS, SAME_SPLIT, across_table, forecasts, how_good, how_sure, percent, remarks, same_split_table, table,
-    what_more)
+    ACROSS,
+    SAME_SPLIT,
+    across_table,
+    forecasts,
+    how_good,
+    how_sure,
+    percent,
+    remarks,
+    same_split_table,
+    table,
+    what_more,
+)
 
 USUAL_BUDGET = 100  # the one whose answer is open at first, if it was run
 
@@ -71,9 +81,11 @@ def _unbroken(line: str) -> str:
 def _extent(comparison: Comparison) -> str:
     """What the comparison is made of, in one line."""
     if len(comparison.series) > 1:
-        return f"{len(comparison.series)} settings, {sum(row.stat.n for series in comparison.series for row in series.rows)} runs"
+        return (f"{len(comparison.series)} settings, "
+                f"{sum(row.stat.n for series in comparison.series for row in series.rows)} runs")
     series, = comparison.series
-    runs, splits = sum(row.stat.n for row in series.rows), len({result.split_seed for row in series.rows for result in row.results})
+    runs, splits = sum(row.stat.n for row in series.rows), len(
+        {result.split_seed for row in series.rows for result in row.results})
     return f"{series.title}: {runs} runs, {len(series.rows)} label budgets, {splits} choices of the labelled images"
 
 

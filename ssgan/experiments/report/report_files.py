@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ssgan.experiments.report.html import page
 from ssgan.experiments.report.curve import picture
+from ssgan.experiments.report.html import page
 from ssgan.experiments.report.table import Comparison
 from ssgan.experiments.report.text import markdown
 from ssgan.files import replacing
@@ -22,7 +22,8 @@ def write_report(comparison: Comparison, folder: Path, title: str) -> dict[str, 
 
 def pictures(comparison: Comparison) -> dict[str, bytes]:
     """A PNG for each data set, in the order of the series."""
-    return {dataset: picture(comparison, dataset) for dataset in dict.fromkeys(series.dataset for series in comparison.series)}
+    return {dataset: picture(comparison, dataset) for dataset in dict.fromkeys(
+        series.dataset for series in comparison.series)}
 
 
 def write(path: Path, content: bytes) -> None:

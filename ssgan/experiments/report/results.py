@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ssgan.evaluation.baselines import BASELINES
 from ssgan.config import RENAMED, unsaid
 from ssgan.errors import Mistake
+from ssgan.evaluation.baselines import BASELINES
 from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
@@ -47,7 +47,9 @@ class Result:
         return self.labels, self.split_seed, self.seed
 
     def probabilities(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake for a damaged file."""
+        """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake
+        for a damaged file.
+        """
         path = self.fetch("evaluate/test.npz")
         if path is None:
             return None
@@ -69,12 +71,13 @@ def of_folder(folder: WorkFolder) -> Result:
     evaluation, score = found.get("evaluation", {}), found.get("score", {})
     ids = run_ids(folder)
     return Result(
-        ids[-1] if ids else folder.fingerprint, facts.get("name", folder.fingerprint), facts.get("dataset", ""), facts.get("recipe_name", ""),
-        facts.get("labels", 0), facts.get("seed", 0), facts.get("split_seed", 0), facts.get("status", "not begun"),
-        evaluation.get("error"), evaluation.get("total"), {row["name"]: row["error"] for row in found.get("baselines", [])},
-        score.get("inception_score"), score.get("inception_score_real"),
-        sum(stage["seconds"] for stage in facts.get("stages", {}).values()), facts.get("ended") or 0.0,
-        _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"), _finder(folder.path), facts.get("error"))
+        ids[-1] if ids else folder.fingerprint, facts.get("name", folder.fingerprint), facts.get("dataset", ""),
+        facts.get("recipe_name", ""), facts.get("labels", 0), facts.get("seed", 0), facts.get("split_seed", 0),
+        facts.get("status", "not begun"), evaluation.get("error"), evaluation.get("total"),
+        {row["name"]: row["error"] for row in found.get("baselines", [])}, score.get("inception_score"),
+        score.get("inception_score_real"), sum(stage["seconds"] for stage in facts.get("stages", {}).values()),
+        facts.get("ended") or 0.0, _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"),
+        _finder(folder.path), facts.get("error"))
 
 
 def of_stored(run: StoredRun) -> Result | None:
@@ -89,8 +92,9 @@ def of_stored(run: StoredRun) -> Result | None:
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
-        metrics.get("score/inception_score_real"), sum(value for name, value in metrics.items() if name.startswith("stage/")),
-        run.ended, _settings(params), run.images, run.fetch)
+        metrics.get("score/inception_score_real"),
+        sum(value for name, value in metrics.items() if name.startswith("stage/")), run.ended, _settings(params),
+        run.images, run.fetch)
 
 
 def _settings(params: Mapping[str, Any]) -> dict[str, str]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from ssgan import recipes
 from ssgan.evaluation.baselines import BASELINES
-from ssgan.experiments.report.results import Result
 from ssgan.evaluation.ensembles import ensembles
 from ssgan.experiments.report.forecast import Forecast, Interval, forecast
+from ssgan.experiments.report.results import Result
 
 MOST_SERIES = 12
 LADDER = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # errors that people ask for
@@ -42,9 +42,11 @@ class Stat:
         return float(stats.t.ppf(0.975, self.n - 1)) * self.std / self.n**0.5
 
     def interval(self) -> Interval | None:
-        """The 95 % interval of the mean of errors; None of one value, and of values that came out alike, whose spread tells nothing.
+        """The 95 % interval of the mean of errors; None of one value, and of values that came out alike, whose spread
+        tells nothing.
 
-        Student's t of the mean's logarithm (delta method: its standard error is that of the mean, relative to the mean), so that it stays above 0.
+        Student's t of the mean's logarithm (delta method: its standard error is that of the mean, relative to the
+        mean), so that it stays above 0.
         """
         half = self.half_width()
         if not half:
@@ -55,7 +57,9 @@ class Stat:
 
 @dataclass(frozen=True)
 class Ensembles:
-    """Errors of averaged probabilities by size, a mean over `groups` splits; `labels` is what the whole ensemble may have used."""
+    """Errors of averaged probabilities by size, a mean over `groups` splits; `labels` is what the whole ensemble may
+    have used.
+    """
 
     labels: int
     groups: int
@@ -110,8 +114,9 @@ class Row:
 
     def measurements(self) -> dict[str, float]:
         """Name and value for the summary run, whose steps are label budgets."""
-        found = {"sweep/error_mean": self.stat.mean, "sweep/error_median": self.median, "sweep/error_best": min(self.errors),
-                 "sweep/error_worst": max(self.errors), "sweep/runs": float(len(self.results))}
+        found = {"sweep/error_mean": self.stat.mean, "sweep/error_median": self.median,
+                 "sweep/error_best": min(self.errors), "sweep/error_worst": max(self.errors),
+                 "sweep/runs": float(len(self.results))}
         return found | {f"sweep/baseline/{name}": stat.mean for name, stat in self.baselines.items()}
 
 
@@ -137,7 +142,9 @@ class Series:
         return next((result.total for row in self.rows for result in row.results if result.total), None)
 
     def gain(self, fewer: Row, more: Row) -> Stat:
-        """The measured fall of the error from one budget to another; of the same seeds where they were run with both."""
+        """The measured fall of the error from one budget to another; of the same seeds where they were run with
+        both.
+        """
         first, second = ({result.key[1:]: result.error for result in row.results} for row in (fewer, more))
         common = first.keys() & second.keys()
         if len(common) >= 2:
@@ -147,7 +154,9 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Series of one or more settings, what failed, and how many older runs of the same settings and seeds were left out."""
+    """Series of one or more settings, what failed, and how many older runs of the same settings and seeds were left
+    out.
+    """
 
     series: tuple[Series, ...]
     failed: tuple[Result, ...]
@@ -156,7 +165,9 @@ class Comparison:
 
 
 def compare(results: Sequence[Result], targets: Sequence[float] = ()) -> Comparison:
-    """The comparison of runs, the series with most runs first; `targets` are errors for which the needed labels are forecast."""
+    """The comparison of runs, the series with most runs first; `targets` are errors for which the needed labels are
+    forecast.
+    """
     newest: dict[tuple, Result] = {}
     done = [result for result in results if result.error is not None]
     for result in sorted(done, key=lambda result: result.ended):
@@ -187,7 +198,9 @@ def _series(title: str, results: list[Result], targets: Sequence[float]) -> Seri
     rows = tuple(_row(labels, tuple(by_budget[labels])) for labels in sorted(by_budget))
     total = next((result.total for result in results if result.total), 1000)
     curve = forecast({row.labels: row.errors for row in rows}, smallest=0.5 / total)
-    asked = {} if curve is None else {target: curve.labels_for(target) for target in sorted({*targets, *(() if targets else _usual(rows))}, reverse=True)}
+    asked = {} if curve is None else {target: curve.labels_for(target)
+                                      for target in sorted({*targets, *(() if targets else _usual(rows))},
+                                                           reverse=True)}
     return Series(title, results[0].dataset, results[0].settings, rows, curve, asked)
 
 
@@ -214,7 +227,8 @@ def _ensembles(groups: list[list[Result]], labels: int) -> Ensembles | None:
     tables = []
     for group in groups:
         kept = [result.probabilities() for result in group]
-        if any(answers is None for answers in kept) or any(not np.array_equal(answers[1], kept[0][1]) for answers in kept):
+        if any(answers is None for answers in kept) or any(not np.array_equal(answers[1], kept[0][1])
+                                                           for answers in kept):
             return None
         tables.append(ensembles(np.stack([answers[0] for answers in kept]), kept[0][1]))
     sizes = min(map(len, tables))
@@ -230,5 +244,6 @@ def _titles(groups: list[list[Result]]) -> list[str]:
         differing = [key for key in first.settings if any(other.get(key) != first.settings[key] for other in others)]
         named = [result.recipe for result in group if result.recipe]
         name = named[-1] if named else first.dataset
-        found.append(", ".join([name, *(f"{key}={first.settings[key]}" for key in differing[:4])]) + (" …" if len(differing) > 4 else ""))
+        found.append(", ".join([name, *(f"{key}={first.settings[key]}" for key in differing[:4])])
+                     + (" …" if len(differing) > 4 else ""))
     return [title if found.count(title) == 1 else f"{title} ({i})" for i, title in enumerate(found, 1)]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, TrainedWithout
+from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Comparison, Row, Series, Stat, paper_row
-from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 
 ENOUGH = 10  # runs of a budget, as in the paper
 FAR = 4  # times the largest budget: beyond it a forecast is a guess
@@ -56,32 +56,43 @@ def how_sure(row: Row, total: int | None) -> list[str]:
     elif interval is None:
         found = ["one run: how much the choice of the labelled images matters is not known; run more seeds"]
     else:
-        over = f"{splits} choices of the labelled images" if splits > 1 else "one choice of the labelled images, other training seeds"
-        found = [f"95 % interval of the mean, from {row.stat.n} runs over {over}", f"one such choice differs from the mean by {points(row.stat.std)} (std)"]
+        over = (f"{splits} choices of the labelled images" if splits > 1
+                else "one choice of the labelled images, other training seeds")
+        found = [f"95 % interval of the mean, from {row.stat.n} runs over {over}",
+                 f"one such choice differs from the mean by {points(row.stat.std)} (std)"]
         if row.stat.n < ENOUGH and row.stat.std:
             ten = replace(row.stat, n=ENOUGH).interval()
-            found.append(f"{ENOUGH} runs that differ as much would narrow it to about {100 * ten.low:.2f} to {100 * ten.high:.2f} %: --seeds {ENOUGH}")
+            found.append(f"{ENOUGH} runs that differ as much would narrow it to about {100 * ten.low:.2f} to "
+                         f"{100 * ten.high:.2f} %: --seeds {ENOUGH}")
     if total and row.stat.mean:
         error = row.stat.mean
-        found.append(f"and {total:,} test images tell each run's error to ± {points(1.96 * math.sqrt(error * (1 - error) / total))}")
+        found.append(f"and {total:,} test images tell each run's error to ± "
+                     f"{points(1.96 * math.sqrt(error * (1 - error) / total))}")
     return found
 
 
 def what_more(series: Series, row: Row) -> tuple[str, list[str]]:
-    """What as many labels again would buy: the short answer, measured where it was, else forecast; and what else is known."""
+    """What as many labels again would buy: the short answer, measured where it was, else forecast; and what else is
+    known.
+    """
     double, after = 2 * row.labels, [other for other in series.rows if other.labels > row.labels]
     measured = next((other for other in after if other.labels == double), None)
     lines = []
     if after and measured is None:
-        lines.append(f"measured: {after[0].labels:,} labels have {percent(after[0].stat.mean)}; {_change(series.gain(row, after[0]))}")
+        lines.append(f"measured: {after[0].labels:,} labels have {percent(after[0].stat.mean)}; "
+                     f"{_change(series.gain(row, after[0]))}")
     if measured is not None:
-        return _signed(series.gain(row, measured).mean), [f"measured with {double:,} labels: {percent(measured.stat.mean)}; {_change(series.gain(row, measured))}"]
+        return _signed(series.gain(row, measured).mean), [f"measured with {double:,} labels: "
+                                                          f"{percent(measured.stat.mean)}; "
+                                                          f"{_change(series.gain(row, measured))}"]
     if series.forecast is None:
-        return "not known", [*lines, f"a forecast needs {BUDGETS} budgets with {SEEDS} seeds each" if after else f"measure {double:,} labels too"]
+        return "not known", [*lines, f"a forecast needs {BUDGETS} budgets with {SEEDS} seeds "
+                                     f"each" if after else f"measure {double:,} labels too"]
     gain = series.forecast.gain(row.labels, double)
     few = series.images is not None and double > series.images
     text = f"forecast: doubling your labels to {double:,} would bring about {points(gain.estimate)} ({_range(gain)})"
-    return _signed(gain.estimate), [text + (f"; but there are only {series.images:,} training images" if few else ""), *lines]
+    return _signed(gain.estimate), [text + (f"; but there are only {series.images:,} training images" if few else ""),
+                                    *lines]
 
 
 def reach(series: Series, error: float, needed: Interval) -> str:
@@ -89,9 +100,11 @@ def reach(series: Series, error: float, needed: Interval) -> str:
     most, asked = series.images or math.inf, f"{100 * error:g} %"
     limits = f"90 %: {_limit(needed.low, most)} to {_limit(needed.high, most)}"
     if needed.estimate > most or math.isinf(needed.estimate):
-        why = f"the curve flattens at about {percent(series.forecast.floor.estimate)}" if math.isinf(needed.estimate) else \
-            f"it would take about {about(needed.estimate)} labels, and there are {most:,} training images"
-        sure = f", though the luckiest of the possible curves come there with {about(needed.low)} labels" if needed.low <= most else ""
+        why = f"the curve flattens at about {percent(series.forecast.floor.estimate)}"
+        if not math.isinf(needed.estimate):
+            why = f"it would take about {about(needed.estimate)} labels, and there are {most:,} training images"
+        sure = (f", though the luckiest of the possible curves come there with {about(needed.low)} labels"
+                if needed.low <= most else "")
         return f"{asked} is not reachable with this recipe: {why}{sure}"
     if needed.high <= series.rows[0].labels:
         return f"{asked} is reached with fewer than {series.rows[0].labels:,} labels already"
@@ -118,12 +131,14 @@ def table(series: Series) -> list[list[str]]:
     names, paper = columns([series]), paper_row(series.dataset)
     extra = [("ensemble, same labels", lambda row: _ensemble(row.same_split))]
     if paper:
-        extra += [(paper["source"], lambda row: _paper(paper, "errors", row)), ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
+        extra += [(paper["source"], lambda row: _paper(paper, "errors", row)),
+                  ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
     extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score)]
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
     heading = ["labels", "test error, %", "median", "n", *(name for name, _ in kept), "every run"]
-    lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n), *(cell(row) for _, cell in kept),
-              " ".join(f"{100 * error:.2f}" for error in row.errors)] for row in series.rows]
+    lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n),
+              *(cell(row) for _, cell in kept), " ".join(f"{100 * error:.2f}" for error in row.errors)]
+              for row in series.rows]
     return [heading, *lines]
 
 
@@ -134,7 +149,9 @@ def across_table(series: Series) -> list[list[str]]:
         return []
     sizes = sorted({size for row in rows for size in row.across.errors})
     heading = ["labels in each", *(f"{size} model{'s' * (size > 1)}" for size in sizes), "uses up to"]
-    return [heading, *([f"{row.labels:,}", *(f"{100 * row.across.errors[size].mean:.2f}" if size in row.across.errors else "–" for size in sizes),
+    return [heading,
+            *([f"{row.labels:,}",
+               *(f"{100 * row.across.errors[size].mean:.2f}" if size in row.across.errors else "–" for size in sizes),
                         f"{max(row.across.errors)} × {row.labels:,} labels"] for row in rows)]
 
 
@@ -145,7 +162,9 @@ def same_split_table(series: Series) -> list[list[str]]:
         return []
     sizes = sorted({size for row in rows for size in row.same_split.errors})
     heading = ["labels", *(f"{size} model{'s' * (size > 1)}" for size in sizes), "splits"]
-    return [heading, *([f"{row.labels:,}", *(spread(row.same_split.errors[size]) if size in row.same_split.errors else "–" for size in sizes),
+    return [heading,
+            *([f"{row.labels:,}",
+               *(spread(row.same_split.errors[size]) if size in row.same_split.errors else "–" for size in sizes),
                         str(row.same_split.groups)] for row in rows)]
 
 
@@ -165,14 +184,17 @@ def markdown(comparison: Comparison, title: str) -> str:
 
 
 SAME_SPLIT = "Averaged probabilities of models with the same labelled images and different training seeds."
-ACROSS = "Averaged probabilities of models with different labelled images: an ensemble uses up to n × N labels, so it is no answer to N labels."
+ACROSS = ("Averaged probabilities of models with different labelled images: an ensemble uses up to n × N labels, so it "
+          "is no answer to N labels.")
 
 
 def remarks(comparison: Comparison) -> list[str]:
     """What was left out, and what failed."""
-    found = [f"no result: {result.name}, {result.status.lower()}" + (f": {result.reason.splitlines()[0]}" if result.reason else "") for result in comparison.failed]
+    found = [f"no result: {result.name}, {result.status.lower()}"
+             + (f": {result.reason.splitlines()[0]}" if result.reason else "") for result in comparison.failed]
     if comparison.repeated:
-        found.append(f"{comparison.repeated} older run{'s' * (comparison.repeated > 1)} of the same settings and seeds left out")
+        found.append(f"{comparison.repeated} older run{'s' * (comparison.repeated > 1)} of the same settings and seeds "
+                     f"left out")
     if comparison.dropped:
         found.append(f"{comparison.dropped} more settings with fewer runs left out")
     return found
@@ -184,7 +206,8 @@ def _change(gain: Stat) -> str:
     if half is None:
         return f"{_plus(-gain.mean)} points"
     chance = ", which may be chance" if half >= abs(gain.mean) else ""
-    return f"{_plus(-gain.mean)} points (95 %: {_plus(-gain.mean - half)} to {_plus(half - gain.mean)}, {gain.n} pairs of runs){chance}"
+    return (f"{_plus(-gain.mean)} points (95 %: {_plus(-gain.mean - half)} to {_plus(half - gain.mean)}, {gain.n} "
+            f"pairs of runs){chance}")
 
 
 def _signed(gain: float) -> str:

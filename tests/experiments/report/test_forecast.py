@@ -1,4 +1,6 @@
-"""The forecast of a label-efficiency curve: what it finds on curves that are known, and how often its intervals hold."""
+"""The forecast of a label-efficiency curve: what it finds on curves that are known, and how often its intervals
+hold.
+"""
 
 import math
 
@@ -53,7 +55,8 @@ def test_it_takes_four_budgets_of_three_seeds(errors, enough):
 
 
 def test_errors_of_zero_have_a_forecast():
-    found = forecast({20: [0.1, 0.09, 0.1], 50: [0.02, 0.01, 0.0], 100: [0.0, 0.0, 0.01], 200: [0.0] * 3}, smallest=0.5 / 360)
+    found = forecast({20: [0.1, 0.09, 0.1], 50: [0.02, 0.01, 0.0], 100: [0.0, 0.0, 0.01], 200: [0.0] * 3},
+                     smallest=0.5 / 360)
     assert 0 < found.error(400).low <= found.error(400).high < 0.05
 
 
@@ -69,7 +72,9 @@ def test_a_second_heap_of_bad_runs_at_a_small_budget_hardly_moves_it():
 
 @pytest.mark.parametrize(("seeds", "spreads"), [(3, (0.4, 0.3, 0.2, 0.12)), (10, (0.2, 0.2, 0.2, 0.2))])
 def test_nine_of_ten_intervals_hold(seeds, spreads):
-    """At nominal 90 %, over curves with and without a floor: the error ahead, the gain, and the labels that an error needs."""
+    """At nominal 90 %, over curves with and without a floor: the error ahead, the gain, and the labels that an error
+    needs.
+    """
     random = np.random.default_rng(seeds)
     held, trials = np.zeros(3), 0
     for scale, exponent, floor in ((1.5, 0.9, 0.0), (1.5, 0.9, 0.01), (0.6, 0.6, 0.015), (0.3, 0.35, 0.0)):

@@ -8,14 +8,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-
 from curves import curve, result
-from ssgan.experiments import report as efficiency
+
+from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
+from ssgan.experiments import report as efficiency
 from ssgan.experiments.report import as_plain, compare, markdown, of_folder, page, pictures, text
 from ssgan.experiments.report.results import of_stored
 from ssgan.experiments.report.table import MOST_SERIES, Stat, paper_row
-from ssgan.errors import Mistake
 from ssgan.tracking import StoredRun
 from ssgan.tracking.workfolder import WorkFolder
 
@@ -27,15 +27,18 @@ def series_of(results, **options):
 
 def test_a_row_has_the_statistics_of_its_runs():
     errors = {0: 0.03, 1: 0.01, 2: 0.02, 3: 0.06}
-    row, = series_of([result(100, seed, error, baselines={SUPERVISED: 2 * error}, score=seed + 1.0) for seed, error in errors.items()]).rows
+    row, = series_of([result(100, seed, error, baselines={SUPERVISED: 2 * error}, score=seed + 1.0)
+                      for seed, error in errors.items()]).rows
     assert (row.labels, row.errors, row.stat.n) == (100, [0.03, 0.01, 0.02, 0.06], 4)
     assert row.stat.mean == pytest.approx(0.03) and row.stat.std == pytest.approx(statistics.stdev(errors.values()))
-    assert row.median == pytest.approx(0.025) and row.baselines[SUPERVISED].mean == pytest.approx(0.06) and row.score.mean == 2.5
+    assert (row.median == pytest.approx(0.025) and row.baselines[SUPERVISED].mean == pytest.approx(0.06)
+            and row.score.mean == 2.5)
     half = 3.182446 * row.stat.std / 2  # Student's t of 3 degrees of freedom
     assert row.stat.half_width() == pytest.approx(half)
     factor = math.exp(half / 0.03)
     assert row.stat.interval() == (pytest.approx(0.03), pytest.approx(0.03 / factor), pytest.approx(0.03 * factor))
-    assert Stat.of([0.03] * 3).interval() is None and Stat.of([0.0, 0.0]).interval() is None, "a spread of nothing is no certainty"
+    assert Stat.of([0.03] * 3).interval() is None and Stat.of(
+        [0.0, 0.0]).interval() is None, "a spread of nothing is no certainty"
     assert Stat.of([0.1]).interval() is None and Stat.of([0.1]).half_width() is None
 
 
@@ -59,13 +62,17 @@ def test_with_few_runs_it_says_what_more_of_them_would_tell():
     said = [line for line in text.how_sure(few, 360) if "--seeds 10" in line]
     low, high = map(float, re.search(r"about ([\d.]+) to ([\d.]+) %", said[0]).groups())
     now = few.stat.interval()
-    assert 100 * now.low < low < 2 < high < 100 * now.high and not any("--seeds" in line for line in text.how_sure(many, 360))
+    assert (100 * now.low < low < 2 < high < 100 * now.high
+            and not any("--seeds" in line for line in text.how_sure(many, 360)))
 
 
 def test_a_gain_that_may_be_chance_is_called_so():
-    sure = series_of([*(result(50, seed, 0.05 + 0.001 * seed) for seed in range(3)), *(result(100, seed, 0.02 + 0.001 * seed) for seed in range(3))])
-    open_ = series_of([*(result(50, seed, 0.03) for seed in range(3)), *(result(100, seed, error) for seed, error in enumerate((0.01, 0.02, 0.04)))])
-    assert "chance" not in text.what_more(sure, sure.rows[0])[1][0] and "which may be chance" in text.what_more(open_, open_.rows[0])[1][0]
+    sure = series_of([*(result(50, seed, 0.05 + 0.001 * seed) for seed in range(3)),
+                      *(result(100, seed, 0.02 + 0.001 * seed) for seed in range(3))])
+    open_ = series_of([*(result(50, seed, 0.03) for seed in range(3)),
+                       *(result(100, seed, error) for seed, error in enumerate((0.01, 0.02, 0.04)))])
+    assert ("chance" not in text.what_more(sure, sure.rows[0])[1][0]
+            and "which may be chance" in text.what_more(open_, open_.rows[0])[1][0])
 
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
@@ -76,7 +83,8 @@ def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
 def test_runs_of_other_settings_are_another_series_named_by_what_differs():
     long, short = {"train.epochs": "120.0", "train.batch": "50"}, {"train.epochs": "60.0", "train.batch": "50"}
     found = compare([*curve(settings=short), *curve(seeds=4, settings=long), *curve(dataset="mnist")])
-    assert [series.title for series in found.series] == ["digits, train.epochs=120.0", "digits, train.epochs=60.0", "mnist"]
+    assert [series.title for series in found.series] == ["digits, train.epochs=120.0", "digits, train.epochs=60.0",
+                                                         "mnist"]
     assert [len(series.rows) for series in found.series] == [4, 4, 4]
 
 
@@ -89,9 +97,11 @@ def test_the_same_settings_from_two_recipes_are_one_series_and_equal_names_are_t
 
 
 def test_of_the_same_run_twice_the_newest_counts_and_failed_ones_are_listed():
-    found = compare([result(20, 0, 0.1, ended=2.0), result(20, 0, 0.3, ended=1.0), result(20, 1, None, status="FAILED", reason="not finite\nTry this.")])
+    found = compare([result(20, 0, 0.1, ended=2.0), result(20, 0, 0.3, ended=1.0),
+                     result(20, 1, None, status="FAILED", reason="not finite\nTry this.")])
     assert found.series[0].rows[0].errors == [0.1] and found.repeated == 1
-    assert text.remarks(found) == ["no result: digits · 20 labels · seed 1, failed: not finite", "1 older run of the same settings and seeds left out"]
+    assert text.remarks(found) == ["no result: digits · 20 labels · seed 1, failed: not "
+                                   "finite", "1 older run of the same settings and seeds left out"]
 
 
 def test_more_settings_than_a_page_holds_are_counted():
@@ -100,7 +110,8 @@ def test_more_settings_than_a_page_holds_are_counted():
 
 
 def test_the_gain_is_of_the_same_seeds():
-    series = series_of([result(20, 0, 0.10), result(20, 1, 0.20), result(20, 2, 0.9), result(40, 0, 0.08), result(40, 1, 0.14)])
+    series = series_of([result(20, 0, 0.10), result(20, 1, 0.20), result(20, 2, 0.9), result(40, 0, 0.08),
+                        result(40, 1, 0.14)])
     gain = series.gain(*series.rows)
     assert gain.mean == pytest.approx(0.04) and gain.n == 2
     alone = series_of([result(20, 0, 0.10), result(40, 5, 0.08)])
@@ -117,12 +128,15 @@ def answering(tmp_path, name, wrong):
 
 
 def test_ensembles_of_one_split_and_over_splits_are_kept_apart(tmp_path):
-    wrong = {(0, 0): [0, 1], (0, 1): [1, 2], (0, 2): [2, 0], (1, 0): [5], (1, 1): [5], (1, 2): [5]}  # split, training seed
-    row, = series_of([result(20, seed, len(images) / 10, split_seed=split, fetch=answering(tmp_path, f"{split}-{seed}", images))
+    # split, training seed
+    wrong = {(0, 0): [0, 1], (0, 1): [1, 2], (0, 2): [2, 0], (1, 0): [5], (1, 1): [5], (1, 2): [5]}
+    row, = series_of([result(20, seed, len(images) / 10, split_seed=split,
+                             fetch=answering(tmp_path, f"{split}-{seed}", images))
                       for (split, seed), images in wrong.items()]).rows
     assert (row.same_split.groups, row.same_split.labels) == (2, 20)
     assert row.same_split.errors[1].mean == pytest.approx(0.15)
-    assert row.same_split.largest == (3, Stat(pytest.approx(0.2), pytest.approx(0.2 / 2**0.5), 2))  # two of three are wrong on each of the first split's images
+    # two of three are wrong on each of the first split's images
+    assert row.same_split.largest == (3, Stat(pytest.approx(0.2), pytest.approx(0.2 / 2**0.5), 2))
     assert (row.across.labels, sorted(row.across.errors)) == (40, [1, 2])
     assert row.across.errors[1].mean == pytest.approx(0.15)
 
@@ -139,15 +153,19 @@ def test_the_forecast_answers_the_questions():
     series = series_of(curve(spread=0.02, images=60_000), targets=[0.05, 0.015, 0.002])
     easy, ahead, never = text.forecasts(series)[:3]
     assert re.fullmatch(r"to reach 5 % you need about \d\d labels \(90 %: \d\d to \d\d\)", easy)
-    assert re.fullmatch(r"to reach 1\.5 % you need about \d+ labels \(90 %: \d+ to [\d,a-z ]+\)(; far beyond what was measured)?", ahead)
+    assert re.fullmatch(r"to reach 1\.5 % you need about \d+ labels \(90 %: \d+ to [\d,a-z ]+\)(; far beyond what was "
+                        r"measured)?", ahead)
     assert never.startswith("0.2 % is not reachable with this recipe: the curve flattens at about ")
-    assert re.search(r"doubling your labels to 400 would bring about 0\.\d\d points \(90 %: [\d.]+ to [\d.]+\)", text.forecasts(series)[3])
+    assert re.search(r"doubling your labels to 400 would bring about 0\.\d\d points \(90 %: [\d.]+ to "
+                     r"[\d.]+\)", text.forecasts(series)[3])
 
 
 def test_an_error_that_takes_more_images_than_there_are_is_not_reachable():
-    falling = [result(budget, seed, 2 / budget**0.7 * (1 + 0.01 * seed), images=1437) for budget in (20, 50, 100, 200) for seed in range(3)]
+    falling = [result(budget, seed, 2 / budget**0.7 * (1 + 0.01 * seed), images=1437) for budget in (20, 50, 100, 200)
+               for seed in range(3)]
     said = text.forecasts(series_of(falling, targets=[0.005]))[0]
-    assert re.search(r"0\.5 % is not reachable with this recipe: it would take about [\d,]+ labels, and there are 1,437 training images", said)
+    assert re.search(r"0\.5 % is not reachable with this recipe: it would take about [\d,]+ labels, and there are "
+                     r"1,437 training images", said)
 
 
 def test_round_errors_around_the_best_are_asked_for_unless_others_are():
@@ -161,13 +179,15 @@ def test_what_more_labels_buy_is_measured_where_it_was_and_else_forecast():
     assert short.endswith("points lower") and lines[0].startswith("measured with 200 labels")
     assert "pairs of runs" in lines[0]
     short, lines = text.what_more(series, series.rows[0])
-    assert lines[0].startswith("forecast: doubling your labels to 40") and lines[1].startswith("measured: 50 labels have")
+    assert (lines[0].startswith("forecast: doubling your labels to 40")
+            and lines[1].startswith("measured: 50 labels have"))
     few = series_of(curve(seeds=1))
     assert text.what_more(few, few.rows[-1]) == ("not known", ["measure 400 labels too"])
     assert text.forecasts(few) == ["no forecast: it needs 4 budgets with 3 seeds or more each"]
 
 
-@pytest.mark.parametrize(("labels", "said"), [(7.3, "7"), (14.4, "14"), (412, "410"), (1234, "1,200"), (98_765, "99,000")])
+@pytest.mark.parametrize(
+    ("labels", "said"), [(7.3, "7"), (14.4, "14"), (412, "410"), (1234, "1,200"), (98_765, "99,000")])
 def test_numbers_of_labels_have_two_digits(labels, said):
     assert text.about(labels) == said
 
@@ -184,7 +204,8 @@ def test_the_markdown_table_has_every_number():
     written = markdown(compare(made), "digits")
     rows = [line for line in written.splitlines() if line.startswith("| ")]
     assert rows[0].split("|")[1:-1] == [f" {name} ".ljust(len(cell)) for name, cell in zip(
-        ["labels", "test error, %", "median", "n", "supervised only", "no generator", "Inception Score", "every run"], rows[0].split("|")[1:-1])]
+        ["labels", "test error, %", "median", "n", "supervised only", "no generator", "Inception Score", "every run"],
+        rows[0].split("|")[1:-1])]
     assert len(rows) == 5 and len({line.count("|") for line in rows}) == 1
     for line, budget in zip(rows[1:], (20, 50, 100, 200)):
         assert all(f"{100 * one.error:.2f}" in line for one in made if one.labels == budget)
@@ -207,11 +228,13 @@ def test_the_page_needs_nothing_beside_it_and_holds_pictures_and_sheets(tmp_path
     from PIL import Image
 
     Image.new("L", (9, 7), 99).save(tmp_path / "samples-0000100.png")
-    found = compare(curve(fetch=lambda pattern: tmp_path / "samples-0000100.png" if "samples" in pattern else None), targets=[0.02])
+    found = compare(curve(fetch=lambda pattern: tmp_path / "samples-0000100.png" if "samples" in pattern else None),
+                    targets=[0.02])
     content = page(found, "a <b>title</b> & more", pictures(found))
     sources = Sources(content)
     assert len(sources.loads) == 5 and all(source.startswith("data:image/png;base64,") for source in sources.loads)
-    assert not sources.names & {"script", "link", "iframe", "object"} and "url(" not in content and "@import" not in content
+    assert (not sources.names & {"script", "link", "iframe", "object"} and "url(" not in content
+            and "@import" not in content)
     assert "a &lt;b&gt;title&lt;/b&gt; &amp; more" in content
     for words in ("I have", "How good is that?", "How sure are we?", "What would 100 more buy?",
                   "to reach 2\u00a0% you need about"):
@@ -241,8 +264,9 @@ def test_where_the_usual_budget_was_not_run_the_middle_one_is_open():
 
 
 @pytest.mark.parametrize("made", [
-    curve(), curve(seeds=1), [result()], [result(error=0.0), result(seed=1, error=0.0)], curve(dataset="mnist", images=None),
-    [*curve(), *curve(settings={"train.epochs": "1.0"})], [result(labels=budget) for budget in range(10, 400, 10)]],
+    curve(), curve(seeds=1), [result()], [result(error=0.0), result(seed=1, error=0.0)],
+    curve(dataset="mnist", images=None), [*curve(), *curve(settings={"train.epochs": "1.0"})],
+    [result(labels=budget) for budget in range(10, 400, 10)]],
     ids=["curve", "one seed", "one run", "no errors", "mnist", "two settings", "many budgets"])
 def test_there_is_a_picture_of_whatever_was_run(made):
     from PIL import Image
@@ -257,7 +281,8 @@ def test_there_is_a_picture_of_whatever_was_run(made):
 def test_the_report_is_left_alone_where_nothing_has_changed(tmp_path):
     paths = efficiency.write_report(compare(curve()), tmp_path, "title")
     before = {name: path.stat().st_mtime_ns for name, path in paths.items()}
-    assert set(before) == {"html", "markdown", "png"} and {path.name for path in tmp_path.iterdir()} == {path.name for path in paths.values()}
+    assert (set(before) == {"html", "markdown", "png"}
+            and {path.name for path in tmp_path.iterdir()} == {path.name for path in paths.values()})
     efficiency.write_report(compare(curve()), tmp_path, "title")
     assert {name: path.stat().st_mtime_ns for name, path in paths.items()} == before
     efficiency.write_report(compare(curve(seeds=4)), tmp_path, "title")
@@ -270,31 +295,39 @@ def test_json_has_no_number_that_json_lacks():
     plain = as_plain(compare(curve(spread=0.02), targets=[0.0001]))
     again = json.loads(json.dumps(plain, allow_nan=False))
     series, = again["series"]
-    assert [row["labels"] for row in series["table"]] == [20, 50, 100, 200] and series["forecast"]["targets"][0]["estimate"] is None
+    assert ([row["labels"] for row in series["table"]] == [20, 50, 100, 200]
+            and series["forecast"]["targets"][0]["estimate"] is None)
     assert series["table"][0]["errors"] == [run.error for run in curve(spread=0.02)[:3]]
 
 
 FACTS = {
-    "name": "digits · 20 labels · seed 3", "dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4, "recipe_name": "digits", "status": "FINISHED", "ended": 7.0,
-    "params": {"dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4, "recipe": "digits", "train.epochs": 5.0, "model.widths": [8, 4], "evaluate.classical": False},
-    "inputs": {"train": 1437, "name": "digits", "sha256": "ab"}, "stages": {"train": {"seconds": 2.0, "finished": True}, "score": {"seconds": 1.5, "finished": True}},
-    "result": {"evaluation": {"error": 0.1, "wrong": 36, "total": 360}, "baselines": [{"name": SUPERVISED, "error": 0.2}, {"name": "SVM", "error": 0.3}],
+    "name": "digits · 20 labels · seed 3", "dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4,
+    "recipe_name": "digits", "status": "FINISHED", "ended": 7.0,
+    "params": {"dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4, "recipe": "digits", "train.epochs": 5.0,
+               "model.widths": [8, 4], "evaluate.classical": False},
+               "inputs": {"train": 1437, "name": "digits", "sha256": "ab"},
+               "stages": {"train": {"seconds": 2.0, "finished": True}, "score": {"seconds": 1.5, "finished": True}},
+    "result": {"evaluation": {"error": 0.1, "wrong": 36, "total": 360},
+               "baselines": [{"name": SUPERVISED, "error": 0.2}, {"name": "SVM", "error": 0.3}],
                "score": {"inception_score": 3.5, "inception_score_real": 8.0}}}
 
 
 def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
     folder = WorkFolder.create(tmp_path, "abc")
     folder.update(**FACTS)
-    params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "recipe": "digits", "train.epochs": "5.0", "model.widths": "[8, 4]",
-              "evaluate.classical": "true"}
-    metrics = {"test/error": 0.1, "test/wrong": 36.0, "test/supervised_only_error": 0.2, "test/svm_error": 0.3, "score/inception_score": 3.5,
-               "score/inception_score_real": 8.0, "stage/train/seconds": 2.0, "stage/score/seconds": 1.5, "train/labelled_loss": 9.0}
-    stored = of_stored(StoredRun("abc", FACTS["name"], "FINISHED", 7.0, params, metrics, {}, 1437, lambda pattern: None))
+    params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "recipe": "digits",
+              "train.epochs": "5.0", "model.widths": "[8, 4]", "evaluate.classical": "true"}
+    metrics = {"test/error": 0.1, "test/wrong": 36.0, "test/supervised_only_error": 0.2, "test/svm_error": 0.3,
+               "score/inception_score": 3.5, "score/inception_score_real": 8.0, "stage/train/seconds": 2.0,
+               "stage/score/seconds": 1.5, "train/labelled_loss": 9.0}
+    stored = of_stored(StoredRun("abc", FACTS["name"], "FINISHED", 7.0, params, metrics, {}, 1437,
+                                 lambda pattern: None))
     local = of_folder(folder)
-    for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total", "baselines", "score", "score_real", "seconds", "ended",
-                  "settings", "images"):
+    for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total",
+                  "baselines", "score", "score_real", "seconds", "ended", "settings", "images"):
         assert getattr(local, field) == getattr(stored, field), field
-    assert local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0" and "evaluate.classical" not in local.settings
+    assert (local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0"
+            and "evaluate.classical" not in local.settings)
 
 
 def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
@@ -318,8 +351,10 @@ def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
 def test_a_stored_run_that_is_no_run_of_a_budget_is_passed_over(change):
     params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4"} | change
     params = {key: value for key, value in params.items() if value is not None}
-    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, params, {"test/error": 0.1}, {}, None, lambda pattern: None)) is None
-    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, {"dataset": "d", "labels": "1", "seed": "1", "split_seed": "1"}, {}, {}, None, lambda pattern: None)) is None
+    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, params, {"test/error": 0.1}, {}, None,
+                               lambda pattern: None)) is None
+    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, {
+        "dataset": "d", "labels": "1", "seed": "1", "split_seed": "1"}, {}, {}, None, lambda pattern: None)) is None
 
 
 def test_a_folder_without_a_result_says_why(tmp_path):
