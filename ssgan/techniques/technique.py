@@ -36,6 +36,20 @@ class Moment(NamedTuple):
     decay_from: float  # share of the run after which what decays begins to
 
 
+class Optimiser(NamedTuple):
+    """How a player is trained: Adam, the average of its weights, and how often."""
+
+    learning_rate: float  # before any decay
+    updates: int  # in a step, 1 to 5
+    clip: float  # longest gradient, by its root of summed squares; 0 is any
+    beta1: float
+    beta2: float
+    epsilon: float
+    adam: str  # standard; authors: epsilon inside the root
+    averaging: str  # corrected for the start; zero-start
+    averaging_rate: float  # share of the newest weights in the average, each update
+
+
 class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
@@ -134,6 +148,10 @@ class Technique(ABC):
     def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:
         """Networks of its own, each made from a generator of random numbers; `parts` has an entry for each."""
         return {}
+
+    def optimiser(self, player: str, usual: Optimiser) -> Optimiser:
+        """How a network of its own is trained: `usual` is by the recipe, with one update a step."""
+        return usual
 
     def adds(self, size: Size) -> dict[str, int]:
         """How many images of each part of its own it adds to the discriminator's passes."""

@@ -24,7 +24,7 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
     like = next(iter(weights.values()))
     lanes, device, names = len(like), like.device, gan.measured
     return {
-        "players": {name: _player(gan, flat, buffers[name]) for name, flat in weights.items()},
+        "players": {name: _player(gan, name, flat, buffers[name]) for name, flat in weights.items()},
         "techniques": {name: tree_map(lambda x: x.to(device, gan.master).expand(lanes, *x.shape).clone(),
                                       technique.state(gan.size))
                        for name, technique in gan.techniques.items()},
@@ -32,8 +32,8 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
         "first_bad": torch.full((lanes, len(names) + 1), -1, dtype=torch.int64, device=device)}
 
 
-def _player(gan: Gan, flat: Tensor, buffers: dict[str, Tensor]) -> State:
-    average = flat.clone() if gan.config.averaging == "corrected" else torch.zeros_like(flat)
+def _player(gan: Gan, name: str, flat: Tensor, buffers: dict[str, Tensor]) -> State:
+    average = flat.clone() if gan.players[name].optimiser.averaging == "corrected" else torch.zeros_like(flat)
     return {"weights": flat, "average": average, "copy": flat.to(gan.compute, copy=True), "adam": moments(flat),
             "buffers": buffers}
 
