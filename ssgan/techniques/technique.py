@@ -4,7 +4,7 @@ player's loss.
 
 import dataclasses
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -94,7 +94,7 @@ class Technique(ABC):
 
     The methods that say what is drawn, kept and added are asked once, before training; `term` and `images` are called
     in every update inside a program of tensors alone, for one lane: no value is read, nothing is changed in place,
-    inner gradients are torch.func.grad's.
+    inner gradients are torch.func.grad's. `phase` is called between updates, where values may be read.
     """
 
     # of SEEN, what it learns from: nothing of it is there in a baseline that may not see it
@@ -143,6 +143,16 @@ class Technique(ABC):
 
     def numbers(self, moment: Moment) -> dict[str, float]:
         """What changes with the step alone."""
+        return {}
+
+    def phases(self, steps: int) -> Collection[int]:
+        """Before which steps of a run of so many, counted from 0, `phase` is asked."""
+        return ()
+
+    def phase(self, moment: Moment, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What takes the place of its state, of the same shapes: for work on the host that no update can do. `state`
+        is all of training, of one lane: it must be the same for the same state, so that a run may be resumed.
+        """
         return {}
 
     def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:

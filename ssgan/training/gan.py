@@ -95,9 +95,22 @@ class Gan:
         """The techniques whose terms are left out of the step after so many."""
         return frozenset(name for name, each in self.techniques.items() if done % each.period())
 
+    @functools.cached_property
+    def phases(self) -> dict[int, tuple[str, ...]]:
+        """By step, the techniques that work on the host before it."""
+        found: dict[int, tuple[str, ...]] = {}
+        for name, technique in self.techniques.items():
+            for step in set(technique.phases(self.steps)):
+                found[step] = (*found.get(step, ()), name)
+        return found
+
+    def moment(self, done: int) -> Moment:
+        """The step after so many."""
+        return Moment(done, self.steps, self.config.decay_from)
+
     def numbers(self, done: int) -> dict:
         """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
-        moment = Moment(done, self.steps, self.config.decay_from)
+        moment = self.moment(done)
         return {"step": done, "players": {name: self._player_numbers(self.players[name], done)
                                           for name in self.trained},
                 "techniques": {name: technique.numbers(moment) for name, technique in self.techniques.items()}}

@@ -38,6 +38,18 @@ def _player(gan: Gan, name: str, flat: Tensor, buffers: dict[str, Tensor]) -> St
             "buffers": buffers}
 
 
+@torch.no_grad()
+def host_phases(gan: Gan, state: State, done: int) -> None:
+    """What techniques do on the host before the step after so many, lane by lane, into their state's own memory."""
+    for name in gan.phases.get(done, ()):
+        technique, kept = gan.techniques[name], state["techniques"][name]
+        for lane in range(len(state["sums"])):
+            of_lane = tree_map(lambda x: x[lane] if x.dim() else x, state)  # Adam's count of steps is of all lanes
+            for key, value in technique.phase(gan.moment(done), of_lane).items():
+                assert value.shape == kept[key].shape[1:], f"{name}.{key} keeps its shape"
+                kept[key][lane].copy_(value)
+
+
 def put_back(state: State, saved: State) -> None:
     """Copies a saved state into this one, in place."""
     tree_zip(lambda target, value: target.copy_(value), state, _only(state, upgraded(saved)))
