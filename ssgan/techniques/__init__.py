@@ -49,13 +49,19 @@ def without(recipe: Any, seen: Collection[str]) -> Any:
 
 
 def check(recipe: Any) -> None:
-    """Raises Mistake where techniques that are on cannot be combined, or leave the generator without a loss."""
+    """Raises Mistake where techniques that are on cannot be combined, ask for a layer that is not there, or leave the
+    generator without a loss.
+    """
     on = active(recipe)
     for name, technique in on.items():
         for other, reason in technique.excludes.items():
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
                               f"Switch one of them off, for example --set {other}.{TECHNIQUES[other].key}=0.")
+        layers = len(recipe.model.widths)
+        if missing := [layer for layer in technique.hidden() if layer > layers]:
+            raise Mistake(f"[{name}] asks for hidden layer {missing[0]} of the discriminator, which has {layers}, as "
+                          f"many as model.widths.\nName layers from 1 to {layers}.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
         if not any(GENERATOR in technique.parts for technique in on.values()):
             raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"

@@ -62,6 +62,7 @@ class Output(NamedTuple):
 
     logits: Tensor | None  # [n, k]; None where no term reads them
     features: Tensor  # [n, f]
+    hidden: Mapping[int, Tensor] = {}  # [n, ...] the activations that were asked for, by the layer's number from 1
 
 
 class View(NamedTuple):
@@ -132,6 +133,10 @@ class Technique(ABC):
     def period(self) -> int:
         """Its terms are there in one step of so many, and then count so many times."""
         return 1
+
+    def hidden(self) -> tuple[int, ...]:
+        """The discriminator's hidden layers, from 1 at the images, whose activations its terms read."""
+        return ()
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
         """What it draws for an update of that player, by name."""
