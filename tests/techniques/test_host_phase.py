@@ -133,6 +133,14 @@ def test_it_resumes_bit_for_bit(recipe, tmp_path, stop):
     assert kept(resumed)["calls"].tolist() == [3, 3]
 
 
+def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
+    sound, struck = (small.trainer(recipe, small.FP32, (3, 4)) for _ in range(2))
+    small.spoil(struck, 1)
+    run(sound, 4), run(struck, 4)
+    pairs = [(a, b) for a, b in zip(tree_leaves(sound.state), tree_leaves(struck.state)) if a.dim()]
+    assert all(torch.equal(a[0], b[0]) for a, b in pairs) and kept(struck)["levels"][1].isnan().all()
+
+
 def test_what_it_gives_keeps_its_shape(recipe, monkeypatch):
     monkeypatch.setattr(Levels, "phase", lambda self, moment, state: {"levels": torch.zeros(1)})
     with pytest.raises(AssertionError, match="levels.levels keeps its shape"):

@@ -112,3 +112,13 @@ def test_a_player_of_which_nothing_is_said_is_trained_as_the_recipe_says(recipe,
     mine = trainer.gan.players["discriminator"].optimiser
     assert its == mine._replace(updates=1) and its.clip == 3 and its.beta1 == 0.7 and its.learning_rate == 0.003
     assert trainer.gan.players["generator"].optimiser == its._replace(learning_rate=1)
+
+
+def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
+    sound, struck = (small.trainer(recipe, small.FP32, (3, 4)) for _ in range(2))
+    small.spoil(struck, 1, "picture")
+    for _ in range(3):
+        sound.step(), struck.step()
+    pairs = [(a, b) for a, b in zip(tree_leaves(sound.state), tree_leaves(struck.state)) if a.dim()]
+    assert all(torch.equal(a[0], b[0]) for a, b in pairs)
+    assert [failure.lane for failure in struck.failures()] == [1]
