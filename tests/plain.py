@@ -76,20 +76,24 @@ def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> 
     return y if bias is None else y + bias.reshape(1, -1, 1, 1)
 
 
-def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None) -> tuple[Tensor, Tensor]:
-    """Logits and features of images."""
+def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
+                  hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """Logits and features of images; `hidden` is filled with every hidden layer's activations."""
+    hidden = [] if hidden is None else hidden
     model = recipe.model
     draws = noise or [torch.zeros(())] * (len(layers(weights)) + 1)
     if model.family == "mlp":
         x = x.reshape(len(x), -1) + model.input_noise * draws[0]
         for draw, name in zip(draws[1:], layers(weights)):
             features = dense(weights, name, x).clamp(min=0)
+            hidden.append(features)
             x = features + model.hidden_noise * draw
         return dense(weights, "output", x), features
     x = x + model.input_noise * draws[0]
     for i, name in enumerate(layers(weights)):
         y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
+        hidden.append(x)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
     return dense(weights, "output", features + model.hidden_noise * draws[1]), features
 
@@ -336,7 +340,8 @@ class Plain:
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
         count = len(self.weights[0]["output.bias"])
         images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count)
-        logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated)
+        fakes, reals = [], []
+        logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated, fakes)
         matching, loss = self.recipe.feature_matching, 0.0
         if self.recipe.conditional.weight > 0:
             answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
@@ -345,9 +350,12 @@ class Plain:
             self.losses["class_loss"] = part.item()
             loss = self.recipe.conditional.weight * part
         if matching.weight > 0:
-            _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
-            gap = (real.mean(0) - fake.mean(0)).abs()
-            loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
+            _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real,
+                                    reals)
+            for layer in set(matching.layers):
+                one, other = (reals[layer - 1], fakes[layer - 1]) if layer else (real, fake)
+                gap = (one.mean(0) - other.mean(0)).abs()
+                loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
             loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)

@@ -33,18 +33,23 @@ class Discriminator(nn.Module):
         """The shapes of the normal draws that one pass over n images takes."""
         return [(n, size) for size in self.sizes]
 
-    def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f])."""
-        features = self.features(x, context)
+    def forward(self, x: Tensor, context: Context = Context(),
+                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
+        features = self.features(x, context, inner)
         return self.output(add_noise(features, self.hidden_noise, context.at(len(self.hidden)))), features
 
-    def features(self, x: Tensor, context: Context = Context()) -> Tensor:
-        """The last hidden layer before its noise: [n, f]."""
+    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
+        """The last hidden layer before its noise: [n, f]. Every hidden layer's activations [n, width], before their
+        noise, are appended to `inner`.
+        """
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):
             if i > 0:
                 x = add_noise(x, self.hidden_noise, context.at(i))
             x = functional.relu(layer(x))
+            if inner is not None:
+                inner.append(x)
         return x
 
     def initialise(self, x: Tensor, context: Context) -> None:

@@ -43,16 +43,21 @@ class Discriminator(nn.Module):
         """The shapes of the normal draws that one pass over n images takes."""
         return [(n, *self.shape), (n, self.width)]
 
-    def forward(self, x: Tensor, context: Context = Context()) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f])."""
-        features = self.features(x, context)
+    def forward(self, x: Tensor, context: Context = Context(),
+                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
+        features = self.features(x, context, inner)
         return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
 
-    def features(self, x: Tensor, context: Context = Context()) -> Tensor:
-        """The last map before the noise, pooled or not: [n, f]."""
+    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
+        """The last map before the noise, pooled or not: [n, f]. Every hidden layer's map [n, c, h, w] is appended to
+        `inner`.
+        """
         x = channels_last(add_noise(x, self.input_noise, context.at(0)))
         for layer in self.hidden:
             x = functional.leaky_relu(layer(x), 0.2)
+            if inner is not None:
+                inner.append(x)
         return self._pooled(x)
 
     def initialise(self, x: Tensor, context: Context) -> None:

@@ -1,4 +1,6 @@
-"""The techniques: one file each, and here the one list of them, by the names of their sections in a recipe."""
+"""The techniques: one file each, and here the one list of them, by the names of their sections in a recipe; and the
+list of those that are chosen by other sections' keys.
+"""
 
 import dataclasses
 from collections.abc import Collection
@@ -15,6 +17,7 @@ from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.pull_away import PullAway
+from ssgan.techniques.settings_entry import SettingsEntry
 from ssgan.techniques.supervised import Supervised
 from ssgan.techniques.technique import GENERATOR, Technique
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
@@ -34,6 +37,75 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "historical_averaging": HistoricalAveraging,
 }
 
+# Tricks that are no loss, chosen by keys of [model] and [train].
+SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
+    "weight_norm": SettingsEntry(
+        """Weight norm: a layer's weights are a direction and a length apart, W = g v / |v| row by row. Steps along v do
+        not change the length, so that the classifier's layers need no batch norm, under which images of a batch would
+        depend on each other. Hidden layers keep the g of their initialisation, the output learns it. Costs a norm of
+        each row a step. Salimans & Kingma 2016, equation 2.""",
+        ("model.norm", "model.output"), {"model.norm": "spectral", "model.output": "plain"}),
+    "spectral_norm": SettingsEntry(
+        """Spectral norm: hidden weights are divided by their largest singular value, W / sigma with sigma = u W v, so
+        that no layer stretches a difference of two images. u follows by one step of the power method before every
+        update. Costs two products of a matrix and a vector a layer. Miyato et al. 2018, algorithm 1.""",
+        ("model.norm",), {"model.norm": "weight"}),
+    "data_dependent_initialisation": SettingsEntry(
+        """The discriminator's first scales and biases are such that every unit has mean 0 and standard deviation 1 over
+        some images of those that the recipe may see: g = 1 / sigma[t], b = -mu[t] / sigma[t] with t = v x / |v|; the
+        logits have model.output_scale. No layer is dead or saturated at the start. Costs a pass before training.
+        Salimans & Kingma 2016, section 3.""",
+        ("train.initialise_images", "model.initial_scale", "model.output_scale"), {}),
+    "layer_noise": SettingsEntry(
+        """Gaussian noise on the discriminator's input and behind its hidden layers: x + std e, e normal. The classifier
+        cannot learn few labelled images by heart, and real and generated images overlap. Costs a draw a unit and image,
+        on a CPU a good part of a small step. Bishop 1995; the code of Salimans et al. 2016.""",
+        ("model.input_noise", "model.hidden_noise"), {"model.input_noise": 0, "model.hidden_noise": 0}),
+    "generator_batch_norm": SettingsEntry(
+        """Batch norm behind the generator's hidden layers, (y - mean) / sqrt(variance + 1e-6) + shift over a batch of
+        generated images: without it a deep generator collapses to one image early on. Samples come in batches of the
+        training size too. Costs two passes over the activations. Ioffe & Szegedy 2015; Radford et al. 2016, section
+        3.""",
+        ("model.generator",), {}),
+    "latent_uniform": SettingsEntry(
+        """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
+        positive. Costs a draw a number. The code of Salimans et al. 2016.""",
+        ("model.latent",), {}),
+    "averaging": SettingsEntry(
+        """Classified and sampled is with averaged weights, m = (1 - a) m + a w after every update, divided by 1 - (1 -
+        a)^t or from zero as the authors have it: the last weights circle round what they near. Costs a copy of the
+        weights, and a pass over them an update. Polyak & Juditsky 1992; Kingma & Ba 2015, section 7.2.""",
+        ("train.averaging_rate", "train.averaging"), {"train.averaging_rate": 1}),
+    "two_time_scales": SettingsEntry(
+        """The generator has a learning rate of its own, most often a lower one, so that the discriminator is near its
+        best answer all the time. Costs nothing. Heusel et al. 2017, theorem 1.""",
+        ("train.generator_learning_rate", "train.learning_rate"), {"train.generator_learning_rate": 0}),
+    "several_updates": SettingsEntry(
+        """A step updates a player more than once, each time with new images and noise; k updates of the discriminator
+        keep it near its best answer. Costs the time of so many updates. Goodfellow et al. 2014, algorithm 1.""",
+        ("train.discriminator_updates", "train.generator_updates"),
+        {"train.discriminator_updates": 1, "train.generator_updates": 1}),
+    "gradient_clipping": SettingsEntry(
+        """A gradient g that is longer than c is shortened to it, g c / |g|, over all of a network: one steep place does
+        not throw the weights away. Costs a pass over the gradient. Pascanu et al. 2013, algorithm 1.""",
+        ("train.clip",), {"train.clip": 0}),
+    "authors_adam": SettingsEntry(
+        """Adam with its epsilon inside the root, w - rate m / sqrt(v + epsilon): its floor is sqrt(epsilon), and
+        gradients below it move weights by their size, not by their sign. Costs nothing. Adam is of Kingma & Ba 2015,
+        this form of the code of Salimans et al. 2016.""",
+        ("train.adam", "train.epsilon", "train.beta2"), {"train.adam": "standard"}),
+    "low_momentum": SettingsEntry(
+        """Adam's mean of gradients forgets fast, m = beta1 m + (1 - beta1) g with beta1 0.5 in the place of 0.9: the
+        other player moves, and what was downhill two steps ago may be so no more. Costs nothing. Radford et al. 2016,
+        section 4.""",
+        ("train.beta1",), {"train.beta1": 0.9}),
+    "learning_rate_decay": SettingsEntry(
+        """The learning rate falls to zero by a line or half a cosine, rate (1 + cos(pi s)) / 2 for the share s of the
+        decay that lies behind: two players come to rest that would circle. Costs nothing. The code of Salimans et al.
+        2016; Loshchilov & Hutter 2017, equation 5.""",
+        ("train.schedule", "train.decay_from"), {"train.schedule": "constant"}),
+}
+
 
 def active(recipe: Any) -> dict[str, Technique]:
     """The techniques of a recipe that are on, by name; first what every classifier learns from."""
@@ -49,13 +121,19 @@ def without(recipe: Any, seen: Collection[str]) -> Any:
 
 
 def check(recipe: Any) -> None:
-    """Raises Mistake where techniques that are on cannot be combined, or leave the generator without a loss."""
+    """Raises Mistake where techniques that are on cannot be combined, ask for a layer that is not there, or leave the
+    generator without a loss.
+    """
     on = active(recipe)
     for name, technique in on.items():
         for other, reason in technique.excludes.items():
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
                               f"Switch one of them off, for example --set {other}.{TECHNIQUES[other].key}=0.")
+        layers = len(recipe.model.widths)
+        if missing := [layer for layer in technique.hidden() if layer > layers]:
+            raise Mistake(f"[{name}] asks for hidden layer {missing[0]} of the discriminator, which has {layers}, as "
+                          f"many as model.widths.\nName layers from 1 to {layers}.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
         if not any(GENERATOR in technique.parts for technique in on.values()):
             raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"

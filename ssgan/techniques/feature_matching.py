@@ -1,10 +1,12 @@
 """Feature matching: the generator's loss."""
 
+import functools
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ssgan.settings import choice, number
+from ssgan.settings import choice, number, numbers
 from ssgan.techniques.technique import GENERATOR, Technique, Term, View
 
 
@@ -13,9 +15,10 @@ class FeatureMatching(Technique):
     """The generator is taught images whose features, in the classifier, have the means of the unlabelled images'
     features.
 
-    Loss: the squared (or absolute) difference of the two batch means, mean over the features. It keeps the generator
-    from chasing the classifier's newest weakness. Costs a pass of unlabelled images. Salimans et al. 2016, section 3.1:
-    squared for MNIST, absolute for CIFAR-10 and SVHN.
+    Loss: the squared (or absolute) difference of the two batch means, mean over the features; with several layers the
+    sum of theirs, of a map over all its places. It keeps the generator from chasing the classifier's newest weakness.
+    Costs a pass of unlabelled images. Salimans et al. 2016, section 3.1, where any layer may be taken: squared for
+    MNIST, absolute for CIFAR-10 and SVHN.
     """
 
     sees = frozenset({"unlabelled", "generated"})
@@ -26,14 +29,23 @@ class FeatureMatching(Technique):
     weight: float = number(1.0, 0, 1000, "weight in the generator's loss; 0 is off")
     distance: str = choice("squared", ("squared", "absolute"),
                            "of the mean features of unlabelled and generated images")
+    layers: tuple[int, ...] = numbers((0,), 0, 64, "hidden layers that are matched, from 1 at the images; "
+                                                   "0 is the features: the last one, pooled where the family pools")
+
+    def hidden(self) -> tuple[int, ...]:
+        """All but the features."""
+        return tuple(sorted({*self.layers} - {0}))
 
     def term(self, player: str, view: View) -> Term:
         """Of the generator."""
-        return Term(feature_matching(view.out["unlabelled"].features, view.out["generated"].features, self.distance))
+        real, generated = view.out["unlabelled"], view.out["generated"]
+        pairs = [(real.features, generated.features)] * (0 in self.layers)
+        pairs += [(real.hidden[layer], generated.hidden[layer]) for layer in self.hidden()]
+        return Term(functools.reduce(torch.add, (feature_matching(*pair, self.distance) for pair in pairs)))
 
 
 def feature_matching(real: Tensor, generated: Tensor, distance: str = "squared") -> Tensor:
-    """Mean squared or absolute difference of the batch means of the features: 2 x [n, f] -> [] (Salimans et al. 2016,
+    """Mean squared or absolute difference of the batch means of the features: 2 x [n, ...] -> [] (Salimans et al. 2016,
     section 3.1).
     """
     gap = real.mean(0) - generated.mean(0)

@@ -4,7 +4,7 @@ player's loss.
 
 import dataclasses
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -36,6 +36,20 @@ class Moment(NamedTuple):
     decay_from: float  # share of the run after which what decays begins to
 
 
+class Optimiser(NamedTuple):
+    """How a player is trained: Adam, the average of its weights, and how often."""
+
+    learning_rate: float  # before any decay
+    updates: int  # in a step, 1 to 5
+    clip: float  # longest gradient, by its root of summed squares; 0 is any
+    beta1: float
+    beta2: float
+    epsilon: float
+    adam: str  # standard; authors: epsilon inside the root
+    averaging: str  # corrected for the start; zero-start
+    averaging_rate: float  # share of the newest weights in the average, each update
+
+
 class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
@@ -48,6 +62,7 @@ class Output(NamedTuple):
 
     logits: Tensor | None  # [n, k]; None where no term reads them
     features: Tensor  # [n, f]
+    hidden: Mapping[int, Tensor] = {}  # [n, ...] the activations that were asked for, by the layer's number from 1
 
 
 class View(NamedTuple):
@@ -80,7 +95,7 @@ class Technique(ABC):
 
     The methods that say what is drawn, kept and added are asked once, before training; `term` and `images` are called
     in every update inside a program of tensors alone, for one lane: no value is read, nothing is changed in place,
-    inner gradients are torch.func.grad's.
+    inner gradients are torch.func.grad's. `phase` is called between updates, where values may be read.
     """
 
     # of SEEN, what it learns from: nothing of it is there in a baseline that may not see it
@@ -119,6 +134,10 @@ class Technique(ABC):
         """Its terms are there in one step of so many, and then count so many times."""
         return 1
 
+    def hidden(self) -> tuple[int, ...]:
+        """The discriminator's hidden layers, from 1 at the images, whose activations its terms read."""
+        return ()
+
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
         """What it draws for an update of that player, by name."""
         return {}
@@ -131,9 +150,23 @@ class Technique(ABC):
         """What changes with the step alone."""
         return {}
 
+    def phases(self, steps: int) -> Collection[int]:
+        """Before which steps of a run of so many, counted from 0, `phase` is asked."""
+        return ()
+
+    def phase(self, moment: Moment, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What takes the place of its state, of the same shapes: for work on the host that no update can do. `state`
+        is all of training, of one lane: it must be the same for the same state, so that a run may be resumed.
+        """
+        return {}
+
     def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:
         """Networks of its own, each made from a generator of random numbers; `parts` has an entry for each."""
         return {}
+
+    def optimiser(self, player: str, usual: Optimiser) -> Optimiser:
+        """How a network of its own is trained: `usual` is by the recipe, with one update a step."""
+        return usual
 
     def adds(self, size: Size) -> dict[str, int]:
         """How many images of each part of its own it adds to the discriminator's passes."""

@@ -36,7 +36,7 @@ class Feed:
         self.gan, self.images, self.splits, self.seeds, self.generator = gan, images, splits, seeds, generator
         self.steps_per_epoch, self.batch = steps_per_epoch, gan.config.batch
         self.step, self._epoch = 0, -1
-        self.updates = max(gan.players[name].updates for name in gan.trained)
+        self.updates = max(gan.players[name].optimiser.updates for name in gan.trained)
         # The first update's orders are the seeds' own.
         self._order_seeds = [seeds] + [tuple(stream(seed, "update", i) for seed in seeds)
                                        for i in range(1, self.updates)]
@@ -73,7 +73,7 @@ class Feed:
 
     def _update(self, i: int, numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Of the players that have so many updates, their draws in number i."""
-        players = [name for name in self.gan.trained if self.gan.players[name].updates > i]
+        players = [name for name in self.gan.trained if self.gan.players[name].optimiser.updates > i]
         drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": None, "plain": {}, "noise": {},
                                                    "latent": None, "context": Context()} for name in players}
         with part("images"):

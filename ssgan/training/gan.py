@@ -11,7 +11,7 @@ import torch
 from ssgan.config import Recipe, TrainConfig
 from ssgan.models import build_discriminator, build_generator, couples_batch
 from ssgan.techniques import active, check
-from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Moment, Size, Technique
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Moment, Optimiser, Size, Technique
 from ssgan.training.lanes import Layout
 from ssgan.training.optimisers import adam_numbers, averaging_weight, learning_rate
 
@@ -20,11 +20,10 @@ REAL = ("labelled", "unlabelled")  # parts that the data set gives
 
 @dataclass(frozen=True, eq=False)
 class Player:
-    """One network: where its weights lie, and how often and how fast it is trained."""
+    """One network: where its weights lie, and how it is trained."""
 
     layout: Layout
-    updates: int  # in a step
-    rate: float  # learning rate before any decay
+    optimiser: Optimiser
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +95,33 @@ class Gan:
         """The techniques whose terms are left out of the step after so many."""
         return frozenset(name for name, each in self.techniques.items() if done % each.period())
 
+    @functools.cached_property
+    def phases(self) -> dict[int, tuple[str, ...]]:
+        """By step, the techniques that work on the host before it."""
+        found: dict[int, tuple[str, ...]] = {}
+        for name, technique in self.techniques.items():
+            for step in set(technique.phases(self.steps)):
+                found[step] = (*found.get(step, ()), name)
+        return found
+
+    def moment(self, done: int) -> Moment:
+        """The step after so many."""
+        return Moment(done, self.steps, self.config.decay_from)
+
     def numbers(self, done: int) -> dict:
         """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
-        moment = Moment(done, self.steps, self.config.decay_from)
+        moment = self.moment(done)
         return {"step": done, "players": {name: self._player_numbers(self.players[name], done)
                                           for name in self.trained},
                 "techniques": {name: technique.numbers(moment) for name, technique in self.techniques.items()}}
 
     def _player_numbers(self, player: Player, done: int) -> tuple[dict[str, float], ...]:
         """Of each update of a step."""
-        rate = learning_rate(self.config, done, self.steps, player.rate)
-        first = done * player.updates + 1
-        return tuple(adam_numbers(self.config, rate, update) | {"share": averaging_weight(self.config, update)}
-                     for update in range(first, first + player.updates))
+        its = player.optimiser
+        rate = learning_rate(self.config, done, self.steps, its.learning_rate)
+        first = done * its.updates + 1
+        return tuple(adam_numbers(its, rate, update) | {"share": averaging_weight(its, update)}
+                     for update in range(first, first + its.updates))
 
 
 def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
@@ -134,12 +147,23 @@ def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int,
              dtypes: tuple[torch.dtype, torch.dtype], compiled: bool) -> Gan:
     """The recipe's players on these layouts; `dtypes` are of the weights and of the products."""
     config, techniques = recipe.train, active(recipe)
-    own = {DISCRIMINATOR: (config.discriminator_updates, config.learning_rate),
-           GENERATOR: (config.generator_updates, config.generator_learning_rate or config.learning_rate)}
-    players = {name: Player(layout, *own.get(name, (1, config.learning_rate))) for name, layout in layouts.items()}
+    own = _optimisers(config, techniques, size)
+    players = {name: Player(layout, own[name]) for name, layout in layouts.items()}
     trained = tuple(name for name in players if any(name in each.parts for each in techniques.values()))
     size = size._replace(parameters={name: sum(layout.sizes) for name, layout in layouts.items()})
     return Gan(config, techniques, players, trained, size, steps, compiled, *dtypes)
+
+
+def _optimisers(config: TrainConfig, techniques: Mapping[str, Technique], size: Size) -> dict[str, Optimiser]:
+    """By player."""
+    usual = Optimiser(config.learning_rate, 1, config.clip, config.beta1, config.beta2, config.epsilon, config.adam,
+                      config.averaging, config.averaging_rate)
+    found = {DISCRIMINATOR: usual._replace(updates=config.discriminator_updates),
+             GENERATOR: usual._replace(updates=config.generator_updates,
+                                       learning_rate=config.generator_learning_rate or config.learning_rate)}
+    for each in techniques.values():
+        found |= {name: each.optimiser(name, usual) for name in each.players(size)}
+    return found
 
 
 def parts_of(techniques: Mapping[str, Technique], players) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.adam import adam as fused_adam
 
 from ssgan.config import TrainConfig
+from ssgan.techniques.technique import Optimiser
 
 Moments = dict[str, Tensor]
 
@@ -20,7 +21,7 @@ def moments(parameters: Tensor) -> Moments:
 
 
 @torch.no_grad()
-def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], *,
+def adam(settings: Optimiser, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor], *,
          plain: bool = False) -> None:
     """One update of the parameters and moments, in place (Kingma & Ba 2015), in torch's fused form; elementwise, so
     lanes stay independent.
@@ -30,37 +31,38 @@ def adam(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tens
     are those of `adam_numbers`. `plain` is the same in plain operations, for a compiler, which makes one pass of them
     and of what stands around them.
     """
-    inside = config.epsilon if config.adam == "authors" else 0.0
+    inside = settings.epsilon if settings.adam == "authors" else 0.0
     if plain:
-        _plain(config, parameters, state, gradient, numbers, inside)
+        _plain(settings, parameters, state, gradient, numbers, inside)
         return
     if inside:
-        state["exp_avg_sq"].add_(inside * (1 - config.beta2) / config.beta2)
+        state["exp_avg_sq"].add_(inside * (1 - settings.beta2) / settings.beta2)
     on_device = parameters.is_cuda
     rate = numbers["rate"].float() if on_device else numbers["rate"]  # the fused form reads a float there
     fused_adam([parameters], [gradient], [state["exp_avg"]], [state["exp_avg_sq"]], [], [state["step"]], fused=True,
                capturable=on_device,
-               amsgrad=False, maximize=False, weight_decay=0.0, lr=rate, beta1=config.beta1, beta2=config.beta2,
-               eps=0.0 if inside else config.epsilon)
+               amsgrad=False, maximize=False, weight_decay=0.0, lr=rate, beta1=settings.beta1, beta2=settings.beta2,
+               eps=0.0 if inside else settings.epsilon)
 
 
-def _plain(config: TrainConfig, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor],
+def _plain(settings: Optimiser, parameters: Tensor, state: Moments, gradient: Tensor, numbers: dict[str, Tensor],
            inside: float) -> None:
     first, second = state["exp_avg"], state["exp_avg_sq"]
     state["step"].add_(1)
-    first.lerp_(gradient, 1 - config.beta1)
-    second.copy_(config.beta2 * second + (1 - config.beta2) * (gradient.square() + inside))
-    root = (second / numbers["correction"]).sqrt() + (0.0 if inside else config.epsilon)
+    first.lerp_(gradient, 1 - settings.beta1)
+    second.copy_(settings.beta2 * second + (1 - settings.beta2) * (gradient.square() + inside))
+    root = (second / numbers["correction"]).sqrt() + (0.0 if inside else settings.epsilon)
     parameters.sub_(numbers["corrected_rate"] * first / root)
 
 
-def adam_numbers(config: TrainConfig, rate: float, update: int) -> dict[str, float]:
+def adam_numbers(settings: Optimiser, rate: float, update: int) -> dict[str, float]:
     """What Adam takes in update number `update`, counted from 1: its rate, and what the bias correction makes of the
     rate and of the second moment.
 
     The powers are taken of Python's floats, as they are of numbers near 1.
     """
-    return {"rate": rate, "corrected_rate": rate / (1 - config.beta1**update), "correction": 1 - config.beta2**update}
+    return {"rate": rate, "corrected_rate": rate / (1 - settings.beta1**update),
+            "correction": 1 - settings.beta2**update}
 
 
 def clipped(gradient: Tensor, longest: float) -> Tensor:
@@ -69,13 +71,14 @@ def clipped(gradient: Tensor, longest: float) -> Tensor:
     return gradient * (longest / length.clamp_min(longest))
 
 
-def averaging_weight(config: TrainConfig, step: int) -> float:
+def averaging_weight(settings: Optimiser, step: int) -> float:
     """The share of the newest weights in the average after update number `step`, counted from 1.
 
-    With the bias correction the average of t updates is sum (1-a)^(t-i) p_i / sum (1-a)^(t-i); the authors start from zero.
+    With the bias correction the average of t updates is sum (1-a)^(t-i) p_i / sum (1-a)^(t-i); the authors start from
+    zero.
     """
-    rate = config.averaging_rate
-    if config.averaging == "zero-start" or rate == 1:
+    rate = settings.averaging_rate
+    if settings.averaging == "zero-start" or rate == 1:
         return rate
     return rate / -math.expm1(step * math.log1p(-rate))
 

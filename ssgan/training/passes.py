@@ -1,7 +1,7 @@
 """The loss of one lane's update of a player: the passes that its terms look at, each made once, and the terms' sum."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from ssgan.models.context import Context
 from ssgan.models.functional import widened
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Output, View
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_zip
+from ssgan.training.lanes import tree_map, tree_zip
 
 Tensors = dict[str, Tensor]
 Result = tuple[Tensor, Tensors, dict[str, Tensors]]  # a loss, what was measured, and techniques' new states
@@ -66,8 +66,9 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
         if player in gan.passes:
             passes = gan.passes[player]
             logits = any(technique.logits for technique in terms.values())
+            hidden = sorted({layer for technique in terms.values() for layer in technique.hidden()})
             made = {part for part in gan.parts[player] if player == DISCRIMINATOR or part == "generated"}
-            out = outputs(networks[DISCRIMINATOR], passes, images, draws["noise"], made, logits)
+            out = outputs(networks[DISCRIMINATOR], passes, images, draws["noise"], made, logits, hidden)
         loss, measured, states = _sum(player, terms, lambda name: view_of(name, out))
         idle = {key: torch.zeros_like(loss) for name in resting & gan.terms[player].keys()
                 for key in gan.techniques[name].measures}
@@ -97,9 +98,9 @@ def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) 
 
 def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any],
             noise: dict[str, tuple[Tensor, ...]],
-            made: set[str], logits: bool) -> dict[str, Output]:
+            made: set[str], logits: bool, hidden: Collection[int] = ()) -> dict[str, Output]:
     """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is
-    the discriminator.
+    the discriminator. `hidden` are the layers whose activations are wanted.
 
     Images are a tensor, or a tree of scales of the same images.
     """
@@ -108,15 +109,20 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
         batches = [images[part] for part in parts]
         x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
         with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
-            said = _pass(discriminator, x, Context(noise[name]), logits)
+            said = _pass(discriminator, x, Context(noise[name]), logits, hidden)
         counts = [_count(batch) for batch in batches]
-        split = [None if each is None else _split(widened(each), counts) for each in said]
-        found |= {part: Output(*(None if each is None else each[i] for each in split)) for i, part in enumerate(parts)}
+        split = tree_map(lambda each: _split(widened(each), counts), said)
+        for i, part in enumerate(parts):
+            found[part] = Output(split.logits and split.logits[i], split.features[i],
+                                 {layer: each[i] for layer, each in split.hidden.items()})
     return found
 
 
-def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool) -> tuple[Tensor | None, Tensor]:
-    return discriminator(x, context) if logits else (None, discriminator.features(x, context))
+def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool, hidden: Collection[int]) -> Output:
+    inner: list[Tensor] = []
+    further = (inner,) if hidden else ()
+    said = discriminator(x, context, *further) if logits else (None, discriminator.features(x, context, *further))
+    return Output(*said, {layer: inner[layer - 1] for layer in hidden})
 
 
 def _split(x: Tensor, counts: list[int]) -> tuple[Tensor, ...]:

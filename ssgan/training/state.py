@@ -24,7 +24,7 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
     like = next(iter(weights.values()))
     lanes, device, names = len(like), like.device, gan.measured
     return {
-        "players": {name: _player(gan, flat, buffers[name]) for name, flat in weights.items()},
+        "players": {name: _player(gan, name, flat, buffers[name]) for name, flat in weights.items()},
         "techniques": {name: tree_map(lambda x: x.to(device, gan.master).expand(lanes, *x.shape).clone(),
                                       technique.state(gan.size))
                        for name, technique in gan.techniques.items()},
@@ -32,10 +32,22 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
         "first_bad": torch.full((lanes, len(names) + 1), -1, dtype=torch.int64, device=device)}
 
 
-def _player(gan: Gan, flat: Tensor, buffers: dict[str, Tensor]) -> State:
-    average = flat.clone() if gan.config.averaging == "corrected" else torch.zeros_like(flat)
+def _player(gan: Gan, name: str, flat: Tensor, buffers: dict[str, Tensor]) -> State:
+    average = flat.clone() if gan.players[name].optimiser.averaging == "corrected" else torch.zeros_like(flat)
     return {"weights": flat, "average": average, "copy": flat.to(gan.compute, copy=True), "adam": moments(flat),
             "buffers": buffers}
+
+
+@torch.no_grad()
+def host_phases(gan: Gan, state: State, done: int) -> None:
+    """What techniques do on the host before the step after so many, lane by lane, into their state's own memory."""
+    for name in gan.phases.get(done, ()):
+        technique, kept = gan.techniques[name], state["techniques"][name]
+        for lane in range(len(state["sums"])):
+            of_lane = tree_map(lambda x: x[lane] if x.dim() else x, state)  # Adam's count of steps is of all lanes
+            for key, value in technique.phase(gan.moment(done), of_lane).items():
+                assert value.shape == kept[key].shape[1:], f"{name}.{key} keeps its shape"
+                kept[key][lane].copy_(value)
 
 
 def put_back(state: State, saved: State) -> None:

@@ -24,7 +24,7 @@ from ssgan.training.execution import Resolved
 from ssgan.training.numbers import Numbers
 from ssgan.training.gan import build, looks_at_pool, make_gan, size_of_step
 from ssgan.training.lanes import stacked
-from ssgan.training.state import first_state, put_back
+from ssgan.training.state import first_state, host_phases, put_back
 from ssgan.training.update import averaged_logits, update
 
 RECORD_STEPS = 100  # steps of which one record gives the means
@@ -89,6 +89,7 @@ class Trainer:
 
     def step(self) -> None:
         """One update of everything."""
+        host_phases(self.gan, self.state, self.done)
         self._numbers.fill(self.gan.numbers(self.done))
         self.feed.open(self.done)
         self._program(self.gan.resting(self.done))()

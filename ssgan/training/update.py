@@ -36,7 +36,7 @@ def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, resting: frozenset
 def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree, number: Tree, technique_numbers: Tree,
                    resting: frozenset[str]) -> dict[str, Tensor]:
     """One update of one player: what it measured [r]."""
-    layout, mine = gan.players[name].layout, state["players"][name]
+    layout, its, mine = gan.players[name].layout, gan.players[name].optimiser, state["players"][name]
     if layout.advancing:
         new = layout.advanced(mine["weights"], mine["buffers"], 1)
         for key, value in mine["buffers"].items():
@@ -59,10 +59,10 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
         kept = state["techniques"][key]
         gradient, new = technique.gradient(name, gradient, mine["weights"], kept, technique_numbers[key])
         states[key] = states.get(key, {}) | new
-    if gan.config.clip:
-        gradient = optimisers.clipped(gradient, gan.config.clip)
+    if its.clip:
+        gradient = optimisers.clipped(gradient, its.clip)
     with part("adam"):
-        optimisers.adam(gan.config, mine["weights"], mine["adam"], gradient, number, plain=gan.compiled)
+        optimisers.adam(its, mine["weights"], mine["adam"], gradient, number, plain=gan.compiled)
     with part("averaging"):
         mine["average"].lerp_(mine["weights"], number["share"])
     with part("cast"):

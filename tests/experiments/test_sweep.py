@@ -434,7 +434,8 @@ sweep.run_sweep(test_sweep.LONGER, small.digits(), test_sweep.setting(Path(sys.a
 @pytest.mark.slow
 def test_killed_in_the_middle_it_ends_with_the_same_errors(tmp_path):
     whole, killed = done(tmp_path / "whole", LONGER), tmp_path / "killed"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    tests = Path(__file__).parents
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tests[0]), str(tests[1]), str(tests[2])])}
 
     def saved() -> set:
         found = set()

@@ -220,6 +220,19 @@ def test_a_generator_without_a_loss_is_a_mistake():
     check(override(small.MLP, ["feature_matching.weight=0", "gan.weight=0"]))
 
 
+@pytest.mark.parametrize("base", [small.MLP, small.CONV], ids=["mlp", "conv"])
+def test_a_layer_that_the_network_has_not_is_a_mistake(base):
+    count = len(base.model.widths)
+    with pytest.raises(Mistake, match=rf"\[feature_matching\] asks for hidden layer {count + 1} .* has {count}"):
+        small.trainer(override(base, [f"feature_matching.layers=[0, {count + 1}]"]))
+    check(override(base, [f"feature_matching.layers=[{count}]"]))
+    check(override(base, [f"feature_matching.layers=[{count + 1}]", "feature_matching.weight=0",
+                          "pull_away.weight=1"]))
+    for value in ("[]", "[-1]", "[0.5]", "first"):
+        with pytest.raises(Mistake, match="feature_matching.layers must be"):
+            override(base, [f"feature_matching.layers={value}"])
+
+
 @pytest.mark.parametrize("seen", [None, frozenset({"labels"}), frozenset({"labelled"})])
 def test_a_technique_that_does_not_say_what_it_sees_is_no_class(seen):
     with pytest.raises(TypeError, match="must say what it sees"):

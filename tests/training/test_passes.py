@@ -44,6 +44,14 @@ CASES = {
     "conv, no generator": (small.CONV, ["gan.weight=0"]),
     "mlp, absolute feature matching": (small.MLP,
                                        ["feature_matching.distance=absolute", "feature_matching.weight=0.3"]),
+    "mlp, features and their first layer matched": (
+        small.MLP, ["feature_matching.layers=[0, 1, 1]", "train.generator_updates=2"]),
+    "mlp, both hidden layers matched, and a loss of logits": (
+        small.MLP, ["feature_matching.layers=[2, 1]", "feature_matching.distance=absolute", "conditional.weight=0.4"]),
+    "conv, maps matched": (small.CONV, ["feature_matching.layers=[2, 0, 1]", "feature_matching.weight=2"]),
+    "conv, maps matched in absolute distance, no pooling, spectral norm": (
+        small.CONV, ["feature_matching.layers=[3, 1]", "feature_matching.distance=absolute", "model.pooling=none",
+                     "model.norm=spectral"]),
     "mlp, pull-away alone": (small.MLP, ["feature_matching.weight=0", "gan.pull_away=2"]),
     "mlp, two time scales": (small.MLP, ["train.generator_learning_rate=0.001", "train.schedule=linear"]),
     "mlp, two updates of the discriminator": (small.MLP,
@@ -216,6 +224,25 @@ def test_a_discriminator_that_couples_a_batch_takes_a_pass_a_part(monkeypatch):
         trainer.step()
     torch.testing.assert_close(apart.sums, one.sums, rtol=0, atol=1e-9)
     torch.testing.assert_close(small.weights(apart), small.weights(one), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("base", [small.MLP, small.CONV], ids=["mlp", "conv"])
+@pytest.mark.parametrize("logits", [False, True])
+def test_activations_of_hidden_layers_come_of_the_one_pass(base, logits):
+    trainer = small.trainer(base)
+    tensors = small.lane_weights(trainer, "discriminator", small.weights(trainer), 0)
+    images = {part: torch.rand(n, 2, 6, 8, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+              for part, n in (("unlabelled", 4), ("generated", 5))}
+    with trainer.gan.players["discriminator"].layout.of(tensors) as module:
+        out = outputs(module, {"both": tuple(images)}, images, {"both": ()}, set(images), logits, [1, 2])
+        alone = outputs(module, {"both": tuple(images)}, images, {"both": ()}, set(images), logits)
+    for part, x in images.items():
+        hidden = []
+        plain.discriminator(base, tensors, x, None, hidden)
+        assert set(out[part].hidden) == {1, 2} and alone[part].hidden == {}
+        for layer, found in out[part].hidden.items():
+            torch.testing.assert_close(found, hidden[layer - 1], rtol=0, atol=1e-12)
+        assert torch.equal(out[part].features, alone[part].features) and (out[part].logits is None) is not logits
 
 
 def test_an_image_may_be_a_tree_of_scales():
