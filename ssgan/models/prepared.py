@@ -3,12 +3,20 @@ keeps some of it.
 """
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 
 
 class Prepared(nn.Module, ABC):
-    """Between `prepare` and `forget` the layer's weights do not change."""
+    """Between `prepare` and `forget` the layer's weights do not change.
+
+    What it holds meanwhile is set with `hold`: torch looks through every attribute of a module that is set, for parameters.
+    """
+
+    def hold(self, **values: Any) -> None:
+        """Sets attributes that are no parameters, buffers or modules."""
+        self.__dict__.update(values)
 
     @abstractmethod
     def prepare(self, by_hand: bool) -> None:

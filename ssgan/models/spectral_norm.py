@@ -37,11 +37,11 @@ class SpectralNorm(Advancing):
 
     def prepare(self, by_hand: bool) -> None:
         """Builds the plain weight."""
-        self.prepared = self.folded()
+        self.hold(prepared=self.folded())
 
     def forget(self) -> None:
         """The weights may change now."""
-        self.prepared = None
+        self.hold(prepared=None)
 
     @torch.no_grad()
     def advance(self, steps: int) -> dict[str, Tensor]:

@@ -112,15 +112,16 @@ class WeightNorm(Prepared):
         """Builds the plain weight of a convolution; of a dense layer the factor of its outputs, unless the backward
         pass written by hand makes it.
         """
-        self.by_hand = by_hand
         if self.direction.dim() > 2:
-            self.prepared = self.folded()
-        elif not by_hand:
-            self.prepared = self.scale / torch.linalg.vector_norm(self.direction, dim=1)
+            self.hold(prepared=self.folded())
+        elif by_hand:
+            self.hold(by_hand=True)
+        else:
+            self.hold(prepared=self.scale / torch.linalg.vector_norm(self.direction, dim=1))
 
     def forget(self) -> None:
         """The weights may change now."""
-        self.by_hand, self.prepared = False, None
+        self.hold(by_hand=False, prepared=None)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ssgan.models.prepared import Advancing, Prepared
 
@@ -22,6 +23,8 @@ class Layout:
         self.template, self.shapes, self.buffers = template, shapes, buffers
         self.sizes = [shape.numel() for shape in shapes.values()]
         self._gathered: tuple[Tensor, list[Tensor]] | None = None
+        # Views of tensors that stay, as a state's do: making them anew took a twentieth of a small network's step.
+        self._views, self._leaves = WeakTensorKeyDictionary(), WeakTensorKeyDictionary()
         self._places = {name: _emptied(template, name) for name in (*shapes, *buffers)}
         self._preparing = [module for module in template.modules() if isinstance(module, Prepared)]
         self.advancing = [(name, module) for name, module in template.named_modules() if isinstance(module, Advancing)]
@@ -33,11 +36,20 @@ class Layout:
 
     def tensors(self, flat: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every tensor that a call needs: the named views of `flat`, and the buffers in its type."""
-        return self.views(flat) | {name: value.to(flat.dtype) for name, value in buffers.items()}
+        views = self.views(flat) if flat.requires_grad else self._kept(self._views, flat)
+        return views | {name: value.to(flat.dtype) for name, value in buffers.items()}
 
     def leaves(self, flat: Tensor) -> dict[str, Tensor]:
         """The same memory as `views`, as leaves of a graph, whose gradients are wanted."""
-        return {name: value.requires_grad_() for name, value in self.views(flat.detach()).items()}
+        return {name: value.requires_grad_() for name, value in self._kept(self._leaves, flat).items()}
+
+    def _kept(self, kept: WeakTensorKeyDictionary, flat: Tensor) -> dict[str, Tensor]:
+        """The views of a tensor without its gradient, made once while it lives; anew where it is one of a tracer's."""
+        if type(flat) is not Tensor:
+            return self.views(flat.detach())
+        if flat not in kept:
+            kept[flat] = self.views(flat.detach())
+        return kept[flat]
 
     def gather(self, parts: tuple[Tensor, ...], like: Tensor, *, joined: bool) -> Tensor:
         """Parts [r, ...] by the order of the names as one flat tensor [r, p] of that type, good until the next call.
@@ -128,15 +140,15 @@ def over_lanes(function: Callable, *arguments: Any) -> Any:
 
 def tree_map(function: Callable, tree: Any) -> Any:
     """A tree of tuples and dicts with `function` of each tensor; None stays None."""
-    if isinstance(tree, Tensor):
-        return function(tree)
-    if isinstance(tree, dict):
+    kind = type(tree)
+    if kind is dict:
         return {key: tree_map(function, value) for key, value in tree.items()}
+    if tree is None:
+        return None
     if isinstance(tree, tuple):
         parts = [tree_map(function, value) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    assert tree is None
-    return None
+        return tuple(parts) if kind is tuple else kind(*parts)
+    return function(tree)
 
 
 def tree_zip(function: Callable, *trees: Any) -> Any:
