@@ -34,7 +34,8 @@ class TrainConfig:
     """The optimisation, in epochs of the full pool's length."""
 
     epochs: float = number(300.0, 0.001, 100_000, "epochs, each of the full pool's length whatever the budget")
-    batch: int = number(100, 2, 65536, "unlabelled images in a step; as many labelled and generated ones, where no other share is given")
+    batch: int = number(100, 2, 65536, "unlabelled images in a step; as many labelled and generated ones, where no "
+                                       "other share is given")
     labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
     generated_share: float = number(1.0, 0.001, 1, "generated images in a step, as a share of batch")
     learning_rate: float = number(0.003, 1e-9, 10, "Adam's learning rate")
@@ -49,12 +50,16 @@ class TrainConfig:
     beta1: float = number(0.5, 0, 0.9999, "Adam's beta1")
     beta2: float = number(0.999, 0.001, 0.999999, "Adam's beta2")
     epsilon: float = number(1e-8, 1e-16, 1, "Adam's epsilon")
-    adam: str = choice("standard", ("standard", "authors"), "epsilon outside the root, or inside it as the authors have it")
-    averaging: str = choice("corrected", ("corrected", "zero-start"), "averaged weights: bias-corrected, or from zero as the authors")
+    adam: str = choice("standard", ("standard", "authors"), "epsilon outside the root, or inside it as the authors "
+                                                            "have it")
+    averaging: str = choice("corrected", ("corrected", "zero-start"), "averaged weights: bias-corrected, or from zero "
+                                                                      "as the authors")
     averaging_rate: float = number(0.0001, 1e-7, 1, "share of the newest weights in the average, each step")
     initialise_images: int = number(500, 2, 65536, "images of the data-dependent initialisation")
-    precision: str = choice("auto", ("auto", "fp32", "bf16"), "type of the products; auto is the fastest sound one here")
-    compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ compiler; auto for many steps")
+    precision: str = choice("auto", ("auto", "fp32", "bf16"), "type of the products; auto is the fastest sound one "
+                                                              "here")
+    compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ "
+                                                         "compiler; auto for many steps")
 
     @property
     def labelled_images(self) -> int:
@@ -124,7 +129,9 @@ def build(table: dict[str, Any], where: str) -> Recipe:
 
 
 def override(recipe: Recipe, assignments: list[str], option: str = "--set") -> Recipe:
-    """The recipe with each `a.b=value` put in, which an option of that name said; values are written as in TOML, words without quotes."""
+    """The recipe with each `a.b=value` put in, which an option of that name said; values are written as in TOML, words
+    without quotes.
+    """
     return settings.override(recipe, assignments, option, RENAMED)
 
 

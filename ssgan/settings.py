@@ -44,12 +44,16 @@ def read_toml(text: str, where: str) -> dict[str, Any]:
 
 
 def build(cls: type, table: Any, where: str, renamed: Renamed = {}) -> Any:
-    """A validated settings object of that dataclass from nested tables; keys may have their old names. Raises Mistake, naming `where`."""
+    """A validated settings object of that dataclass from nested tables; keys may have their old names. Raises Mistake,
+    naming `where`.
+    """
     return _build(cls, under_new_names(table, where, renamed), where, "")
 
 
 def override(settings: Any, assignments: Sequence[str], option: str = "--set", renamed: Renamed = {}) -> Any:
-    """The settings with each `a.b=value` put in, which an option of that name said; values are written as in TOML, words without quotes."""
+    """The settings with each `a.b=value` put in, which an option of that name said; values are written as in TOML,
+    words without quotes.
+    """
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip() or not text.strip():
@@ -193,7 +197,8 @@ def _build(cls: type, table: Any, where: str, prefix: str) -> Any:
 def _check(item: dataclasses.Field, value: Any, where: str, key: str) -> Any:
     if get_origin(item.type) is tuple:
         if not isinstance(value, list | tuple) or not value or len(value) > 64:
-            raise Mistake(f"{where}: {key} must be a list of 1 to 64 numbers, found {value!r}; {item.metadata['help']}.")
+            raise Mistake(f"{where}: {key} must be a list of 1 to 64 numbers, found {value!r}; "
+                          f"{item.metadata['help']}.")
         kind = get_args(item.type)[0]
         return tuple(_number(kind, item, entry, where, key) for entry in value)
     if item.type in (int, float):
@@ -212,5 +217,6 @@ def _number(kind: type, item: dataclasses.Field, value: Any, where: str, key: st
     sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     if not sound or (kind is int and value != int(value)):
         wanted = "a whole number" if kind is int else "a number"
-        raise Mistake(f"{where}: {key} must be {wanted} from {low:g} to {high:g}, found {value!r}; {item.metadata['help']}.")
+        raise Mistake(f"{where}: {key} must be {wanted} from {low:g} to {high:g}, found {value!r}; "
+                      f"{item.metadata['help']}.")
     return kind(value) + 0  # -0.0 is 0.0, in the fingerprint too

@@ -91,7 +91,8 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
         return dense(weights, "output", x), features
     x = x + model.input_noise * draws[0]
     for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x,
+                        stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
@@ -124,7 +125,8 @@ def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int
     x = batch_norm(x, weights["norms.0.shift"]).clamp(min=0)
     for i, name in enumerate(layers(weights)):
         x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1), weights[f"norms.{i + 1}.shift"]).clamp(min=0)
+        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1),
+                       weights[f"norms.{i + 1}.shift"]).clamp(min=0)
     x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
     return 1 / (1 + torch.exp(-x[:, :, : shape[1], : shape[2]]))
 
@@ -215,8 +217,10 @@ class Plain:
         weights, history = self.weights[network], self.history[network]
         if not history:
             zero = self.recipe.train.averaging == "zero-start"
-            return {name: torch.zeros_like(value) if zero and name in self.trained[network] else value for name, value in weights.items()}
-        return {name: average(self.recipe, history, name) if name in self.trained[network] else value for name, value in weights.items()}
+            return {name: torch.zeros_like(value) if zero and name in self.trained[network] else value
+                    for name, value in weights.items()}
+        return {name: average(self.recipe, history, name) if name in self.trained[network] else value
+                for name, value in weights.items()}
 
     def _update(self, network: int, loss_of) -> None:
         self.weights[network] = advanced(self.weights[network], 1)
@@ -224,7 +228,8 @@ class Plain:
         loss = loss_of(weights)
         names = self.trained[network]
         found = torch.autograd.grad(loss, [weights[name] for name in names], allow_unused=True)
-        self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g for name, g in zip(names, found)}
+        self.gradients[network] = {name: torch.zeros_like(weights[name]) if g is None else g
+                                   for name, g in zip(names, found)}
         self.past[network].append(dict(self.weights[network]))
         for name, g in self.gradients[network].items():
             mean = sum(past[name] for past in self.past[network]) / len(self.past[network])
@@ -358,7 +363,8 @@ class Plain:
                 loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
-            loss = loss + self.recipe.pull_away.weight * sum((a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)
+            loss = loss + self.recipe.pull_away.weight * sum(
+                (a @ b) ** 2 / ((a @ a) * (b @ b)) for a, b in pairs) / len(pairs)
         self.losses["generator_loss"] = loss.item()
         return loss
 

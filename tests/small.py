@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.training.compile import compiled
 from ssgan.config import Recipe, build, override
 from ssgan.data import named
-from ssgan.data.images import Images
 from ssgan.data.dataset import Dataset
+from ssgan.data.images import Images
 from ssgan.data.splits import Split, make_split
 from ssgan.errors import Mistake
+from ssgan.training.compile import compiled
 from ssgan.training.execution import Resolved
 from ssgan.training.trainer import Trainer
 
@@ -54,7 +54,8 @@ def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = 
             labels: tuple[int, ...] | None = None) -> Trainer:
     """A trainer of one lane a seed, which is its split seed too; `labels` are the budgets where they differ."""
     data = data or dataset()
-    tables = [split(recipe, data, seed, budget) for seed, budget in zip(seeds, labels or [recipe.labels] * len(seeds), strict=True)]
+    tables = [split(recipe, data, seed, budget) for seed, budget in zip(
+        seeds, labels or [recipe.labels] * len(seeds), strict=True)]
     return Trainer(recipe, data.train, tables, list(seeds), resolved)
 
 

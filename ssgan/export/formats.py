@@ -16,8 +16,8 @@ from torch.export import ExportedProgram
 
 from ssgan.errors import Mistake
 from ssgan.export.classifier import Classifier, Stacked
-from ssgan.export.model_card import Card
 from ssgan.export.load import CARD_FILE
+from ssgan.export.model_card import Card
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def write_pt2(classifier: Classifier, card: Card, path: Path) -> None:
 
 
 def write_mlflow(classifier: Classifier, card: Card, path: Path) -> None:
-    """An MLflow model folder: pt2, signature, an example of two images, pinned requirements. It answers [n, 2, k], see `Stacked`."""
+    """An MLflow model folder: pt2, signature, an example of two images, pinned requirements. It answers [n, 2, k], see
+    `Stacked`.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's about itself
@@ -62,7 +64,8 @@ def write_mlflow(classifier: Classifier, card: Card, path: Path) -> None:
         answers = TensorSpec(numpy.dtype("float32"), (-1, 2, len(card.classes)))
         stacked = Stacked(classifier)
         mlflow.pytorch.save_model(
-            stacked, str(path), serialization_format="pt2", signature=ModelSignature(Schema([images]), Schema([answers])),
+            stacked, str(path), serialization_format="pt2", signature=ModelSignature(
+                Schema([images]), Schema([answers])),
             input_example=_example(card).numpy(), metadata={"ssgan": card.table()},
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in ("mlflow", "torch", "numpy")])
         # MLflow's own trace names the files of this machine.

@@ -20,7 +20,9 @@ EXPORTS = "an exported classifier is a file.onnx, a file.pt2 or a folder with an
 
 @dataclass(frozen=True)
 class Model:
-    """A classifier that is ready: `answer(images uint8 [n, c, h, w])` gives float32 (logits [n, k], probabilities [n, k])."""
+    """A classifier that is ready: `answer(images uint8 [n, c, h, w])` gives float32 (logits [n, k], probabilities [n,
+    k]).
+    """
 
     card: Card
     answer: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -56,8 +58,8 @@ def _open_onnx(path: Path) -> Model:
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (faults.InvalidProtobuf, faults.InvalidArgument, faults.InvalidGraph, faults.Fail, faults.NotImplemented, faults.RuntimeException,
-            faults.NoSuchFile, RuntimeError) as error:
+    except (faults.InvalidProtobuf, faults.InvalidArgument, faults.InvalidGraph, faults.Fail, faults.NotImplemented,
+            faults.RuntimeException, faults.NoSuchFile, RuntimeError) as error:
         raise _damaged(path, str(error)) from None
     card = of_strings(session.get_modelmeta().custom_metadata_map, str(path))
     inputs = [(each.type, list(each.shape[1:])) for each in session.get_inputs()]
@@ -115,7 +117,8 @@ def _open_mlflow(path: Path) -> Model:
             model = mlflow.pyfunc.load_model(str(path))
         except ImportError as error:
             raise _missing(path, error) from None
-        except (MlflowException, YAMLError, OSError, RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
+        except (MlflowException, YAMLError, OSError, RuntimeError, ValueError, KeyError, AttributeError,
+                TypeError) as error:
             raise _damaged(path, str(error)) from None
 
     def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +134,8 @@ def _missing(path: Path, error: ImportError) -> Mistake:
 
 def _damaged(path: Path, found: str) -> Mistake:
     reason = (found.splitlines() or ["nothing more is known"])[0]
-    return Mistake(f"{path} cannot be read as a classifier: it is damaged or something else ({reason[:160]}).\nExport it anew: ssgan export RUN")
+    return Mistake(f"{path} cannot be read as a classifier: it is damaged or something else ({reason[:160]}).\nExport "
+                   f"it anew: ssgan export RUN")
 
 
 OPENERS = {".onnx": _open_onnx, ".pt2": _open_pt2}

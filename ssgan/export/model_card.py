@@ -44,19 +44,22 @@ class Card:
 
     def strings(self) -> dict[str, str]:
         """The card as texts under prefixed keys: words as they are, everything else as JSON."""
-        return {PREFIX + key: value if isinstance(value, str) else json.dumps(value) for key, value in self.table().items()}
+        return {PREFIX + key: value if isinstance(value, str) else json.dumps(value)
+                for key, value in self.table().items()}
 
 
 def card_of(model: "TrainedModel") -> Card:
     """What the exported classifier of a trained model says of itself."""
-    return Card(model.classes, *model.shape, model.recipe.dataset, model.recipe.labels, model.test_error, model.run_id, _version())
+    return Card(model.classes, *model.shape, model.recipe.dataset, model.recipe.labels, model.test_error, model.run_id,
+                _version())
 
 
 def of_table(table: Any, where: str) -> Card:
     """The card in a table, or Mistake: the file `where` was not written by `ssgan export`."""
     try:
-        card = Card(tuple(table["classes"]), *(int(table[key]) for key in ("channels", "height", "width")), str(table["dataset"]),
-                    int(table["labels"]), table["test_error"], str(table["run_id"]), str(table["version"]))
+        card = Card(tuple(table["classes"]), *(int(table[key]) for key in ("channels", "height", "width")),
+                    str(table["dataset"]), int(table["labels"]), table["test_error"], str(table["run_id"]),
+                    str(table["version"]))
     except (KeyError, TypeError, ValueError):
         raise foreign(where) from None
     if not card.classes or min(card.shape) < 1 or not all(isinstance(name, str) for name in card.classes):

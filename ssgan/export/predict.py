@@ -1,4 +1,6 @@
-"""Prediction from an exported classifier: files found, decoded, converted and answered, one batch after the other, without torch."""
+"""Prediction from an exported classifier: files found, decoded, converted and answered, one batch after the other,
+without torch.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ssgan.data.image_files import Unreadable
-from ssgan.export.load import Model
 from ssgan.data.image_reader import Reader
+from ssgan.export.load import Model
 
 UNSURE = "unsure"
 
@@ -26,7 +28,8 @@ class Answer:
         return name if probability >= threshold else UNSURE
 
 
-def predict(model: Model, found: Iterable[Path | Unreadable], reader: Reader, *, batch: int = 256, top: int = 1) -> Iterator[Answer | Unreadable]:
+def predict(model: Model, found: Iterable[Path | Unreadable], reader: Reader, *, batch: int = 256,
+            top: int = 1) -> Iterator[Answer | Unreadable]:
     """Answers in the order of the files, and Unreadable for what is none; holds one batch of images at a time."""
     paths: list[Path] = []
     pixels: list[np.ndarray] = []

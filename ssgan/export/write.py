@@ -1,4 +1,6 @@
-"""The hand-over of a trained classifier: written aside, loaded afresh by its own runtime, compared, and only then put in its place."""
+"""The hand-over of a trained classifier: written aside, loaded afresh by its own runtime, compared, and only then put
+in its place.
+"""
 
 import os
 import shutil
@@ -13,10 +15,10 @@ from torch import nn
 from ssgan.errors import Failed, Mistake
 from ssgan.export.classifier import Classifier
 from ssgan.export.formats import FORMATS
-from ssgan.models.context import Context
-from ssgan.export.model_card import Card
 from ssgan.export.load import Model, open_model
+from ssgan.export.model_card import Card
 from ssgan.files import writing
+from ssgan.models.context import Context
 
 TOLERANCE = 1e-3  # of a probability; a sound export differs by some 1e-6
 BATCH = 1000
@@ -24,7 +26,9 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Agreement:
-    """How an exported classifier's answers compare with the original's: equal ones of n images, and the largest differences."""
+    """How an exported classifier's answers compare with the original's: equal ones of n images, and the largest
+    differences.
+    """
 
     images: int
     equal: int
@@ -37,11 +41,12 @@ class Agreement:
         return self.equal == self.images and self.probabilities <= TOLERANCE
 
 
-def export_classifier(discriminator: nn.Module, card: Card, kind: str, path: Path, images: np.ndarray, *, force: bool = False) -> Agreement:
+def export_classifier(discriminator: nn.Module, card: Card, kind: str, path: Path, images: np.ndarray, *,
+                      force: bool = False) -> Agreement:
     """Writes a discriminator's classifier in a format of FORMATS, checked on images uint8 [n, c, h, w].
 
-    Nothing appears at `path` before every answer is that of the original. Raises Mistake for what cannot be exported or written
-    (a path that exists, without `force`), and Failed where the answers differ.
+    Nothing appears at `path` before every answer is that of the original. Raises Mistake for what cannot be exported or
+    written (a path that exists, without `force`), and Failed where the answers differ.
     """
     check_path(path, kind, force)
     classifier = Classifier(discriminator)
@@ -53,7 +58,8 @@ def export_classifier(discriminator: nn.Module, card: Card, kind: str, path: Pat
             FORMATS[kind].write(classifier, card, new)
         agreement = compare(discriminator, open_model(new), images)
         if not agreement.sound:
-            raise Failed(f"{path} is not written: the {kind} file agrees with the original on {agreement.equal} of {agreement.images} images only "
+            raise Failed(f"{path} is not written: the {kind} file agrees with the original on {agreement.equal} of "
+                         f"{agreement.images} images only "
                          f"(largest difference of a probability {agreement.probabilities:.2g}).")
         with writing(path):
             if path.is_dir():
@@ -69,7 +75,8 @@ def check_path(path: Path, kind: str, force: bool) -> None:
     ending = FORMATS[kind].ending
     if path.suffix.lower() != ending and (ending or path.suffix.lower() in (".onnx", ".pt2")):
         wanted = f"a file that ends in {ending}" if ending else "a folder"
-        raise Mistake(f"-o {path}: --format {kind} makes {wanted}; try -o {f'{path}{ending}' if ending else path.with_suffix('')}.")
+        raise Mistake(f"-o {path}: --format {kind} makes {wanted}; try -o "
+                      f"{f'{path}{ending}' if ending else path.with_suffix('')}.")
     if not path.parent.is_dir():
         raise Mistake(f"-o {path}: there is no folder {path.parent}; make it, or name another place.")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -86,7 +93,9 @@ def check_path(path: Path, kind: str, force: bool) -> None:
 
 @torch.no_grad()
 def compare(discriminator: nn.Module, model: Model, images: np.ndarray) -> Agreement:
-    """The model beside the original discriminator, fp32 on the CPU, on images uint8 [n, c, h, w] in batches of several sizes."""
+    """The model beside the original discriminator, fp32 on the CPU, on images uint8 [n, c, h, w] in batches of several
+    sizes.
+    """
     equal, largest = 0, np.zeros(2)
     starts = [0, 1, *range(BATCH, len(images), BATCH), len(images)]  # a batch of one is an answer like any other
     for start, end in zip(starts, starts[1:]):
@@ -108,4 +117,5 @@ def random_images(card: Card, count: int = 1000) -> np.ndarray:
 
 def size(path: Path) -> int:
     """The bytes of a file, or of all files in a folder."""
-    return path.stat().st_size if path.is_file() else sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    return (path.stat().st_size if path.is_file()
+            else sum(each.stat().st_size for each in path.rglob("*") if each.is_file()))

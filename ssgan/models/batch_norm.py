@@ -6,7 +6,8 @@ from torch.nn import functional
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over all but the channel axis, with a shift and without gain; it always uses the batch's own statistics.
+    """Batch norm over all but the channel axis, with a shift and without gain; it always uses the batch's own
+    statistics.
 
     The authors' generator samples with batch statistics too, so samples are drawn in batches of a fixed size.
     """

@@ -8,12 +8,15 @@ from ssgan.models.functional import standardising
 
 
 class Dense(nn.Module):
-    """y = x W^T + b with the weight as it is, [n, in] -> [n, out]; the data-dependent initialisation goes into weight and bias."""
+    """y = x W^T + b with the weight as it is, [n, in] -> [n, out]; the data-dependent initialisation goes into weight
+    and bias.
+    """
 
     def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None):
         super().__init__()
         shape = (outputs, inputs)
-        self.weight = nn.Parameter(torch.empty(shape) if generator is None else torch.randn(shape, generator=generator) * std)
+        self.weight = nn.Parameter(torch.empty(shape) if generator is None
+                                   else torch.randn(shape, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:

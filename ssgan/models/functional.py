@@ -27,13 +27,16 @@ def widened(x: Tensor) -> Tensor:
 def sigmoid(x: Tensor) -> Tensor:
     """The logistic function in at least float32, given back in x's type.
 
-    In bf16 what is above 0.998 rounds to 1, where the gradient is 0: pixels that came there stayed white, and the generator collapsed.
+    In bf16 what is above 0.998 rounds to 1, where the gradient is 0: pixels that came there stayed white, and the
+    generator collapsed.
     """
     return torch.sigmoid(widened(x)).to(x.dtype)
 
 
 class Softplus(torch.autograd.Function):
-    """log(1 + exp(x)), to the rounding of numbers near 1; torch's, which is exact for very negative x too, takes five times as long on a CPU."""
+    """log(1 + exp(x)), to the rounding of numbers near 1; torch's, which is exact for very negative x too, takes five
+    times as long on a CPU.
+    """
 
     generate_vmap_rule = True
 
@@ -55,7 +58,9 @@ Softplus.forward.__signature__ = inspect.signature(Softplus.forward)
 
 
 def standardising(y: Tensor, wanted: float) -> tuple[Tensor, Tensor]:
-    """Each unit's mean, and what multiplies its deviations from it to the wanted standard deviation: [n, out, ...] -> 2 x [out]."""
+    """Each unit's mean, and what multiplies its deviations from it to the wanted standard deviation: [n, out, ...] -> 2
+    x [out].
+    """
     axes = [axis for axis in range(y.dim()) if axis != 1]
     mean, std = y.mean(axes), y.std(axes, correction=0)
     std = torch.where(std > 1e-6, std, torch.ones_like(std))  # a dead unit keeps its scale

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 class Prepared(nn.Module, ABC):
     """Between `prepare` and `forget` the layer's weights do not change.
 
-    What it holds meanwhile is set with `hold`: torch looks through every attribute of a module that is set, for parameters.
+    What it holds meanwhile is set with `hold`: torch looks through every attribute of a module that is set, for
+    parameters.
     """
 
     def hold(self, **values: Any) -> None:

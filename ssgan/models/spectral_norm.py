@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from ssgan.models.prepared import Advancing
 
+
 class SpectralNorm(Advancing):
     """y = x (W / sigma)^T + b with sigma the largest singular value of W [out, rest] (Miyato et al. 2018, "Spectral
     normalization", algorithm 1).

@@ -11,7 +11,9 @@ from ssgan.models.prepared import Prepared
 
 
 class RowNorm(torch.autograd.Function):
-    """|v| of each row of a weight, [out, ...] -> [out]; its gradient takes one pass over the weight, where torch's takes five."""
+    """|v| of each row of a weight, [out, ...] -> [out]; its gradient takes one pass over the weight, where torch's
+    takes five.
+    """
 
     generate_vmap_rule = True
 
@@ -30,9 +32,11 @@ class RowNorm(torch.autograd.Function):
 
 
 class NormalisedProduct(torch.autograd.Function):
-    """(x V^T) * (scale / |V|) + bias, row by row: [n, in], [out, in], 2 x [out] -> [n, out]; then x V^T and |V|, without gradients.
+    """(x V^T) * (scale / |V|) + bias, row by row: [n, in], [out, in], 2 x [out] -> [n, out]; then x V^T and |V|,
+    without gradients.
 
-    One backward (Salimans & Kingma 2016, eq. 3) in place of torch's six, and one pass over the weight where they take three.
+    One backward (Salimans & Kingma 2016, eq. 3) in place of torch's six, and one pass over the weight where they take
+    three.
     """
 
     generate_vmap_rule = True
@@ -60,7 +64,8 @@ class NormalisedProduct(torch.autograd.Function):
         of_x = scaled @ direction if ctx.needs_input_grad[0] else None
         of_direction = None
         if ctx.needs_input_grad[1]:
-            of_direction = torch.addcmul(scaled.T @ x, direction, (of_factor * factor / norm.square()).unsqueeze(1), value=-1)
+            of_direction = torch.addcmul(scaled.T @ x, direction, (of_factor * factor / norm.square()).unsqueeze(1),
+                                         value=-1)
         return of_x, of_direction, of_factor / norm, gradient.sum(0)
 
 
@@ -76,25 +81,27 @@ def normalised_product(x: Tensor, direction: Tensor, scale: Tensor, bias: Tensor
     """
     if by_hand and torch.is_grad_enabled():
         return NormalisedProduct.apply(x, direction, scale, bias)[0]
-    return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1) if factor is None else factor)
+    return torch.addcmul(bias, x @ direction.T, scale / torch.linalg.vector_norm(direction, dim=1) if factor is None
+                         else factor)
 
 
 class WeightNorm(Prepared):
     """y = x W^T with W = scale * direction / |direction|, row by row (Salimans & Kingma 2016, eq. 2), plus a bias.
 
-    In a dense layer the quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and no
-    normalised weight is ever built. A convolution, whose weights are small and whose maps are large, has the plain weight built.
-    `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
-    A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the weights are
-    not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
+    In a dense layer the quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and
+    no normalised weight is ever built. A convolution, whose weights are small and whose maps are large, has the plain
+    weight built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
+    A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the
+    weights are not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
     """
 
-    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *, kernel: int | None = None,
-                 stride: int = 1, padding: int = 0, train_scale: bool = False):
+    def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *,
+                 kernel: int | None = None, stride: int = 1, padding: int = 0, train_scale: bool = False):
         super().__init__()
         self.stride, self.padding = stride, padding
         shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
-        self.direction = nn.Parameter(torch.empty(shape) if generator is None else torch.randn(shape, generator=generator) * std)
+        self.direction = nn.Parameter(torch.empty(shape) if generator is None
+                                      else torch.randn(shape, generator=generator) * std)
         self.bias = nn.Parameter(torch.zeros(outputs))
         if train_scale:
             self.scale = nn.Parameter(torch.ones(outputs))

@@ -29,8 +29,10 @@ class Augmentation(Technique):
     rotation: float = number(0.0, 0, 180, "degrees")
     scale: float = number(0.0, 0, 0.9, "share: 0.1 is 90 % to 110 %")
     shear: float = number(0.0, 0, 80, "degrees")
-    elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp between")
-    end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from train.decay_from on")
+    elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp "
+                                         "between")
+    end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from "
+                                   "train.decay_from on")
 
     def is_on(self) -> bool:
         """Whether any change is asked for."""
@@ -55,10 +57,11 @@ class Augmentation(Technique):
 
 
 def warp(x: Tensor, draw: Tensor, config: Augmentation) -> Tensor:
-    """Shifts, turns, scales and shears each image [n, c, h, w] about its centre, and warps it elastically; outside is black.
+    """Shifts, turns, scales and shears each image [n, c, h, w] about its centre, and warps it elastically; outside is
+    black.
 
-    By its draw [n, d], uniform on [-1, 1), with d from `draw_size`. The elastic displacements are interpolated between the lattice's
-    points by cubics (the idea: Simard, Steinkraus & Platt 2003).
+    By its draw [n, d], uniform on [-1, 1), with d from `draw_size`. The elastic displacements are interpolated between
+    the lattice's points by cubics (the idea: Simard, Steinkraus & Platt 2003).
     """
     height, width = x.shape[-2:]
     angle = draw[:, 0] * math.radians(config.rotation)
@@ -74,13 +77,16 @@ def warp(x: Tensor, draw: Tensor, config: Augmentation) -> Tensor:
         across, down = draw[:, AFFINE:].unflatten(1, (2, LATTICE**2)).unbind(1)  # 2 x [n, 25]
         moves = torch.stack((across * (2 * config.elastic / width), down * (2 * config.elastic / height)), 1)
         theta = torch.cat((theta, moves), 2)
-    grid = (theta @ _places(height, width, theta.shape[2], x.dtype, x.device)).unflatten(2, (height, width)).movedim(1, -1)
+    grid = (theta @ _places(height, width, theta.shape[2], x.dtype, x.device)).unflatten(2, (height, width)).movedim(
+        1, -1)
     return functional.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 @functools.cache
 def _places(height: int, width: int, count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What a pixel's place is summed from: its x, its y, 1, and the shares of the lattice's points: [count, height * width]."""
+    """What a pixel's place is summed from: its x, its y, 1, and the shares of the lattice's points: [count, height *
+    width].
+    """
     x, y = ((2 * torch.arange(side, dtype=torch.float64) + 1) / side - 1 for side in (width, height))
     affine = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width), torch.ones(height, width)))
     shares = torch.eye(LATTICE**2, dtype=torch.float64).view(-1, 1, LATTICE, LATTICE)
@@ -89,7 +95,9 @@ def _places(height: int, width: int, count: int, dtype: torch.dtype, device: tor
 
 
 def strength(config: Augmentation, decay_from: float, step: int, steps: int) -> float:
-    """The share of the full changes in update number `step` (from 0) of `steps`; they shrink from the share `decay_from` of them on."""
+    """The share of the full changes in update number `step` (from 0) of `steps`; they shrink from the share
+    `decay_from` of them on.
+    """
     first = decay_from * steps
     return 1 - (1 - config.end) * max(0.0, (step - first) / (steps - first)) if step > first else 1.0
 

@@ -30,6 +30,8 @@ class ClassBalance(Technique):
 
 
 def balance_loss(logits: Tensor) -> Tensor:
-    """log K - H(mean answer of the batch): [n, k] -> [], 0 where all classes are answered equally often: the marginal entropy of Springenberg 2016."""
+    """log K - H(mean answer of the batch): [n, k] -> [], 0 where all classes are answered equally often: the marginal
+    entropy of Springenberg 2016.
+    """
     mean = logits.softmax(1).mean(0)
     return math.log(logits.shape[1]) + (mean * mean.clamp_min(1e-12).log()).sum()

@@ -43,5 +43,7 @@ class Consistency(Technique):
 
 
 def consistency_loss(logits: Tensor, targets: Tensor, confident: Tensor) -> Tensor:
-    """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et al. 2020, eq. 4)."""
+    """Cross entropy with taught answers, counted where they are confident: [n, k], [n], [n] of 0 and 1 -> [] (Sohn et
+    al. 2020, eq. 4).
+    """
     return (functional.cross_entropy(logits, targets, reduction="none") * confident).mean()

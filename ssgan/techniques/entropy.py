@@ -29,6 +29,8 @@ class Entropy(Technique):
 
 
 def entropy_loss(logits: Tensor) -> Tensor:
-    """Mean entropy of the answers over the K real classes: [n, k] -> [] (Grandvalet & Bengio 2005; with a generator, Dai et al. 2017)."""
+    """Mean entropy of the answers over the K real classes: [n, k] -> [] (Grandvalet & Bengio 2005; with a generator,
+    Dai et al. 2017).
+    """
     logarithms = logits.log_softmax(1)
     return -(logarithms.exp() * logarithms).sum(1).mean()

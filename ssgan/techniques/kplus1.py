@@ -31,6 +31,9 @@ class KPlus1(Technique):
 
 
 def unlabelled_loss(unlabelled: Tensor, generated: Tensor) -> Tensor:
-    """1/2 E[-log D] on unlabelled + 1/2 E[-log(1 - D)] on generated logits, D = Z/(Z+1), Z = sum exp(logits): 2 x [n, k] -> []."""
+    """1/2 E[-log D] on unlabelled + 1/2 E[-log(1 - D)] on generated logits, D = Z/(Z+1), Z = sum exp(logits): 2 x [n,
+    k] -> [].
+    """
     z_unlabelled, z_generated = unlabelled.logsumexp(1), generated.logsumexp(1)  # [n]
-    return 0.5 * (functional.softplus(z_unlabelled) - z_unlabelled).mean() + 0.5 * functional.softplus(z_generated).mean()
+    return 0.5 * (functional.softplus(z_unlabelled) - z_unlabelled).mean() + 0.5 * functional.softplus(
+        z_generated).mean()

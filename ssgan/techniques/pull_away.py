@@ -31,7 +31,8 @@ class PullAway(Technique):
 
 
 def pull_away(features: Tensor) -> Tensor:
-    """Mean squared cosine between the features of different images: [n, f] -> [], 0 to 1: the pull-away term (Zhao et al. 2017).
+    """Mean squared cosine between the features of different images: [n, f] -> [], 0 to 1: the pull-away term (Zhao et
+    al. 2017).
 
     In the generator's loss it stands for the entropy of the generated images (Dai et al. 2017).
     """

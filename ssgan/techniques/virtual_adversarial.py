@@ -11,9 +11,9 @@ from ssgan.models.functional import widened
 from ssgan.settings import number
 from ssgan.techniques.technique import DISCRIMINATOR, Draw, Size, Technique, Term, View
 
-
 XI = 0.1  # length of the change whose effect's gradient gives the adversarial direction
-GAIN = 2.0**64  # of that gradient, whose length does not matter: at very confident answers it would be below all that float32 holds
+# of that gradient, whose length does not matter: at very confident answers it would be below all that float32 holds
+GAIN = 2.0**64
 
 Discriminator = Callable[[Tensor, Context], tuple[Tensor, Tensor]]  # -> logits [n, k], features [n, f]
 
@@ -31,7 +31,8 @@ class VirtualAdversarial(Technique):
     measures = ("vat_loss",)
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
-    epsilon: float = number(2.0, 1e-6, 1000, "length of the change: its root of summed squares over the pixels, which are 0 to 1")
+    epsilon: float = number(2.0, 1e-6, 1000, "length of the change: its root of summed squares over the pixels, which "
+                                             "are 0 to 1")
     share: float = number(0.5, 0.001, 1, "images in the loss, as a share of the unlabelled ones in a step")
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
@@ -47,7 +48,8 @@ class VirtualAdversarial(Technique):
 
 
 def vat_loss(discriminator: Discriminator, images: Tensor, directions: Tensor, epsilon: float) -> Tensor:
-    """How far answers without noise move under the change of length `epsilon` that moves them most: 2 x [m, c, h, w] -> [].
+    """How far answers without noise move under the change of length `epsilon` that moves them most: 2 x [m, c, h, w] ->
+    [].
 
     That change is found from a draw by one step of the power method (Miyato et al. 2018, eq. 5 and algorithm 1).
     """

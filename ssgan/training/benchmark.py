@@ -24,7 +24,8 @@ from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Trainer
 from ssgan.training.update import update
 
-PARTS = ("images", "noise", "generated images", "teacher", "discriminator pass", "generator pass", "backward", "adam", "averaging", "cast")
+PARTS = ("images", "noise", "generated images", "teacher", "discriminator pass", "generator pass", "backward", "adam",
+         "averaging", "cast")
 COMPILED_PARTS = ("images", "noise", "products", "adam, averaging, cast", "elementwise")
 
 
@@ -44,20 +45,24 @@ def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[in
             trainer = _trainer(recipe, dataset, resolved, count)
             ours = _seconds_per_call(trainer.step, seconds, resolved.device)
             found = {"work": count_work(trainer), "parts": parts(trainer)}
-        after = _plain_seconds(recipe, dataset, resolved, seconds)  # on both sides of every row: machines have neighbours
+        # on both sides of every row: machines have neighbours
+        after = _plain_seconds(recipe, dataset, resolved, seconds)
         rows.append(_row(count, ours, statistics.mean((before["median"], after["median"])), limits, **found))
         before = after
-    return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **(rows[0] if rows else {}), "rows": rows}
+    return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **(rows[0] if rows else {}),
+            "rows": rows}
 
 
-def _row(lanes: int, ours: dict[str, float], plain: float, limits: dict[str, float], work: dict[str, Any], parts: dict[str, float]) -> dict[str, Any]:
+def _row(lanes: int, ours: dict[str, float], plain: float, limits: dict[str, float], work: dict[str, Any],
+         parts: dict[str, float]) -> dict[str, Any]:
     products = work["flop"] / limits["flop_per_second"]
     bound = products + work["bytes"] / limits["bytes_per_second"]
     step = ours["median"]
     return {
         "lanes": lanes, "seconds_per_step": step, "seconds_per_step_fastest": ours["fastest"], "steps": ours["calls"],
-        "steps_per_second": 1 / step, "lane_steps_per_second": lanes / step, "seconds_per_lane_step": step / lanes, "plain_seconds_per_step": plain, "speedup": plain * lanes / step,
-        "bound_seconds": bound, "share_of_bound": bound / step, "share_of_peak": products / step, **work, "parts": parts}
+        "steps_per_second": 1 / step, "lane_steps_per_second": lanes / step, "seconds_per_lane_step": step / lanes,
+        "plain_seconds_per_step": plain, "speedup": plain * lanes / step, "bound_seconds": bound,
+        "share_of_bound": bound / step, "share_of_peak": products / step, **work, "parts": parts}
 
 
 def lane_rate(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: int, seconds: float = 1.0) -> float:
@@ -81,7 +86,9 @@ def step_flop(recipe: Recipe, dataset: Dataset, resolved: Resolved) -> float:
 
 
 def machine_limits(resolved: Resolved) -> dict[str, float]:
-    """The rate of square matrix products in the run's precision, and of copies (bytes read and written), both measured."""
+    """The rate of square matrix products in the run's precision, and of copies (bytes read and written), both
+    measured.
+    """
     device, dtype = resolved.device, resolved.dtype
     side = 2048 if device == "cpu" else 8192
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
@@ -104,11 +111,12 @@ def machine_name(resolved: Resolved) -> str:
 
 
 def count_work(trainer: Trainer) -> dict[str, float]:
-    """Operations of the products (torch's own counter) and bytes of the passes that no step can do without, for all lanes.
+    """Operations of the products (torch's own counter) and bytes of the passes that no step can do without, for all
+    lanes.
 
     Bytes: noise is drawn and added (written, read); Adam reads gradient, weights and two moments and writes three; the
-    average is read and written, with the weights read; weights are read and written in the type of the products; the norm
-    and its gradient read each direction twice and write one; images are read and written.
+    average is read and written, with the weights read; weights are read and written in the type of the products; the
+    norm and its gradient read each direction twice and write one; images are read and written.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -128,10 +136,11 @@ def count_work(trainer: Trainer) -> dict[str, float]:
 
 
 def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
-    """Seconds of a step by part, from torch's profiler; "rest" is what lies between the parts, on a CPU Python's time above all.
+    """Seconds of a step by part, from torch's profiler; "rest" is what lies between the parts, on a CPU Python's time
+    above all.
 
-    On a GPU it is the kernels' own time, outside any graph; "rest" then holds what no part has launched. A compiled step has other
-    parts: its kernels are told apart by their names, and "products" are what it leaves to libraries.
+    On a GPU it is the kernels' own time, outside any graph; "rest" then holds what no part has launched. A compiled
+    step has other parts: its kernels are told apart by their names, and "products" are what it leaves to libraries.
     """
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
@@ -145,13 +154,15 @@ def parts(trainer: Trainer, steps: int = 20) -> dict[str, float]:
             trainer.step() if cpu else trainer._draw_and_update()
         _synchronise(trainer.device)
     elapsed, events = time.perf_counter() - began, seen.key_averages()
-    kernels = sum(event.device_time_total for event in events if event.device_type != DeviceType.CPU and event.key not in PARTS) / 1e6
+    kernels = sum(event.device_time_total for event in events if event.device_type != DeviceType.CPU
+                  and event.key not in PARTS) / 1e6
     total = elapsed if cpu else kernels
     times: dict[str, float] = {}
     for event in events:
         if event.device_type == DeviceType.CPU:
             name = _compiled_part(event.key) or event.key
-            times[name] = times.get(name, 0.0) + (event.cpu_time_total if cpu else event.device_time_total) / steps / 1e6
+            times[name] = times.get(name, 0.0) + (event.cpu_time_total if cpu
+                                                  else event.device_time_total) / steps / 1e6
     found = {name: times[name] for name in dict.fromkeys(PARTS + COMPILED_PARTS) if name in times}
     return found | {"rest": max(0.0, total / steps - sum(found.values()))}
 
@@ -184,26 +195,33 @@ def _time_plain(recipe: Recipe, dataset: Dataset, resolved: Resolved, seconds: f
 
 
 class PlainLoop:
-    """The step as a textbook port has it: DataLoaders, a pass for each kind of image, normalised weights built, Adam tensor by tensor."""
+    """The step as a textbook port has it: DataLoaders, a pass for each kind of image, normalised weights built, Adam
+    tensor by tensor.
+    """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, device: str):
         self.recipe, self.device, config = recipe, torch.device(device), recipe.train
         inputs = dataset.train.pixels[0].numel()
         split = make_split(dataset, recipe.labels, 0, recipe.split)
-        self.discriminator = _PlainDiscriminator([inputs, *recipe.model.widths], len(dataset.classes), recipe).to(device)
+        self.discriminator = _PlainDiscriminator([inputs, *recipe.model.widths], len(dataset.classes), recipe).to(
+            device)
         self.generator = _plain_generator(recipe, inputs).to(device)
         options = dict(lr=config.learning_rate, betas=(config.beta1, config.beta2), foreach=False, fused=False)
-        self.optimisers = [torch.optim.Adam(module.parameters(), **options) for module in (self.discriminator, self.generator)]
-        self.batches = [_endless(dataset, index, config.batch) for index in (split.labelled, split.unlabelled, split.unlabelled)]
+        self.optimisers = [torch.optim.Adam(module.parameters(), **options)
+                           for module in (self.discriminator, self.generator)]
+        self.batches = [_endless(dataset, index, config.batch)
+                        for index in (split.labelled, split.unlabelled, split.unlabelled)]
 
     def step(self) -> None:
         """One update of the discriminator and one of the generator."""
-        (labelled, labels), (unlabelled, _), (again, _) = ([x.to(self.device) for x in next(batch)] for batch in self.batches)
+        (labelled, labels), (unlabelled, _), (again, _) = ([x.to(self.device) for x in next(batch)]
+                                                           for batch in self.batches)
         with torch.no_grad():
             generated = self.generator(self._latent())
         logits = [self.discriminator(x)[0] for x in (labelled, unlabelled, generated)]
         real, fake = (x.logsumexp(1) for x in logits[1:])
-        loss = functional.cross_entropy(logits[0], labels) + 0.5 * (functional.softplus(real) - real).mean() + 0.5 * functional.softplus(fake).mean()
+        loss = functional.cross_entropy(logits[0], labels) + 0.5 * (
+            functional.softplus(real) - real).mean() + 0.5 * functional.softplus(fake).mean()
         self._descend(0, loss)
         with torch.no_grad():
             target = self.discriminator(again)[1].mean(0)
@@ -255,7 +273,8 @@ class _endless:
     def __init__(self, dataset: Dataset, index, batch: int):
         chosen = torch.from_numpy(index)
         data = TensorDataset(dataset.train.gather(chosen), dataset.train.labels[chosen])
-        self.loader = DataLoader(data, batch_size=min(batch, len(data)), shuffle=True, drop_last=True, num_workers=1, persistent_workers=True)
+        self.loader = DataLoader(data, batch_size=min(batch, len(data)), shuffle=True, drop_last=True, num_workers=1,
+                                 persistent_workers=True)
         self.iterator = iter(self.loader)
 
     def __next__(self) -> tuple[Tensor, Tensor]:

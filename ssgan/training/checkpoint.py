@@ -12,11 +12,14 @@ from ssgan.errors import Mistake
 from ssgan.files import remove_leftovers, replacing
 
 # What zipfile and torch raise on a damaged file or a foreign one.
-DAMAGE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
+DAMAGE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile,
+          zlib.error, pickle.UnpicklingError)
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Replaces the file: after a kill at any moment, or on a full disk, the old or the new one is whole. Raises Mistake."""
+    """Replaces the file: after a kill at any moment, or on a full disk, the old or the new one is whole. Raises
+    Mistake.
+    """
     remove_leftovers(path)  # of a process that was killed here; one process writes at a time
     with replacing(path) as file:
         watched = _Watched(file)

@@ -1,4 +1,6 @@
-"""`compiled`: what a function does to tensors, written down once as torch's operations and made one program by torch's compiler, for a CPU."""
+"""`compiled`: what a function does to tensors, written down once as torch's operations and made one program by torch's
+compiler, for a CPU.
+"""
 
 import contextlib
 import logging
@@ -19,8 +21,8 @@ OPTIONS = {"cpp_wrapper": True, "compile_threads": 1, "cpp.enable_kernel_profile
 def compiled(function: Callable[[Any], None]) -> Callable[[Any], None]:
     """`function` of a tree of tensors, some of which it changes in place: traced and compiled at its first call.
 
-    It must be a program of tensors alone: Python runs in it once, on tensors that hold no numbers. The tensors of later calls have
-    the shapes and types of the first one's. Raises Mistake where there is no C++ compiler, or it fails,
+    It must be a program of tensors alone: Python runs in it once, on tensors that hold no numbers. The tensors of later
+    calls have the shapes and types of the first one's. Raises Mistake where there is no C++ compiler, or it fails,
     or its cache cannot be written.
     """
     program: Callable[..., None] | None = None
@@ -66,7 +68,8 @@ def _compile(graph: torch.nn.Module, tensors: list[Tensor]) -> Callable[..., Non
 def _mistake(error: Exception) -> Mistake:
     reason = next((line for line in str(error).splitlines() if ": " in line), type(error).__name__)
     return Mistake(f"torch's compiler fails here: {reason.strip()}\n"
-                   "It needs a C++ compiler (g++), Python's headers (python3-dev), a place for its cache (TORCHINDUCTOR_CACHE_DIR) and a torch that\n"
+                   "It needs a C++ compiler (g++), Python's headers (python3-dev), a place for its cache "
+                   "(TORCHINDUCTOR_CACHE_DIR) and a torch that\n"
                    "compiles these layers; --set train.compile=no does without.")
 
 

@@ -24,8 +24,8 @@ class Capture(Protocol):
 class Replay:
     """Calls `program`; from the fourth call on by replaying what was captured then.
 
-    The program reads nothing back. What it reads and writes keeps its place in memory, and what changes from call to call lies in
-    tensors that are filled between the calls.
+    The program reads nothing back. What it reads and writes keeps its place in memory, and what changes from call to
+    call lies in tensors that are filled between the calls.
     """
 
     def __init__(self, program: Program, machine: Capture):
@@ -43,7 +43,9 @@ class Replay:
 
 
 class CudaGraphs:
-    """Captures on a stream of its own. Random numbers come from `generator`, whose seed at the time of a replay counts."""
+    """Captures on a stream of its own. Random numbers come from `generator`, whose seed at the time of a replay
+    counts.
+    """
 
     def __init__(self, device: torch.device, generator: torch.Generator):
         self.device, self.generator = device, generator

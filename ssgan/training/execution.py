@@ -1,4 +1,6 @@
-"""What is decided once at a run's start and stored with it: device, precision, threads, and whether the step is compiled."""
+"""What is decided once at a run's start and stored with it: device, precision, threads, and whether the step is
+compiled.
+"""
 
 import contextlib
 import ctypes
@@ -14,20 +16,22 @@ from ssgan.config import Recipe, TrainConfig
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
 
-
-# A pair below this gains neither from bf16, by its parameters, nor from a second thread, by its products: on two cores the digits
-# recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with one, half the processor's time, and beside other work three
-# times less; that of the mnist recipe (200,000 parameters, 3,000,000 products) 52 ms with two and 81 ms with one.
+# A pair below this gains neither from bf16, by its parameters, nor from a second thread, by its products: on two cores
+# the digits recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with one, half the processor's
+# time, and beside other work three times less; that of the mnist recipe (200,000 parameters, 3,000,000 products) 52 ms
+# with two and 81 ms with one.
 SMALL = 500_000
 
 
-# Compiling takes 10 to 14 s, and 3 s where the same step was compiled before; on two cores it saved 4 ms of the paper's step, 2 ms of those of
-# mnist-best and digits.
+# Compiling takes 10 to 14 s, and 3 s where the same step was compiled before; on two cores it saved 4 ms of the paper's
+# step, 2 ms of those of mnist-best and digits.
 MANY_STEPS = 10_000
 
 
 class Size(NamedTuple):
-    """How large a run is: trained parameters of the pair, multiply-adds that one image takes through both, and steps, roughly."""
+    """How large a run is: trained parameters of the pair, multiply-adds that one image takes through both, and steps,
+    roughly.
+    """
 
     parameters: int
     products: int
@@ -57,10 +61,11 @@ class Resolved:
 
 
 def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str]) -> Resolved:
-    """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from compiling. Raises Mistake.
+    """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from
+    compiling. Raises Mistake.
 
-    `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done, and says
-    nothing where it can.
+    `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done,
+    and says nothing where it can.
     """
     import torch
 
@@ -90,14 +95,15 @@ def pinned(resolved: Resolved):
 def prepare_process() -> None:
     """Makes a process fit for training; to be called before its first work with tensors.
 
-    Denormal numbers are flushed to zero in this thread, and so in the workers that it starts later. And glibc is told to keep
-    what a step frees: handed back and taken anew it costs thousands of page faults a step.
+    Denormal numbers are flushed to zero in this thread, and so in the workers that it starts later. And glibc is told
+    to keep what a step frees: handed back and taken anew it costs thousands of page faults a step.
     """
     import torch
 
     torch.set_flush_denormal(True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of some torch versions, whose new name for it makes `torch.backends.cudnn.flags` fail
+        # of some torch versions, whose new name for it makes `torch.backends.cudnn.flags` fail
+        warnings.simplefilter("ignore")
         torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32: convolutions on a GPU would otherwise keep 10 bits
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -119,7 +125,8 @@ def find_device(name: str) -> str:
     if kind != "cuda" or (":" in name and not number.isdecimal()):
         raise Mistake(f"--device {name}: write auto, cpu, cuda or cuda:N.")
     if int(number or 0) >= count:
-        raise Mistake(f"--device {name}: torch finds {count or 'no'} CUDA device{'s' * (count != 1)} here; try --device cpu.")
+        raise Mistake(f"--device {name}: torch finds {count or 'no'} CUDA device{'s' * (count != 1)} here; try "
+                      f"--device cpu.")
     return f"cuda:{int(number or 0)}"
 
 

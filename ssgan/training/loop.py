@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssgan.training import checkpoint as checkpoint_file
 from ssgan.techniques.technique import GENERATOR
+from ssgan.training import checkpoint as checkpoint_file
 from ssgan.training.state import keep_lanes
 from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Failure, Trainer
@@ -48,7 +48,8 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
                should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
                until: int | None = None, deadline: float = math.inf,
                looks: bool = True) -> Iterator[Record | Sheet | Failure]:
-    """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is one.
+    """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is
+    one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
     `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
@@ -61,7 +62,8 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
     if len(known) == len(trainer.seeds):
         return
     saved = time.monotonic()
-    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps) for parts in (MONITORS, SHEETS))
+    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps)
+                                  for parts in (MONITORS, SHEETS))
     end = trainer.steps if until is None else min(until, trainer.steps)
     while trainer.done < end and time.monotonic() < deadline:
         began = time.monotonic()

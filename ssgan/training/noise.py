@@ -1,7 +1,7 @@
 """Random draws for a step, made outside it: named by seed and step on the CPU, where each lane has its own streams.
 
-On a GPU the lanes of a group draw together, one draw behind the other from the step's generator: never the same numbers, but
-others than alone.
+On a GPU the lanes of a group draw together, one draw behind the other from the step's generator: never the same
+numbers, but others than alone.
 """
 
 import functools
@@ -19,7 +19,9 @@ BLOCK = 2**16  # pairs of draws looked up at once: what they touch stays in a co
 
 def normal_sites(shapes: list[tuple[int, ...]], seeds: tuple[int, ...], names: Names, dtype: torch.dtype,
                  generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-    """One tensor [r, *shape] of standard normal draws for every shape; from the generator, on its device, where there is one."""
+    """One tensor [r, *shape] of standard normal draws for every shape; from the generator, on its device, where there
+    is one.
+    """
     counts = [math.prod(shape) for shape in shapes]
     if generator is None:
         draw = _exact_normal if dtype == torch.float64 else _table_normal
@@ -56,7 +58,8 @@ def _exact_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Te
 def _table_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Tensor:
     table = _pairs(dtype)
     pairs = -(-count // 2)
-    bits = numpy_generator(seed, *names).integers(0, 2**64, -(-pairs // 4), dtype=numpy.uint64).view(numpy.uint16)[:pairs]
+    bits = numpy_generator(seed, *names).integers(0, 2**64, -(-pairs // 4), dtype=numpy.uint64).view(numpy.uint16)[
+        :pairs]
     drawn = torch.empty(pairs, dtype=table.dtype)
     for block, part in zip(drawn.split(BLOCK), torch.from_numpy(bits).split(BLOCK)):
         torch.index_select(table, 0, part.to(torch.int32), out=block)
@@ -65,11 +68,12 @@ def _table_normal(count: int, seed: int, names: Names, dtype: torch.dtype) -> Te
 
 @functools.cache
 def _pairs(dtype: torch.dtype) -> Tensor:
-    """65,536 equally likely pairs of independent standard normal numbers, each pair one element: 64 random bits give eight draws.
+    """65,536 equally likely pairs of independent standard normal numbers, each pair one element: 64 random bits give
+    eight draws.
 
-    They are the normal distribution's quantiles of a rank-1 lattice in the unit square, its multiplier nearest to the golden
-    ratio's share: each number of a pair takes 65,536 equally likely values, and their projections in every direction are nearer
-    to the normal distribution than those of as many draws (a test says how near).
+    They are the normal distribution's quantiles of a rank-1 lattice in the unit square, its multiplier nearest to the
+    golden ratio's share: each number of a pair takes 65,536 equally likely values, and their projections in every
+    direction are nearer to the normal distribution than those of as many draws (a test says how near).
     """
     i = torch.arange(2**16)
     lattice = torch.stack([i, (40503 * i + 2**14) % 2**16], 1)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 
 class Numbers:
-    """A tree of plain numbers (dicts, tuples) as one of 0-dim tensors, whole numbers as int64; `fill` puts others in their place.
+    """A tree of plain numbers (dicts, tuples) as one of 0-dim tensors, whole numbers as int64; `fill` puts others in
+    their place.
 
     On a GPU they are one piece of memory, which is filled by one copy: a launch for each took longer than a small step.
     """

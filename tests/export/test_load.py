@@ -5,10 +5,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
 
-import handed
 from ssgan.errors import Mistake
 from ssgan.export.load import Model, open_model
 
@@ -25,7 +25,8 @@ def foreign_onnx(path: Path) -> Path:
 
 def test_files_that_are_no_export_are_mistakes(tmp_path):
     whole = handed.exported("onnx").read_bytes()
-    contents = {"text.onnx": b"hello", "empty.onnx": b"", "half.onnx": whole[: len(whole) // 2], "text.pt2": b"hello", "empty.pt2": b""}
+    contents = {"text.onnx": b"hello", "empty.onnx": b"", "half.onnx": whole[: len(whole) // 2], "text.pt2": b"hello",
+                "empty.pt2": b""}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(Mistake, match=f"{name} cannot be read as a classifier"):
@@ -73,7 +74,8 @@ def test_a_damaged_or_foreign_mlflow_folder_is_a_mistake(tmp_path):
     for name, damage, said in (
             ("no-data", lambda folder: shutil.rmtree(folder / "data"), "cannot be read as a classifier"),
             ("no-yaml", lambda folder: (folder / "MLmodel").write_text("{: ["), "cannot be read as a classifier"),
-            ("other", lambda folder: (folder / "MLmodel").write_text("flavors: {sklearn: {}}\nmodel_uuid: x\n"), "was not written by")):
+            ("other", lambda folder: (folder / "MLmodel").write_text("flavors: {sklearn: {}}\nmodel_uuid: x\n"),
+             "was not written by")):
         shutil.copytree(handed.exported("mlflow"), tmp_path / name)
         damage(tmp_path / name)
         with pytest.raises(Mistake, match=said):
@@ -82,7 +84,8 @@ def test_a_damaged_or_foreign_mlflow_folder_is_a_mistake(tmp_path):
 
 def test_without_its_runtime_a_file_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(Mistake, match=r"needs the package onnxruntime, which is not installed: pip install 'ssgan\[onnx\]'"):
+    with pytest.raises(Mistake, match=r"needs the package onnxruntime, which is not installed: pip install "
+                                      r"'ssgan\[onnx\]'"):
         open_model(handed.exported("onnx"))
 
 

@@ -14,7 +14,8 @@ def test_a_card_survives_texts_and_tables():
         assert of_strings(card.strings(), "x") == of_table(card.table(), "x") == card
 
 
-@pytest.mark.parametrize("change", [{"classes": None}, {"classes": []}, {"height": "x"}, {"width": 0}, {"classes": [1]}, {"labels": None}])
+@pytest.mark.parametrize(
+    "change", [{"classes": None}, {"classes": []}, {"height": "x"}, {"width": 0}, {"classes": [1]}, {"labels": None}])
 def test_a_card_that_says_too_little_is_foreign(change):
     with pytest.raises(Mistake, match="x was not written by `ssgan export`"):
         of_table(GREY.table() | change, "x")

@@ -1,17 +1,19 @@
-"""Prediction from files: one batch after the other, the same answers as in memory, and nothing stopped by a file that is none."""
+"""Prediction from files: one batch after the other, the same answers as in memory, and nothing stopped by a file that
+is none.
+"""
 
 from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
 from PIL import Image
 
-import handed
-from ssgan.export import predict
-from ssgan.export.model_card import Card
-from ssgan.export.load import open_model
 from ssgan.data.image_files import Unreadable, find
 from ssgan.data.image_reader import Reader
+from ssgan.export import predict
+from ssgan.export.load import open_model
+from ssgan.export.model_card import Card
 
 GREY = Card(("a", "b"), 1, 4, 6, "small", 8, None, "run", "0")
 
@@ -19,7 +21,8 @@ GREY = Card(("a", "b"), 1, 4, 6, "small", 8, None, "run", "0")
 def test_png_files_are_answered_as_the_images_in_memory(tmp_path):
     images, model = handed.images_of_test(), open_model(handed.exported("onnx"))
     paths = handed.write_pictures(tmp_path, images)
-    answers = list(predict.predict(model, find([str(tmp_path)], []), Reader(model.card.shape, pytest.fail), batch=100, top=10))
+    answers = list(predict.predict(model, find([str(tmp_path)], []), Reader(model.card.shape, pytest.fail), batch=100,
+                                   top=10))
     _, probabilities = model.answer(images)
     assert [answer.path for answer in answers] == paths
     assert [int(answer.top[0][0]) for answer in answers] == handed.evaluated().tolist()
@@ -63,8 +66,10 @@ def test_a_file_that_cannot_be_read_stops_no_other(tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_text("no image")
     model = Counting(GREY)
-    items = list(predict.predict(model, [good[0], bad, good[1], Unreadable(Path("gone"), "gone"), good[2]], Reader(GREY.shape, print), batch=2))
-    assert {item.path: item.reason for item in items if isinstance(item, Unreadable)} == {bad: "it is no image", Path("gone"): "gone"}
+    items = list(predict.predict(model, [good[0], bad, good[1], Unreadable(Path("gone"), "gone"), good[2]],
+                                 Reader(GREY.shape, print), batch=2))
+    assert {item.path: item.reason for item in items if isinstance(item, Unreadable)} == {
+        bad: "it is no image", Path("gone"): "gone"}
     answers = [item for item in items if isinstance(item, predict.Answer)]
     assert [answer.path for answer in answers] == good and model.sizes == [2, 1]
     assert [answer.label(0.0) for answer in answers] == ["b", "b", "a"]

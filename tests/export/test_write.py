@@ -6,28 +6,27 @@ import time
 import zipfile
 from pathlib import Path
 
+import handed
 import numpy as np
 import pytest
+import small
 import torch
 
-import handed
-import small
-from ssgan.export import write as export
 from ssgan.config import override
 from ssgan.data.named import load
 from ssgan.errors import Failed, Mistake
+from ssgan.experiments.member import Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group
+from ssgan.export import write as export
 from ssgan.export.classifier import Classifier, Stacked, fold
+from ssgan.export.load import open_model
+from ssgan.export.model_card import Card, card_of
+from ssgan.models import build_discriminator
 from ssgan.models.context import Context
 from ssgan.models.weight_norm import WeightNorm
-from ssgan.models import build_discriminator
-from ssgan.export.model_card import Card
-from ssgan.export.load import open_model
-from ssgan.experiments.progress import Progress
-from ssgan.recipes import read
-from ssgan.experiments.run import Setting, run_group
 from ssgan.random_streams import torch_generator
-from ssgan.experiments.member import Member
-from ssgan.export.model_card import card_of
+from ssgan.recipes import read
 from ssgan.training.trained_model import TrainedModel
 
 NAMES = {"onnx": "classifier.onnx", "pt2": "classifier.pt2", "mlflow": "classifier"}
@@ -230,7 +229,8 @@ def test_force_replaces_nothing_that_is_no_export(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.png").write_bytes(b"dear")
     with pytest.raises(Mistake, match="no MLflow model"):
-        export.export_classifier(conv(), CARD, "mlflow", tmp_path / "photos", export.random_images(CARD, 10), force=True)
+        export.export_classifier(conv(), CARD, "mlflow", tmp_path / "photos", export.random_images(CARD, 10),
+                                 force=True)
     (tmp_path / "x.onnx").mkdir()
     with pytest.raises(Mistake, match="is a folder"):
         export.export_classifier(conv(), CARD, "onnx", tmp_path / "x.onnx", export.random_images(CARD, 10), force=True)
@@ -284,17 +284,19 @@ def test_the_papers_perceptron_is_under_8_mb_and_as_fast_as_torch(tmp_path):
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_mnist_from_one_run_three_exports_answer_as_evaluated(tmp_path, data_dir):
-    recipe = override(read("mnist").recipe, ["train.epochs=0.05", "evaluate.supervised=false", "evaluate.classical=false"])
+    recipe = override(read("mnist").recipe, ["train.epochs=0.05", "evaluate.supervised=false",
+                                             "evaluate.classical=false"])
     dataset = load("mnist", data_dir)
-    folder, = run_group([Member(recipe, 0, 0, "mnist")], dataset, Setting(tmp_path / "work", None, device="cpu", progress=Progress(quiet=True)),
-                        until="evaluate")
+    folder, = run_group([Member(recipe, 0, 0, "mnist")], dataset,
+                        Setting(tmp_path / "work", None, device="cpu", progress=Progress(quiet=True)), until="evaluate")
     with np.load(folder.path / "evaluate" / "test.npz") as saved:
         evaluated = saved["probabilities"].argmax(1)
     trained, images = TrainedModel.of_run(folder), dataset.test.pixels.numpy()
     np.save(tmp_path / "images.npy", images)
     for kind, name in NAMES.items():
         export.export_classifier(trained.discriminator(), card_of(trained), kind, tmp_path / name, images)
-        handed.without_ssgan(ALONE[kind].replace("360", "10000"), tmp_path / name, tmp_path / "images.npy", tmp_path / "answers.npz")
+        handed.without_ssgan(ALONE[kind].replace("360", "10000"), tmp_path / name, tmp_path / "images.npy",
+                             tmp_path / "answers.npz")
         with np.load(tmp_path / "answers.npz") as saved:
             assert (saved["logits"].argmax(1) == evaluated).all(), kind
     assert (tmp_path / NAMES["onnx"]).stat().st_size < 8e6

@@ -2,16 +2,16 @@
 
 import dataclasses
 
+import plain
 import pytest
+import small
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import plain
-import small
 from ssgan.config import Recipe
+from ssgan.models import FAMILIES, build_discriminator, build_generator
 from ssgan.models.context import Context
 from ssgan.models.weight_norm import WeightNorm
-from ssgan.models import FAMILIES, build_discriminator, build_generator
 
 RECIPES = {"mlp": small.MLP, "conv": small.CONV}
 SHAPES = [(1, 8, 8), (3, 9, 13), (2, 5, 4)]
@@ -75,13 +75,16 @@ def test_a_generator_is_the_plain_one(family, shape):
     module, latent = make_generator(recipe, shape), some(7, (recipe.model.latent,))
     images = module(latent)
     assert images.shape == (7, *shape) and images.min() > 0 and images.max() < 1
-    torch.testing.assert_close(images, plain.generator(recipe, dict(module.state_dict()), latent, shape), rtol=0, atol=1e-11)
+    torch.testing.assert_close(images, plain.generator(recipe, dict(module.state_dict()), latent, shape), rtol=0,
+                               atol=1e-11)
 
 
 @both
 @all_shapes
 def test_after_the_initialisation_every_pre_activation_has_mean_0_and_variance_1(family, shape):
-    """On the initialisation images and with their noise, in every layer and unit (Salimans & Kingma 2016, section 3)."""
+    """On the initialisation images and with their noise, in every layer and unit (Salimans & Kingma 2016, section
+    3).
+    """
     module, x = make_discriminator(RECIPES[family], shape), some(50, shape)
     context = Context(tuple(noise_for(module, 50)))
     module.initialise(x, context)
@@ -104,7 +107,8 @@ def test_the_first_logits_have_the_recipes_deviation(family, output):
     module.initialise(x, context)
     logits, _ = module(x, context)
     torch.testing.assert_close(logits.mean(0), torch.zeros(logits.shape[1]).double(), rtol=0, atol=1e-10)
-    torch.testing.assert_close(logits.std(0, correction=0), torch.full((logits.shape[1],), 0.25).double(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(logits.std(0, correction=0), torch.full((logits.shape[1],), 0.25).double(), rtol=0,
+                               atol=1e-10)
 
 
 @both
@@ -113,7 +117,8 @@ def test_a_plain_output_is_one_matrix_of_the_features(family):
     logits, features = module(x)
     state = module.state_dict()
     torch.testing.assert_close(logits, features @ state["output.weight"].T + state["output.bias"], rtol=0, atol=1e-11)
-    assert {name for name, _ in module.output.named_parameters()} == {"weight", "bias"} and not list(module.output.buffers())
+    assert ({name for name, _ in module.output.named_parameters()} == {"weight", "bias"}
+            and not list(module.output.buffers()))
 
 
 @both
@@ -141,13 +146,16 @@ def test_a_discriminator_that_couples_no_batch_sees_each_image_alone(family):
 
 @both
 def test_what_is_trained(family):
-    discriminator, generator = make_discriminator(RECIPES[family], SHAPES[0]), make_generator(RECIPES[family], SHAPES[0])
+    discriminator, generator = make_discriminator(RECIPES[family], SHAPES[0]), make_generator(
+        RECIPES[family], SHAPES[0])
     fixed = {name for name, _ in discriminator.named_buffers()}
-    assert fixed == {f"hidden.{i}.scale" for i in range(len(discriminator.hidden))}, "hidden scales are fixed, the output's is trained"
+    assert fixed == {f"hidden.{i}.scale"
+                     for i in range(len(discriminator.hidden))}, "hidden scales are fixed, the output's is trained"
     assert not list(generator.buffers())
     names = {name for name, _ in generator.named_parameters()}
     assert {"output.direction", "output.scale", "output.bias", "norms.0.shift"} <= names
-    assert not any(name.startswith(("hidden", "dense")) and name.endswith("bias") for name in names), "batch norm takes it out again"
+    assert not any(name.startswith(("hidden", "dense")) and name.endswith("bias")
+                   for name in names), "batch norm takes it out again"
 
 
 @both
@@ -174,7 +182,8 @@ def test_the_papers_pair_has_the_papers_sizes():
     sizes = [tuple(layer.direction.shape) for layer in (*discriminator.hidden, discriminator.output)]
     assert sizes == [(1000, 784), (500, 1000), (250, 500), (250, 250), (250, 250), (10, 250)]
     generator = build_generator(model, (1, 28, 28), torch.Generator())
-    assert [tuple(weight.shape) for weight in (generator.hidden[0].weight, generator.hidden[1].weight, generator.output.direction)] == [
+    assert [tuple(weight.shape) for weight in (generator.hidden[0].weight, generator.hidden[1].weight,
+                                               generator.output.direction)] == [
         (500, 100), (500, 500), (784, 500)]
 
 
@@ -183,7 +192,8 @@ def test_the_papers_pair_has_the_papers_sizes():
 @pytest.mark.parametrize("settings", [{}, {"pooling": "none", "strides": (2, 1)}])
 def test_products_are_what_torch_counts(family, shape, settings):
     recipe = recipe_of(family, **settings)
-    for module, x in ((make_discriminator(recipe, shape), some(2, shape)), (make_generator(recipe, shape), some(2, (recipe.model.latent,)))):
+    for module, x in ((make_discriminator(recipe, shape), some(2, shape)),
+                      (make_generator(recipe, shape), some(2, (recipe.model.latent,)))):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module(x)
         assert 2 * 2 * module.products == counter.get_total_flops()
@@ -207,5 +217,6 @@ def test_white_pixels_are_taught_in_bf16_too(family):
     images = module(torch.rand(6, RECIPES[family].model.latent, generator=torch.Generator().manual_seed(1)).bfloat16())
     assert images.dtype == torch.bfloat16 and (images == 1).all()
     gradient, = torch.autograd.grad(images.sum(), module.output.bias)
-    expected = 8 * 8 * 6 / len(gradient) * torch.full(gradient.shape, 8.0).sigmoid() * torch.full(gradient.shape, -8.0).sigmoid()
+    expected = 8 * 8 * 6 / len(gradient) * torch.full(gradient.shape, 8.0).sigmoid() * torch.full(
+        gradient.shape, -8.0).sigmoid()
     torch.testing.assert_close(gradient.float(), expected, rtol=0.02, atol=0)

@@ -1,10 +1,10 @@
 """Generated images: the same ones in whatever portions they are asked for."""
 
+import plain
 import pytest
+import small
 import torch
 
-import plain
-import small
 from ssgan.config import override
 from ssgan.models import build_generator
 from ssgan.models.context import Context

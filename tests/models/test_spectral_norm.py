@@ -2,10 +2,10 @@
 """
 
 import pytest
+import small
 import torch
 from torch.nn import functional
 
-import small
 from ssgan.config import override
 from ssgan.models.context import Context
 from ssgan.models.fold import fold

@@ -1,10 +1,10 @@
 """Weight norm against the materialised weight, its initialisation, batch norm, softplus, noise."""
 
+import plain
 import pytest
 import torch
 from torch.nn import functional
 
-import plain
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.dense import Dense
@@ -118,7 +118,8 @@ def test_a_dense_layers_initialisation_goes_into_weight_and_bias(wanted):
     assert torch.equal(y, layer(x))
     torch.testing.assert_close(y.detach(), x @ layer.weight.detach().T + layer.bias.detach())
     torch.testing.assert_close(y.mean(0), torch.zeros(4).double(), rtol=0, atol=1e-12)
-    torch.testing.assert_close(y.std(0, correction=0), torch.full((4,), wanted, dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(y.std(0, correction=0), torch.full((4,), wanted, dtype=torch.float64), rtol=0,
+                               atol=1e-12)
     factors = layer.weight.detach() / before
     torch.testing.assert_close(factors, factors[:, :1].expand(-1, 5))
     assert (factors > 0).all()
@@ -190,7 +191,8 @@ def test_softplus_has_its_gradient_also_in_lanes_and_twice():
 
 
 def test_a_normalised_product_has_its_gradient_also_twice():
-    x, direction, scale, bias = (some(shape, seed).requires_grad_() for seed, shape in enumerate([(5, 3), (4, 3), (4,), (4,)]))
+    x, direction, scale, bias = (some(shape, seed).requires_grad_()
+                                 for seed, shape in enumerate([(5, 3), (4, 3), (4,), (4,)]))
     inputs = (x, direction, scale, bias)
     for function in (normalised_product, lambda *inputs: normalised_product(*inputs, by_hand=True)):
         assert torch.autograd.gradcheck(function, inputs, check_undefined_grad=False)
@@ -208,7 +210,8 @@ BY_HAND = {"row norm": (RowNorm, [(4, 3)]), "softplus": (Softplus, [(4, 3)]),
 @pytest.mark.parametrize("name", BY_HAND)
 def test_backward_passes_written_by_hand_are_right_twice_also_in_lanes(name, lanes):
     function, shapes = BY_HAND[name]
-    inputs = tuple(some((lanes, *shape) if lanes else shape, seed).requires_grad_() for seed, shape in enumerate(shapes))
+    inputs = tuple(some((lanes, *shape) if lanes else shape, seed).requires_grad_()
+                   for seed, shape in enumerate(shapes))
 
     def first(*given: torch.Tensor) -> torch.Tensor:
         y = torch.vmap(function.apply)(*given) if lanes else function.apply(*given)

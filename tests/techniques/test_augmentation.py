@@ -3,13 +3,12 @@
 import math
 
 import pytest
+import small
 import torch
 
-import small
-from ssgan.techniques import augmentation as augment
-from ssgan.techniques.augmentation import draw_size, strength, warp
 from ssgan.config import override
-from ssgan.techniques.augmentation import Augmentation
+from ssgan.techniques import augmentation as augment
+from ssgan.techniques.augmentation import Augmentation, draw_size, strength, warp
 
 ANGLE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y = range(6)  # the columns of a draw
 
@@ -35,8 +34,10 @@ def forward_map(draw: torch.Tensor, config: Augmentation) -> tuple[torch.Tensor,
     """Where a point p of the image goes, in pixels right and down from the centre: to matrix @ (p - shift)."""
     shift = draw[[SHIFT_X, SHIFT_Y]] * config.shift
     scale = torch.diag(1 + draw[[SCALE_X, SCALE_Y]] * config.scale)
-    turn, lean = (math.radians(config.rotation) * draw[ANGLE].item(), math.tan(math.radians(config.shear) * draw[SHEAR].item()))
-    counterclockwise = torch.tensor([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]], dtype=torch.float64)
+    turn, lean = (math.radians(config.rotation) * draw[ANGLE].item(),
+                  math.tan(math.radians(config.shear) * draw[SHEAR].item()))
+    counterclockwise = torch.tensor([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]],
+                                    dtype=torch.float64)
     shear = torch.tensor([[1.0, -lean], [0.0, 1.0]], dtype=torch.float64)
     return shear @ counterclockwise @ scale, shift
 
@@ -128,10 +129,13 @@ def test_changes_shrink_in_a_line_over_the_decay_to_their_end(step, expected):
 
 
 def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch):
-    trainer = small.trainer(override(small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", "augment.end=0.1"]))
+    trainer = small.trainer(override(
+        small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", "augment.end=0.1"]))
     largest = []
-    monkeypatch.setattr(augment, "warp", lambda x, draw, config: (largest.append(draw.abs().max().item()), warp(x, draw, config))[1])
-    expected = [strength(trainer.recipe.augment, trainer.config.decay_from, step, trainer.steps) for step in range(trainer.steps)]
+    monkeypatch.setattr(augment, "warp", lambda x, draw, config: (
+        largest.append(draw.abs().max().item()), warp(x, draw, config))[1])
+    expected = [strength(trainer.recipe.augment, trainer.config.decay_from, step, trainer.steps)
+                for step in range(trainer.steps)]
     for _ in expected:
         trainer.step()
     assert min(expected) < 0.3 < max(expected) == 1
@@ -163,7 +167,8 @@ def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
             expected = sum(
                 x[0, :, j, i] * (1 - abs(at[0] - i)) * (1 - abs(at[1] - j))
                 for i in (left, left + 1) for j in (top, top + 1) if 0 <= i < 5 and 0 <= j < 5)
-            torch.testing.assert_close(moved[0, :, row, column], torch.zeros(x.shape[1], dtype=x.dtype) + expected, rtol=0, atol=1e-12)
+            torch.testing.assert_close(moved[0, :, row, column], torch.zeros(x.shape[1], dtype=x.dtype) + expected,
+                                       rtol=0, atol=1e-12)
 
 
 def test_a_draw_has_numbers_for_the_lattice_only_where_it_is_used():

@@ -1,9 +1,9 @@
 """Gradient penalty by hand, where lengths are zero, and lazily. (Its steps: tests/training/test_passes.py.)"""
 
 import pytest
+import small
 import torch
 
-import small
 from ssgan.config import override
 from ssgan.models.context import Context
 from ssgan.techniques.gradient_penalty import GradientPenalty, penalty

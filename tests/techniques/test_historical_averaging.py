@@ -3,9 +3,9 @@ tests/training/test_passes.py.)
 """
 
 import pytest
+import small
 import torch
 
-import small
 from ssgan.config import override
 from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.technique import Size

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import small
 import torch
+from recorded import RecordedGraphs
 from torch import Tensor
 
-import small
-from recorded import RecordedGraphs
 from ssgan.config import Recipe
 from ssgan.settings import number
 from ssgan.techniques import TECHNIQUES

@@ -1,10 +1,10 @@
 """The K+1 losses: identities with the softmax over K+1 classes, stability, gradients."""
 
+import plain
 import pytest
 import torch
 from torch.nn import functional
 
-import plain
 from ssgan.techniques.consistency import consistency_loss
 from ssgan.techniques.entropy import entropy_loss
 from ssgan.techniques.feature_matching import feature_matching

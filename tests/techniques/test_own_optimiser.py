@@ -3,12 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 
+import plain
 import pytest
+import small
 import torch
 from torch import Tensor, nn
 
-import plain
-import small
 from ssgan.config import Recipe, override
 from ssgan.settings import number
 from ssgan.techniques import TECHNIQUES

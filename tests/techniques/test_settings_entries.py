@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 import pytest
-
 import small
+
 from ssgan import config
 from ssgan.config import Recipe, override
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES

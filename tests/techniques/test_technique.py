@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import small
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import small
 from ssgan import settings, training
 from ssgan.config import Recipe, override
 from ssgan.errors import Mistake

@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
+import small
 import torch
 
-import small
-from ssgan.training import benchmark as bench
 from ssgan.config import override
+from ssgan.training import benchmark as bench
 
 RECIPE = override(small.MLP, ["augment.shift=1", "consistency.weight=1"])
 
@@ -18,7 +18,9 @@ def test_the_work_of_lanes_is_that_of_one_times_their_number():
 
 
 def test_the_products_are_counted_as_by_hand():
-    """A dense layer of n images, a inputs and b outputs: 2nab forward, and as many for its weights' gradient and its input's each."""
+    """A dense layer of n images, a inputs and b outputs: 2nab forward, and as many for its weights' gradient and its
+    input's each.
+    """
     trainer = small.trainer(override(small.MLP, ["gan.weight=0"]), small.FP32)
     sizes = [2 * 6 * 8, 12, 9, 4]
     layers = [2 * 10 * a * b for a, b in zip(sizes, sizes[1:])]
@@ -34,7 +36,8 @@ def test_the_parts_of_a_compiled_step_are_its_kernels():
     small.need_compiler()
     trainer = small.trainer(RECIPE, dataclasses.replace(small.FP32, compiled=True))
     flop = bench.count_work(trainer)["flop"]
-    assert flop == bench.count_work(small.trainer(RECIPE, small.FP32))["flop"], "the compiled step's work is counted in the eager one"
+    assert flop == bench.count_work(small.trainer(RECIPE, small.FP32))[
+        "flop"], "the compiled step's work is counted in the eager one"
     found = bench.parts(trainer, steps=2)
     assert set(found) == {*bench.COMPILED_PARTS, "rest"} and all(seconds > 0 for seconds in found.values())
 
@@ -47,8 +50,10 @@ def test_a_comparison_tells_speed_bound_and_shares(monkeypatch):
     assert [row["lanes"] for row in found["rows"]] == [1, 3]
     for row in found["rows"]:
         step = row["seconds_per_step"]
-        assert row["lane_steps_per_second"] == pytest.approx(row["lanes"] / step) and row["speedup"] == pytest.approx(row["lanes"] / step)
-        assert row["share_of_peak"] == pytest.approx(row["flop"] / 1e9 / step) and row["share_of_peak"] < row["share_of_bound"]
+        assert (row["lane_steps_per_second"] == pytest.approx(row["lanes"] / step)
+                and row["speedup"] == pytest.approx(row["lanes"] / step))
+        assert (row["share_of_peak"] == pytest.approx(row["flop"] / 1e9 / step)
+                and row["share_of_peak"] < row["share_of_bound"])
         assert row["bound_seconds"] == pytest.approx(row["flop"] / 1e9 + row["bytes"] / 1e10)
     assert bench.compare(RECIPE, small.dataset(), small.FP32, [], 0.01)["rows"] == []
 

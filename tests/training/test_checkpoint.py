@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssgan.training import checkpoint as checkpoints
 from ssgan.errors import Mistake
+from ssgan.training import checkpoint as checkpoints
 
-CONTENT = {"done": 7, "seconds": 1.5, "name": "größer", "none": None, "flat": [torch.arange(6.0).view(2, 3), torch.ones(2, dtype=torch.bfloat16)],
+CONTENT = {"done": 7, "seconds": 1.5, "name": "größer", "none": None,
+           "flat": [torch.arange(6.0).view(2, 3), torch.ones(2, dtype=torch.bfloat16)],
            "fixed": {"a": torch.tensor([1, -1])}}
 
 
@@ -63,7 +64,8 @@ def test_the_file_is_on_the_disk_before_it_takes_the_name(path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda file: (events.append(("fsync", os.fstat(file).st_size)), fsync(file)))
     monkeypatch.setattr(os, "replace", lambda a, b: (events.append(("replace", os.path.getsize(a))), replace(a, b)))
     checkpoints.save(path, CONTENT)
-    assert events[:2] == [("fsync", path.stat().st_size), ("replace", path.stat().st_size)] and [name for name, _ in events[2:]] == ["fsync"]
+    assert (events[:2] == [("fsync", path.stat().st_size), ("replace", path.stat().st_size)]
+            and [name for name, _ in events[2:]] == ["fsync"])
 
 
 def test_a_truncated_file_is_a_mistake_wherever_it_ends(path):
@@ -131,7 +133,9 @@ try:
 except Mistake as mistake:
     print(mistake)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.stdout.startswith(f"cannot write {path}: ") and "File too large" in done.stdout, done.stdout + done.stderr
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          cwd=Path(__file__).parents[2])
+    assert done.stdout.startswith(
+        f"cannot write {path}: ") and "File too large" in done.stdout, done.stdout + done.stderr
     assert same(checkpoints.load(path), CONTENT)
     assert os.listdir(path.parent) == ["checkpoint.pt"]

@@ -6,24 +6,24 @@ import subprocess
 import sys
 
 import pytest
-import torch
-
 import small
+import torch
+from test_cuda_graph import FULL, run, same
+from test_passes import CASES, check_steps
+
+from ssgan.config import override
+from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import trained_without
 from ssgan.experiments import baseline_runs, group_training
+from ssgan.experiments.member import Group, Member
+from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import compile as compiled_module
 from ssgan.training import execution as resolve
 from ssgan.training import trainer as trainer_module
 from ssgan.training.compile import compiled
-from ssgan.config import override
-from ssgan.errors import Mistake
-from ssgan.experiments.member import Group, Member
 from ssgan.training.execution import resolved_for
 from ssgan.training.trainer import Trainer
-from ssgan.tracking.workfolder import WorkFolder
-from test_cuda_graph import FULL, run, same
-from test_passes import CASES, check_steps
 
 
 def in_compiled(resolved: resolve.Resolved) -> resolve.Resolved:
@@ -45,7 +45,9 @@ def test_compiled_steps_are_those_of_the_plain_implementation(compiler, case, la
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_program_that_is_compiled_is_that_of_the_plain_implementation(monkeypatch, case):
-    """Every kind of step can be written down; what was written is done by torch's own operations, which takes no compiler."""
+    """Every kind of step can be written down; what was written is done by torch's own operations, which takes no
+    compiler.
+    """
     def at_once(graph, tensors):
         program = torch.no_grad()(graph)
         program(*tensors)
@@ -56,7 +58,9 @@ def test_the_program_that_is_compiled_is_that_of_the_plain_implementation(monkey
 
 
 def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit(compiler, tmp_path):
-    """Over the ends of epochs, through a falling learning rate, the average's correction, shrinking augmentation and the beginning of consistency."""
+    """Over the ends of epochs, through a falling learning rate, the average's correction, shrinking augmentation and
+    the beginning of consistency.
+    """
     eager, whole, stopped, resumed = (small.trainer(FULL, r) for r in (small.FP64, *[in_compiled(small.FP64)] * 3))
     run(eager, eager.steps)
     run(whole, whole.steps)
@@ -114,7 +118,9 @@ def test_a_step_that_does_not_compile_is_made_eagerly_unless_it_was_wanted(monke
 
 def test_the_step_that_is_tried_is_the_runs_own(compiler, monkeypatch):
     graphs = []
-    monkeypatch.setattr(compiled_module, "_compile", lambda graph, tensors, real=compiled_module._compile: graphs.append(graph.code) or real(graph, tensors))
+    monkeypatch.setattr(compiled_module, "_compile",
+                        lambda graph, tensors, real=compiled_module._compile: graphs.append(graph.code)
+                        or real(graph, tensors))
     images = small.images(60, (2, 6, 8), 4, 0)
     recipe = override(small.MLP, ["train.compile=yes", "train.precision=fp32"])
     resolved = resolved_for(recipe, images, "cpu")
@@ -131,7 +137,8 @@ def test_a_baseline_whose_own_step_does_not_compile_is_trained_eagerly(tmp_path,
                         lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
     monkeypatch.setattr(group_training, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
     monkeypatch.setattr(trainer_module, "compiled", lambda function: function)  # what is compiled is seen elsewhere
-    group = Group([Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(), in_compiled(small.FP32))
+    group = Group([Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(),
+                  in_compiled(small.FP32))
     recipe, = trained_without(small.MLP)
     trainer = baseline_runs.train(group, [small.split(small.MLP, small.dataset())], recipe)
     assert (tmp_path / "f" / "checkpoint-supervised-only.pt").exists() and trainer.done == trainer.steps
@@ -154,9 +161,11 @@ def test_without_a_compiler_the_command_says_what_is_missing(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_a_mistake_too(tmp_path):
     (tmp_path / "file").touch()
-    found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path, TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path,
+                    TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert found.returncode == 2 and "Traceback" not in found.stderr
-    assert "torch's compiler fails here: [Errno 20] Not a directory" in found.stderr and "TORCHINDUCTOR_CACHE_DIR" in found.stderr
+    assert ("torch's compiler fails here: [Errno 20] Not a directory" in found.stderr
+            and "TORCHINDUCTOR_CACHE_DIR" in found.stderr)
 
 
 @pytest.mark.slow

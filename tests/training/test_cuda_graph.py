@@ -1,24 +1,25 @@
 """The step as a graph replays it, on a graph for the CPU: nothing in it depends on Python. (On a GPU it is CUDA's.)"""
 
 import pytest
-import torch
-
 import small
+import torch
 from recorded import RecordedGraphs
-from ssgan.training import checkpoint as checkpoints
-from ssgan.training import trainer as trainer_module
-from ssgan.config import override
-from ssgan.training.cuda_graph import WARM_UP, Replay
-from ssgan.training.trainer import Trainer
 from test_trainer import drawn_tensors, everything
 
+from ssgan.config import override
+from ssgan.training import checkpoint as checkpoints
+from ssgan.training import trainer as trainer_module
+from ssgan.training.cuda_graph import WARM_UP, Replay
+from ssgan.training.trainer import Trainer
+
 FULL = override(small.MLP, [
-    "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.elastic=0.5", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
-    "consistency.start=0.5", "consistency.balance=0.5", "consistency.entropy=0.2", "gan.pull_away=0.1",
-    "vat.weight=0.5", "augment.end=0.2",
+    "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.elastic=0.5", "augment.rotation=10",
+    "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0.5", "consistency.balance=0.5",
+    "consistency.entropy=0.2", "gan.pull_away=0.1", "vat.weight=0.5", "augment.end=0.2",
     "gradient_penalty.weight=0.1", "gradient_penalty.every=2", "historical_averaging.weight=0.1"])
 RECIPES = {"everything": FULL, "authors": override(small.MLP, ["train.adam=authors", "train.averaging=zero-start"]),
-           "conv": override(small.CONV, ["train.averaging=corrected"]), "no generator": override(FULL, ["gan.weight=0"])}
+           "conv": override(small.CONV, ["train.averaging=corrected"]),
+           "no generator": override(FULL, ["gan.weight=0"])}
 
 
 @pytest.fixture
@@ -43,10 +44,13 @@ def same(one: Trainer, other: Trainer) -> bool:
     return all(map(torch.equal, everything(one), everything(other)))
 
 
-@pytest.mark.parametrize(("seeds", "resolved"), [((3,), small.FP64), ((3, 4), small.BF16)], ids=["one", "lanes in bf16"])
+@pytest.mark.parametrize(("seeds", "resolved"), [((3,), small.FP64), ((3, 4), small.BF16)],
+                         ids=["one", "lanes in bf16"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_replayed_steps_are_the_steps(on_device, recipe, seeds, resolved):
-    """Over the ends of epochs, through a falling learning rate, the average's correction and the beginning of consistency."""
+    """Over the ends of epochs, through a falling learning rate, the average's correction and the beginning of
+    consistency.
+    """
     replayed, plain = (small.trainer(RECIPES[recipe], resolved, seeds) for _ in range(2))
     run(replayed, replayed.steps)
     run(eager(plain), plain.steps)

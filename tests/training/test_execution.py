@@ -1,15 +1,15 @@
 """What is decided at a run's start: devices, precision, threads."""
 
 import os
-import sys
 import subprocess
+import sys
 
 import pytest
 import torch
 
-from ssgan.training import execution as resolve
 from ssgan.config import TrainConfig
 from ssgan.errors import Mistake
+from ssgan.training import execution as resolve
 
 
 def size(parameters: int, products: int | None = None) -> resolve.Size:
@@ -27,7 +27,8 @@ def cards(monkeypatch):
 
 
 @pytest.mark.parametrize(("count", "name", "found"), [
-    (0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cpu", "cpu"), (1, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"), (2, "cuda:01", "cuda:1")])
+    (0, "auto", "cpu"), (2, "auto", "cuda:0"), (2, "cpu", "cpu"), (1, "cuda", "cuda:0"), (2, "cuda:1", "cuda:1"),
+    (2, "cuda:01", "cuda:1")])
 def test_devices_that_are_there(cards, count, name, found):
     cards(count)
     assert resolve.find_device(name) == found
@@ -35,8 +36,9 @@ def test_devices_that_are_there(cards, count, name, found):
 
 @pytest.mark.parametrize(("count", "name", "said"), [
     (0, "cuda", "torch finds no CUDA devices here; try --device cpu"), (1, "cuda:1", "torch finds 1 CUDA device here"),
-    (2, "cuda:7", "torch finds 2 CUDA devices here"), (1, "gpu", "write auto, cpu, cuda or cuda:N"), (1, "cuda:", "write auto"),
-    (1, "cuda:-1", "write auto"), (1, "cuda:x", "write auto"), (1, "cuda:²", "write auto"), (1, "cpu:0", "write auto"), (1, "", "write auto")])
+    (2, "cuda:7", "torch finds 2 CUDA devices here"), (1, "gpu", "write auto, cpu, cuda or cuda:N"),
+    (1, "cuda:", "write auto"), (1, "cuda:-1", "write auto"), (1, "cuda:x", "write auto"), (1, "cuda:²", "write auto"),
+    (1, "cpu:0", "write auto"), (1, "", "write auto")])
 def test_devices_that_are_not_there(cards, count, name, said):
     cards(count)
     with pytest.raises(Mistake, match=said):
@@ -50,7 +52,8 @@ def test_everything_is_decided_and_survives_its_table(cards):
     assert resolve.Resolved(**found.table()) == found
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp64", torch.float64)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp64", torch.float64)])
 def test_the_precision_is_the_type_of_the_products(precision, dtype):
     assert resolve.Resolved("cpu", precision, 1, "").dtype == dtype
 
@@ -68,12 +71,13 @@ def test_precision_auto_is_bf16_for_large_pairs_where_it_is_fast(cards, monkeypa
 
 
 @pytest.mark.parametrize(("wanted", "steps", "problem", "compiled"), [
-    ("auto", resolve.MANY_STEPS - 1, "", False), ("auto", resolve.MANY_STEPS, "", True), ("auto", resolve.MANY_STEPS, "no compiler", False),
-    ("no", 10**6, "", False), ("yes", 1, "", True)])
+    ("auto", resolve.MANY_STEPS - 1, "", False), ("auto", resolve.MANY_STEPS, "", True),
+    ("auto", resolve.MANY_STEPS, "no compiler", False), ("no", 10**6, "", False), ("yes", 1, "", True)])
 def test_the_step_is_compiled_where_many_are_made_or_where_it_is_wanted(cards, wanted, steps, problem, compiled):
     cards(0)
     config = TrainConfig(precision="bf16", compile=wanted)
-    assert resolve.resolve("cpu", config, size(10)._replace(steps=steps), lambda found: problem if found.precision == "bf16" else "?").compiled is compiled
+    assert resolve.resolve("cpu", config, size(10)._replace(steps=steps),
+                           lambda found: problem if found.precision == "bf16" else "?").compiled is compiled
     cards(1)
     assert wanted == "yes" or not resolve.resolve("cuda", config, size(10)._replace(steps=steps), never).compiled
 
@@ -82,18 +86,22 @@ def test_a_compiled_step_that_is_wanted_and_cannot_be_is_a_mistake(cards):
     cards(1)
     for device, said in (("cpu", "because"), ("cuda:0", "CUDA graph")):
         with pytest.raises(Mistake, match=said):
-            resolve.resolve(device, TrainConfig(compile="yes"), size(10), lambda found: "torch's compiler fails here: because.")
+            resolve.resolve(device, TrainConfig(compile="yes"), size(10),
+                            lambda found: "torch's compiler fails here: because.")
 
 
 def test_products_are_really_timed():
     assert 0 < resolve._product_seconds("fp32") < 10 and 0 < resolve._product_seconds("bf16") < 10
 
 
-@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
+@pytest.mark.parametrize(
+    ("said", "threads"), [("3", 3), ("1", 1), ("", None), ("0", None), ("many", None), ("²", None)])
 def test_threads_are_those_of_the_environment_or_the_cores_and_one_for_a_small_pair(monkeypatch, said, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, resolve.SMALL), never).threads == (threads or len(os.sched_getaffinity(0)))
-    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10**9, resolve.SMALL - 1), never).threads == (threads or 1)
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, resolve.SMALL), never).threads == (
+        threads or len(os.sched_getaffinity(0)))
+    assert resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10**9, resolve.SMALL - 1), never).threads == (
+        threads or 1)
 
 
 def test_pinning_holds_the_threads_and_lets_them_go_again():
@@ -113,7 +121,8 @@ prepare_process()
 torch.set_num_threads(2)
 print(int((torch.full((4_000_000,), 1e-30) * 1e-10).count_nonzero()))
 """
-    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == "0"
+    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True,
+                          check=True).stdout.strip() == "0"
 
 
 def test_fp32_is_fp32_in_convolutions_too():

@@ -1,6 +1,8 @@
-"""What the frozen recipes compute is what they computed: a few steps in fp64, on made images of their size, held to 1e-9.
+"""What the frozen recipes compute is what they computed: a few steps in fp64, on made images of their size, held to
+1e-9.
 
-After a change of the mathematics that is meant: python tests/training/test_frozen.py writes tests/frozen/checksums.json anew.
+After a change of the mathematics that is meant: python tests/training/test_frozen.py writes tests/frozen/checksums.json
+anew.
 """
 
 import json
@@ -12,6 +14,7 @@ import pytest
 FROZEN = Path(__file__).parents[1] / "frozen"
 sys.path.insert(0, str(FROZEN.parent))
 import small  # noqa: E402
+
 from ssgan.config import parse  # noqa: E402
 
 NAMES = sorted(path.stem for path in FROZEN.glob("*.toml"))
@@ -32,7 +35,8 @@ def computed(name: str) -> dict[str, float]:
         tensors = {"weights": its["weights"], "average": its["average"], "first moment": its["adam"]["exp_avg"],
                    "second moment": its["adam"]["exp_avg_sq"]}
         for what, tensor in tensors.items():
-            found |= {f"{player} {what} sum": float(tensor.sum()), f"{player} {what} square": float(tensor.square().sum())}
+            found |= {f"{player} {what} sum": float(tensor.sum()), f"{player} {what} "
+                                                                   f"square": float(tensor.square().sum())}
     return found
 
 

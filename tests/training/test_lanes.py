@@ -3,17 +3,18 @@
 from typing import NamedTuple
 
 import pytest
+import small
 import torch
 from torch import nn
 
-import small
-from ssgan.training.lanes import over_lanes, stacked, tree_zip
 from ssgan.models.weight_norm import NormalisedProduct, WeightNorm
+from ssgan.training.lanes import over_lanes, stacked, tree_zip
 
 
 def modules(count: int) -> list[nn.Sequential]:
     random = torch.Generator().manual_seed(0)
-    return [nn.Sequential(WeightNorm(4, 3, 1.0, random), nn.Tanh(), WeightNorm(3, 2, 1.0, random, train_scale=True)).double() for _ in range(count)]
+    return [nn.Sequential(WeightNorm(4, 3, 1.0, random), nn.Tanh(),
+                          WeightNorm(3, 2, 1.0, random, train_scale=True)).double() for _ in range(count)]
 
 
 def some(*shape: int) -> torch.Tensor:
@@ -92,7 +93,8 @@ def test_a_call_with_other_tensors_knows_nothing_of_the_one_before():
 
 def convolutions() -> nn.Sequential:
     random = torch.Generator().manual_seed(0)
-    return nn.Sequential(WeightNorm(2, 3, 1.0, random, kernel=3, padding=1, train_scale=True), nn.Flatten(), WeightNorm(12, 2, 1.0, random)).double()
+    return nn.Sequential(WeightNorm(2, 3, 1.0, random, kernel=3, padding=1, train_scale=True), nn.Flatten(),
+                         WeightNorm(12, 2, 1.0, random)).double()
 
 
 @pytest.mark.parametrize("trained", [True, False])
@@ -118,7 +120,8 @@ def test_the_passes_of_a_loss_share_what_depends_on_the_weights_alone(lanes, tra
         of_x, *of_weights = torch.autograd.grad(expected, [alone, *module.parameters()])
         torch.testing.assert_close(found[0][lane], of_x, rtol=1e-11, atol=1e-11)
         if trained:
-            torch.testing.assert_close(found[1][lane], torch.cat([g.flatten() for g in of_weights]), rtol=1e-11, atol=1e-11)
+            torch.testing.assert_close(found[1][lane], torch.cat([g.flatten() for g in of_weights]), rtol=1e-11,
+                                       atol=1e-11)
 
 
 def test_weights_that_change_in_place_are_seen_after_a_loss_also_one_that_failed():

@@ -9,24 +9,25 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-import torch
-
 import killed
 import plain
+import pytest
 import small
+import torch
+
+from ssgan.config import override
+from ssgan.errors import Mistake
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import loop as training
 from ssgan.training import optimisers
 from ssgan.training import trainer as trainer_module
-from ssgan.config import override
-from ssgan.errors import Mistake
-from ssgan.training.trainer import Failure, Trainer
-from ssgan.training.trained_model import TrainedModel
 from ssgan.training.loop import Interrupted, Record, Sheet, run_to_end
+from ssgan.training.trained_model import TrainedModel
+from ssgan.training.trainer import Failure, Trainer
 
 WINDOW = 4
-RECIPE = override(small.MLP, ["train.epochs=3", "split.validation=8", "train.batch=8", "consistency.weight=1", "consistency.threshold=0.4"])
+RECIPE = override(small.MLP, ["train.epochs=3", "split.validation=8", "train.batch=8", "consistency.weight=1",
+                              "consistency.threshold=0.4"])
 SEEDS = (3, 4, 5)
 STEPS = 18  # 52 images of the pool, 8 a step
 
@@ -51,7 +52,9 @@ def tensors(trainer: Trainer) -> list[torch.Tensor]:
 
 @dataclass
 class Whole:
-    """A trainer that was stepped by hand, undisturbed: its tensors after each number of steps, and what each step measured."""
+    """A trainer that was stepped by hand, undisturbed: its tensors after each number of steps, and what each step
+    measured.
+    """
 
     trainer: Trainer
     tensors: list[list[torch.Tensor]]
@@ -118,7 +121,8 @@ def test_what_is_yielded_when(finished, whole):
     trainer, events = finished
     assert trainer.done == trainer.steps == STEPS and whole.is_end_of(trainer)
     assert [event.step for event in events if is_measured(event)] == [4, 8, 12, 16, 18]
-    assert [event.step for event in events if isinstance(event, Record) and not is_measured(event)] == [4, 8, 12, 16, 18]
+    assert [event.step for event in events if isinstance(event, Record) and not is_measured(event)] == [
+        4, 8, 12, 16, 18]
     assert [event.step for event in events if isinstance(event, Sheet)] == [8, 16, 18]
     assert len(events) == 5 + 5 + 3
 
@@ -136,7 +140,8 @@ def test_the_monitor_is_the_averaged_classifiers_error_on_each_lanes_own_validat
                 index = torch.from_numpy(split.validation)
                 weights = small.lane_weights(trainer, "discriminator", whole.tensors[event.step][2], lane)
                 logits, _ = plain.discriminator(RECIPE, weights, trainer.images.gather(index), None)
-                assert event.values["val/error"][lane] == pytest.approx((logits.argmax(1) != trainer.images.labels[index]).double().mean().item())
+                assert event.values["val/error"][lane] == pytest.approx(
+                    (logits.argmax(1) != trainer.images.labels[index]).double().mean().item())
 
 
 def test_a_sheet_shows_every_lanes_averaged_generator(finished):
@@ -166,7 +171,8 @@ def test_stopped_and_resumed_it_ends_bit_for_bit_where_it_would_have(tmp_path, f
     found += run_to_end(last, tmp_path / "c.pt")
     assert last.first == done and whole.is_end_of(last)
     for kind in (Record, Sheet):
-        assert [event.step for event in found if isinstance(event, kind)] == [event.step for event in finished[1] if isinstance(event, kind)]
+        assert [event.step for event in found if isinstance(event, kind)] == [
+            event.step for event in finished[1] if isinstance(event, kind)]
     for event in filter(is_measured, found):
         assert event.values == whole.means(event.step)
     sheets = [[event.images for event in events if isinstance(event, Sheet)] for events in (found, finished[1])]
@@ -200,8 +206,8 @@ def runs(tmp_path):
     data = small.digits().train
     torch.save({"pixels": data.pixels, "labels": data.labels}, tmp_path / "images.pt")
     root = Path(training.__file__).parents[2]
-    with subprocess.Popen([sys.executable, killed.__file__, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env=os.environ | {"PYTHONPATH": str(root)}) as process:
+    with subprocess.Popen([sys.executable, killed.__file__, str(tmp_path)], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}) as process:
         yield process
         process.stdin.close()
 
@@ -264,7 +270,8 @@ def test_with_no_lane_left_the_loop_ends_and_the_last_good_checkpoint_stays(tmp_
     trainer = make((3, 4))
     poison(trainer, {6: 1, 9: 0})
     events = list(run_to_end(trainer, tmp_path / "c.pt", checkpoint_seconds=0))
-    assert [event for event in events if isinstance(event, Failure)] == [Failure(1, 6, "labelled_loss"), Failure(0, 9, "labelled_loss")]
+    assert [event for event in events if isinstance(event, Failure)] == [
+        Failure(1, 6, "labelled_loss"), Failure(0, 9, "labelled_loss")]
     assert trainer.done == 12 and isinstance(events[-1], Failure)
     saved = checkpoints.load(tmp_path / "c.pt")
     assert saved["done"] == 9 and saved["players"]["discriminator"]["weights"].isfinite().all()

@@ -29,7 +29,8 @@ def test_draws_have_the_moments_of_the_normal_distribution(dtype):
     site, = draw([(N,)], [0], dtype=dtype)
     assert site.dtype == dtype
     x = site[0].double()
-    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)):  # of x^power, by E x^2m = (2m - 1)!!
+    # of x^power, by E x^2m = (2m - 1)!!
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)):
         assert (x**power).mean().item() == pytest.approx(moment, abs=4 * (variance / N) ** 0.5 + 0.002 * moment), power
 
 
@@ -44,8 +45,10 @@ def test_neighbours_have_the_joint_distribution_of_independent_draws(dtype):
     first, second = draw([(N,)], [3], dtype=dtype)[0][0].double().view(-1, 2).T  # by pairs they are looked up
     rounding = 0.0012 if dtype == torch.bfloat16 else 0
     for angle in ANGLES:
-        assert distance_to_normal(np.cos(angle) * first + np.sin(angle) * second) < 2.3 / (N / 2) ** 0.5 + rounding, angle
-    for p, q, moment, variance in ((1, 1, 0, 1), (2, 1, 0, 3), (2, 2, 1, 8), (3, 1, 0, 15), (3, 3, 0, 225)):  # E x^2m = (2m - 1)!!
+        assert distance_to_normal(np.cos(angle) * first + np.sin(angle) * second) < 2.3 / (
+            N / 2) ** 0.5 + rounding, angle
+    # E x^2m = (2m - 1)!!
+    for p, q, moment, variance in ((1, 1, 0, 1), (2, 1, 0, 3), (2, 2, 1, 8), (3, 1, 0, 15), (3, 3, 0, 225)):
         found = (first**p * second**q).mean().item()
         assert found == pytest.approx(moment, abs=4 * (variance / (N / 2)) ** 0.5 + 0.004 * moment), (p, q)
 
@@ -80,7 +83,8 @@ def test_draws_lanes_sites_and_steps_are_independent(dtype):
     first, second = draw([(n,), (n,)], [0, 1], ("noise", 0), dtype)
     later, other = draw([(n,)], [0], ("noise", 1), dtype)[0], draw([(n,)], [0], ("latent", 0), dtype)[0]
     rows = torch.cat([first, second, later, other]).double()
-    shifted = torch.stack([first[0].double().roll(by) for by in (1, 2, 3, 4, 5, 7, 8, 9)])  # eight draws come from one random word
+    # eight draws come from one random word
+    shifted = torch.stack([first[0].double().roll(by) for by in (1, 2, 3, 4, 5, 7, 8, 9)])
     correlations = np.corrcoef(torch.cat([rows, shifted]).numpy()) - np.eye(len(rows) + len(shifted))
     assert np.abs(correlations).max() < 4.5 / n**0.5
 
@@ -101,7 +105,8 @@ def test_uniform_draws_are_uniform_and_independent(dtype):
     x = uniform((20_000, 6), (0, 1), ("latent", 0), dtype)
     assert x.shape == (2, 20_000, 6) and x.dtype == dtype and x.min() >= 0 and x.max() <= 1
     columns = x.double().transpose(1, 2).flatten(0, 1)  # [12, n]
-    torch.testing.assert_close(columns.mean(1), torch.full((12,), 0.5).double(), rtol=0, atol=4.5 * (1 / 12 / 20_000) ** 0.5)
+    torch.testing.assert_close(columns.mean(1), torch.full((12,), 0.5).double(), rtol=0,
+                               atol=4.5 * (1 / 12 / 20_000) ** 0.5)
     torch.testing.assert_close(columns.var(1), torch.full((12,), 1 / 12).double(), rtol=0.03, atol=0)
     assert (torch.corrcoef(columns) - torch.eye(12)).abs().max() < 4.5 / 20_000**0.5
 

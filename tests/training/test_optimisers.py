@@ -2,10 +2,10 @@
 
 import dataclasses
 
+import plain
 import pytest
 import torch
 
-import plain
 from ssgan.config import Recipe, TrainConfig
 from ssgan.training.optimisers import adam, adam_numbers, averaging_weight, clipped, learning_rate, moments
 
@@ -17,7 +17,9 @@ def config(**settings) -> TrainConfig:
 
 
 def gradients(steps: int, dtype=torch.float64) -> torch.Tensor:
-    """Gradients [steps, 3, 5] of very different sizes, zeros among them; the smallest are below the authors' floor of 1e-4."""
+    """Gradients [steps, 3, 5] of very different sizes, zeros among them; the smallest are below the authors' floor of
+    1e-4.
+    """
     random = torch.Generator().manual_seed(0)
     sizes = torch.tensor([0, 1e-6, 1e-4, 1, 1e3], dtype=dtype)
     return torch.randn(steps, 3, 5, generator=random, dtype=dtype) * sizes
@@ -39,7 +41,8 @@ class Adam:
 
 @pytest.mark.parametrize("operations", ["fused", "plain"])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("settings", [{}, {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}, {"beta1": 0.0, "beta2": 0.001}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-3}, {"beta1": 0.0, "beta2": 0.001}])
 def test_adam_is_the_plain_loop(form, settings, operations):
     chosen = config(adam=form, learning_rate=0.1, **settings)
     start = torch.randn(3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -53,7 +56,9 @@ def test_adam_is_the_plain_loop(form, settings, operations):
 
 
 def test_the_two_forms_differ_where_gradients_are_small():
-    """The authors' floor is 1e-4 under the root; a gradient of 1e-6 moves a hundredth of the learning rate, not all of it."""
+    """The authors' floor is 1e-4 under the root; a gradient of 1e-6 moves a hundredth of the learning rate, not all of
+    it.
+    """
     moved = {}
     for form in FORMS:
         optimiser = Adam(torch.zeros(1, 1, dtype=torch.float64), config(adam=form, learning_rate=1.0))
@@ -129,11 +134,13 @@ def test_a_long_gradient_is_shortened_lane_by_lane():
 @pytest.mark.parametrize("rate", [1e-7, 1e-4, 0.3, 1.0])
 def test_the_average_is_the_weighted_sum_of_its_definition(form, rate):
     chosen = config(averaging=form, averaging_rate=rate)
-    history = [{"w": row} for row in torch.randn(20, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)]
+    history = [{"w": row} for row in torch.randn(20, 4, generator=torch.Generator().manual_seed(0),
+                                                 dtype=torch.float64)]
     average = torch.full((4,), 7.0, dtype=torch.float64) if form == "corrected" else torch.zeros(4, dtype=torch.float64)
     for i, weights in enumerate(history):
         average.lerp_(weights["w"], averaging_weight(chosen, i + 1))
-        expected = plain.average(dataclasses.replace(Recipe(), train=chosen), history[: i + 1], "w") if rate < 1 else weights["w"]
+        expected = (plain.average(dataclasses.replace(Recipe(), train=chosen), history[: i + 1], "w") if rate < 1
+                    else weights["w"])
         torch.testing.assert_close(average, expected, rtol=1e-6 if rate < 1e-6 else 1e-10, atol=0)
 
 

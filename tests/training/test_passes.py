@@ -2,42 +2,50 @@
 
 import itertools
 
+import plain
 import pytest
+import small
 import torch
 
-import plain
-import small
 from ssgan.config import override
 from ssgan.models import mlp
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
-from ssgan.training.execution import Resolved, prepare_process
 from ssgan.techniques.virtual_adversarial import unit, vat_loss
 from ssgan.training import optimisers
+from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.lanes import tree_map
 from ssgan.training.passes import outputs
 from ssgan.training.trainer import Trainer
 
 AUTHORS = ["train.adam=authors", "train.averaging=zero-start"]
-CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.44", "consistency.start=0.2", "augment.shift=1", "augment.rotation=20"]
+CONSISTENCY = ["consistency.weight=0.7", "consistency.threshold=0.44", "consistency.start=0.2", "augment.shift=1",
+               "augment.rotation=20"]
 EARLY = [*AUTHORS, "train.averaging_rate=0.3", "consistency.threshold=0.3"]  # averages that are young are not confident
 CASES = {
     "mlp": (small.MLP, []),
     "mlp, the authors' Adam and averages": (small.MLP, AUTHORS),
     "mlp, consistency": (small.MLP, [*CONSISTENCY, "gan.weight=0.5"]),
-    "mlp, consistency from the start with averages from zero": (small.MLP, [*CONSISTENCY, *EARLY, "consistency.start=0"]),
+    "mlp, consistency from the start with averages from zero": (
+        small.MLP, [*CONSISTENCY, *EARLY, "consistency.start=0"]),
     "mlp, no generator": (small.MLP, ["gan.weight=0", "train.schedule=cosine"]),
-    "mlp, no generator, consistency from the start": (small.MLP, [*CONSISTENCY, "gan.weight=0", "consistency.start=0", "consistency.balance=0.3"]),
+    "mlp, no generator, consistency from the start": (small.MLP,
+                                                      [*CONSISTENCY, "gan.weight=0", "consistency.start=0",
+                                                       "consistency.balance=0.3"]),
     "conv": (small.CONV, ["train.schedule=linear", "train.decay_from=0.1"]),
     "conv, the authors' Adam, consistency": (small.CONV, [*CONSISTENCY, *EARLY, "consistency.threshold=0.31"]),
-    "mlp, few labelled and generated images a step": (small.MLP, ["train.labelled_share=0.3", "train.generated_share=0.5", *CONSISTENCY]),
-    "conv, other strides, dense generator": (small.CONV, ["model.strides=[2, 1, 1]", "model.generator=mlp", "model.generator_widths=[7, 6]"]),
+    "mlp, few labelled and generated images a step": (small.MLP,
+                                                      ["train.labelled_share=0.3", "train.generated_share=0.5",
+                                                       *CONSISTENCY]),
+    "conv, other strides, dense generator": (
+        small.CONV, ["model.strides=[2, 1, 1]", "model.generator=mlp", "model.generator_widths=[7, 6]"]),
     "conv, no pooling": (small.CONV, ["model.pooling=none", "model.strides=[2, 1]"]),
     "mlp, balance alone": (small.MLP, ["gan.weight=0", "consistency.balance=2"]),
     "conv, balance": (small.CONV, ["consistency.balance=2"]),
     "mlp, virtual adversarial training": (small.MLP, [*CONSISTENCY, "vat.weight=0.1", "vat.epsilon=0.8"]),
     "mlp, virtual adversarial training alone": (small.MLP, ["gan.weight=0", "vat.weight=0.2", "vat.share=1"]),
-    "conv, virtual adversarial training": (small.CONV, ["vat.weight=1", "vat.share=0.3", "consistency.balance=0.5", "model.pooling=none"]),
+    "conv, virtual adversarial training": (
+        small.CONV, ["vat.weight=1", "vat.share=0.3", "consistency.balance=0.5", "model.pooling=none"]),
     "mlp, pull-away": (small.MLP, ["gan.pull_away=3"]),
     "conv, the complement generator's losses": (small.CONV, ["gan.pull_away=0.7", "consistency.entropy=0.4"]),
     "mlp, entropy alone": (small.MLP, ["gan.weight=0", "consistency.entropy=2"]),
@@ -77,7 +85,8 @@ CASES = {
                                          "consistency.threshold=0.3", "train.discriminator_updates=2"]),
     "conv, spectral norm": (small.CONV, ["model.norm=spectral", "gradient_penalty.weight=0.5", "vat.weight=0.3"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
-    "conv, plain output with small first logits": (small.CONV, ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
+    "conv, plain output with small first logits": (small.CONV,
+                                                   ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
 }
 
 
@@ -147,7 +156,8 @@ def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> 
         trainer.step()
         for lane, (model, draw) in enumerate(zip(models, drawn)):
             model.step(draw)
-            assert dict(zip(trainer.names, trainer.sums[lane].tolist())) == pytest.approx(model.losses, rel=0, abs=1e-12)
+            assert dict(zip(trainer.names, trainer.sums[lane].tolist())) == pytest.approx(
+                model.losses, rel=0, abs=1e-12)
             for player, gradient in gradients.items():
                 assert largest_difference(trainer, player, gradient, lane,
                                           model.gradients[small.PLAYERS.index(player)]) < 1e-12
@@ -273,10 +283,13 @@ def test_what_half_precision_products_say_is_given_to_losses_in_fp32():
 
 @pytest.mark.parametrize("margin", [0.0, 2.0, 20.0, 45.0, 60.0, 70.0, 80.0])
 def test_adversarial_changes_have_their_length_however_sure_the_answers_are(margin):
-    """From a margin of 45 on, the squares of the gradient that points to them are below all that float32 holds; at 80 parts of it are too."""
+    """From a margin of 45 on, the squares of the gradient that points to them are below all that float32 holds; at 80
+    parts of it are too.
+    """
     prepare_process()  # as in a run: numbers below 1e-38 are zero
     generator, seen = torch.Generator().manual_seed(0), []
-    weight, images, directions = (torch.randn(shape, generator=generator) for shape in ((3, 16), (5, 1, 4, 4), (5, 1, 4, 4)))
+    weight, images, directions = (torch.randn(shape, generator=generator)
+                                  for shape in ((3, 16), (5, 1, 4, 4), (5, 1, 4, 4)))
 
     def discriminator(x, context):
         seen.append(x)
@@ -289,6 +302,7 @@ def test_adversarial_changes_have_their_length_however_sure_the_answers_are(marg
 
 
 def test_images_without_length_stay_zero_and_all_others_get_length_one():
-    x = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0, 1e-30, 1, 1e30]).view(4, 1, 1, 1)
+    x = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0, 1e-30, 1, 1e30]).view(
+        4, 1, 1, 1)
     lengths = unit(x).flatten(1).norm(dim=1)
     torch.testing.assert_close(lengths, torch.tensor([0.0, 1, 1, 1]))

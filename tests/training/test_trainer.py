@@ -1,24 +1,26 @@
 """The trainer: lanes as solo runs, states put back bit for bit, measurements, precision. (Its step: test_step.py.)"""
 
+import plain
 import pytest
+import small
 import torch
 
-import plain
-import small
-from ssgan.techniques import augmentation as augment
-from ssgan.training import checkpoint as checkpoints
-from ssgan.training import trainer as trainer_module
 from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.models import build_discriminator, build_generator
 from ssgan.random_streams import torch_generator
+from ssgan.techniques import augmentation as augment
+from ssgan.training import checkpoint as checkpoints
+from ssgan.training import trainer as trainer_module
 from ssgan.training.execution import size_of
 from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Failure, Trainer
 
-FULL = ["augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0"]
+FULL = ["augment.shift=1", "augment.rotation=10", "consistency.weight=1", "consistency.threshold=0.4",
+        "consistency.start=0"]
 DIGITS = override(small.MLP, ["train.batch=20", "model.widths=[30, 20]", "model.generator_widths=[20, 20]", *FULL])
-RECIPES = {"mlp": override(small.MLP, FULL), "conv": override(small.CONV, FULL), "no generator": override(small.MLP, ["gan.weight=0"])}
+RECIPES = {"mlp": override(small.MLP, FULL), "conv": override(small.CONV, FULL),
+           "no generator": override(small.MLP, ["gan.weight=0"])}
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -141,7 +143,8 @@ def test_every_step_draws_anew():
     assert not any(torch.equal(a, b) for i, a in enumerate(everything) for b in everything[:i])
 
 
-@pytest.mark.parametrize(("epochs", "batch", "steps"), [(2, 10, 12), (0.5, 10, 3), (0.001, 10, 1), (3, 7, 24), (2, 50, 2), (2.01, 10, 13)])
+@pytest.mark.parametrize(
+    ("epochs", "batch", "steps"), [(2, 10, 12), (0.5, 10, 3), (0.001, 10, 1), (3, 7, 24), (2, 50, 2), (2.01, 10, 13)])
 def test_epochs_become_steps(epochs, batch, steps):
     assert small.trainer(override(small.MLP, [f"train.epochs={epochs}", f"train.batch={batch}"])).steps == steps
 
@@ -151,7 +154,8 @@ def test_the_initialisation_sees_random_images_of_the_pool_once_each(monkeypatch
     recipe = override(small.MLP, ["split.validation=20", f"train.initialise_images={wanted}"])
     gathered = []
     gather = Images.gather
-    monkeypatch.setattr(Images, "gather", lambda self, index, **more: (gathered.append(index), gather(self, index, **more))[1])
+    monkeypatch.setattr(Images, "gather", lambda self, index, **more: (
+        gathered.append(index), gather(self, index, **more))[1])
     trainer = small.trainer(recipe, seeds=(0, 1))
     assert [len(index) for index in gathered] == [min(wanted, 40)] * 2
     for index, split in zip(gathered, trainer.splits):
@@ -179,7 +183,8 @@ def test_what_is_read_are_means_since_the_last_reading(monkeypatch):
             twin.sums.zero_()
         run(trainer, steps)
         means = torch.stack(values).mean(0)  # [r, m]
-        assert trainer.read() == {name: pytest.approx(means[:, i].tolist(), abs=1e-12) for i, name in enumerate(trainer.names)}
+        assert trainer.read() == {name: pytest.approx(means[:, i].tolist(), abs=1e-12)
+                                  for i, name in enumerate(trainer.names)}
 
 
 def test_the_first_value_that_is_not_finite_is_named_with_its_lane_and_step():
@@ -194,7 +199,8 @@ def test_the_first_value_that_is_not_finite_is_named_with_its_lane_and_step():
 
 @pytest.mark.parametrize("averaging", ["corrected", "zero-start"])
 def test_teaching_before_the_first_update_is_finite(averaging):
-    trainer = run(small.trainer(override(small.MLP, [*FULL, f"train.averaging={averaging}", "consistency.threshold=0"])), 2)
+    trainer = run(small.trainer(
+        override(small.MLP, [*FULL, f"train.averaging={averaging}", "consistency.threshold=0"])), 2)
     assert trainer.failures() == [] and trainer.sums.isfinite().all()
 
 
@@ -206,7 +212,8 @@ def test_averaged_logits_are_those_of_the_averaged_weights_without_noise(family)
     for lane in range(2):
         x = trainer.images.gather(index[lane], dtype=torch.float64)
         weights = small.lane_weights(trainer, "discriminator", small.weights(trainer, what="average"), lane)
-        torch.testing.assert_close(logits[lane], plain.discriminator(trainer.recipe, weights, x, None)[0], rtol=0, atol=1e-12)
+        torch.testing.assert_close(logits[lane], plain.discriminator(trainer.recipe, weights, x, None)[0], rtol=0,
+                                   atol=1e-12)
 
 
 @pytest.mark.parametrize("average", [True, False])
@@ -223,11 +230,14 @@ def test_states_of_lanes_load_into_the_networks(family, average):
 
 
 def test_bf16_is_fp32_but_for_the_rounding():
-    """Without noise, which is drawn otherwise in bf16: the first step's losses and averaged gradients agree to bf16's 8 bits.
+    """Without noise, which is drawn otherwise in bf16: the first step's losses and averaged gradients agree to bf16's 8
+    bits.
 
-    Units at a kink, and first steps of Adam that turn on a rounded sign, move single seeds of such small networks: the median counts.
+    Units at a kink, and first steps of Adam that turn on a rounded sign, move single seeds of such small networks: the
+    median counts.
     """
-    recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0", "model.widths=[64, 32]", "model.generator_widths=[32, 32]", "train.batch=64"])
+    recipe = override(small.MLP, ["model.input_noise=0", "model.hidden_noise=0", "model.widths=[64, 32]",
+                                  "model.generator_widths=[32, 32]", "train.batch=64"])
     exact, rough = (run(small.trainer(recipe, resolved, range(9)), 1) for resolved in (small.FP32, small.BF16))
     assert small.weights(rough).dtype == small.weights(rough, what="average").dtype == rough.sums.dtype == torch.float32
     for name, a, b in zip(exact.names, exact.sums.T, rough.sums.T):
@@ -247,7 +257,8 @@ def test_a_pairs_size_is_known_without_making_it(recipe):
 
 def test_training_learns():
     """The digits' labelled loss falls in three epochs, and the averaged classifier beats chance by far."""
-    recipe = override(DIGITS, ["train.epochs=3", "consistency.weight=0", "augment.shift=0", "augment.rotation=0", "train.averaging_rate=0.05"])
+    recipe = override(DIGITS, ["train.epochs=3", "consistency.weight=0", "augment.shift=0", "augment.rotation=0",
+                               "train.averaging_rate=0.05"])
     trainer = small.trainer(recipe, small.FP32, data=small.digits(), labels=(100,))
     run(trainer, 20)
     before = trainer.sums[0, 0].item() / 20
