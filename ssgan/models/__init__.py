@@ -7,8 +7,8 @@ FAMILIES = {"mlp": mlp, "conv": small_conv}
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):
-    """The family's discriminator for images of `shape` [c, h, w]: module(x, context) -> (logits [n, k], features [n, f]).
-    A list as a third argument is given every hidden layer's activations.
+    """The family's discriminator for images of `shape` [c, h, w]: module(x, context) -> (logits [n, k], features
+    [n, f]). A list as a third argument is given every hidden layer's activations.
     """
     return FAMILIES[config.family].Discriminator(config, shape, classes, generator)
 
