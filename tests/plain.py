@@ -5,17 +5,13 @@ D = Z/(Z+1), Adam is a loop over tensors, averages are weighted sums over a hist
 the recipe's type; every draw is an argument.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import torch
+from plain_networks import Noise, Weights, advanced, discriminator, generator
 from torch import Tensor
-from torch.nn import functional
 
 from ssgan.config import Recipe
-
-Weights = dict[str, Tensor]
-Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 
 @dataclass
@@ -43,94 +39,6 @@ class Draws:
     shares: Tensor | None = None
 
 
-def normalised(weights: Weights, name: str) -> Tensor:
-    """W = g v / |v|, row by row; or W / sigma with sigma = u W v."""
-    if f"{name}.u" in weights:
-        matrix = weights[f"{name}.weight"].flatten(1)
-        v = matrix.detach().T @ weights[f"{name}.u"]
-        sigma = (weights[f"{name}.u"] * (matrix @ (v / (v * v).sum().sqrt()))).sum()
-        return weights[f"{name}.weight"] / sigma
-    directions, scales = weights[f"{name}.direction"], weights[f"{name}.scale"]
-    return torch.stack([g * v / (v * v).sum().sqrt() for v, g in zip(directions, scales)])
-
-
-def layers(weights: Weights) -> list[str]:
-    """The names of the hidden layers, in order."""
-    return list(itertools.takewhile(
-        lambda name: any(key.startswith(f"{name}.") for key in weights), (f"hidden.{i}" for i in itertools.count())))
-
-
-def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
-    plain_weight = f"{name}.weight" in weights and f"{name}.u" not in weights
-    weight = weights[f"{name}.weight"] if plain_weight else normalised(weights, name)
-    return torch.einsum("nf,of->no", x, weight) + weights[f"{name}.bias"]
-
-
-def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> Tensor:
-    """A 3x3 convolution over x with a border of zeros, patch by patch."""
-    out, kernel = weight.shape[0], weight.shape[-1]
-    patches = functional.unfold(x, kernel, padding=1, stride=stride)  # [n, c * 9, places]
-    y = torch.einsum("of,nfp->nop", weight.reshape(out, -1), patches)
-    height, width = ((side + 2 - kernel) // stride + 1 for side in x.shape[-2:])
-    y = y.reshape(len(x), out, height, width)
-    return y if bias is None else y + bias.reshape(1, -1, 1, 1)
-
-
-def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
-                  hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-    """Logits and features of images; `hidden` is filled with every hidden layer's activations."""
-    hidden = [] if hidden is None else hidden
-    model = recipe.model
-    draws = noise or [torch.zeros(())] * (len(layers(weights)) + 1)
-    if model.family == "mlp":
-        x = x.reshape(len(x), -1) + model.input_noise * draws[0]
-        for draw, name in zip(draws[1:], layers(weights)):
-            features = dense(weights, name, x).clamp(min=0)
-            hidden.append(features)
-            x = features + model.hidden_noise * draw
-        return dense(weights, "output", x), features
-    x = x + model.input_noise * draws[0]
-    for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x,
-                        stride=model.strides[i % len(model.strides)])
-        x = torch.where(y > 0, y, 0.2 * y)
-        hidden.append(x)
-    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
-    return dense(weights, "output", features + model.hidden_noise * draws[1]), features
-
-
-def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
-    axes = [axis for axis in range(x.dim()) if axis != 1]
-    mean = x.mean(axes, keepdim=True)
-    variance = ((x - mean) ** 2).mean(axes, keepdim=True)
-    return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
-
-
-def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int],
-              classes: Tensor | None = None, count: int = 0) -> Tensor:
-    """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros
-    behind.
-    """
-    if classes is not None:
-        latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]])
-                              for z, label in zip(latent, classes)])
-    if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
-        x = latent
-        for i, name in enumerate(layers(weights)):
-            x = torch.log1p(torch.exp(batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])))
-        return (1 / (1 + torch.exp(-dense(weights, "output", x)))).reshape(len(x), *shape)
-    doublings = len(layers(weights))
-    start = [-(-side // 2 ** doublings) for side in shape[1:]]
-    x = (latent @ weights["dense.weight"].T).reshape(len(latent), -1, *start)
-    x = batch_norm(x, weights["norms.0.shift"]).clamp(min=0)
-    for i, name in enumerate(layers(weights)):
-        x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1),
-                       weights[f"norms.{i + 1}.shift"]).clamp(min=0)
-    x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
-    return 1 / (1 + torch.exp(-x[:, :, : shape[1], : shape[2]]))
-
-
 def is_real(logits: Tensor) -> Tensor:
     """D = Z/(Z+1), Z = sum exp(logits): [n, k] -> [n]."""
     z = torch.exp(logits).sum(1)
@@ -144,18 +52,6 @@ def taught(recipe: Recipe, logits: Tensor, targets: Tensor, confident: Tensor) -
         if counts:
             total = total - torch.log(torch.exp(row[target]) / torch.exp(row).sum())
     return total / len(logits)
-
-
-def advanced(weights: Weights, steps: int) -> Weights:
-    """With every u so many steps of the power method further."""
-    found = dict(weights)
-    for name in [name for name in weights if name.endswith(".u")]:
-        matrix = weights[name.removesuffix("u") + "weight"].detach().flatten(1)
-        for _ in range(steps):
-            v = matrix.T @ found[name]
-            u = matrix @ (v / v.norm())
-            found[name] = u / u.norm()
-    return found
 
 
 class Adam:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import plain
+import plain_networks
 import pytest
 import small
 import torch
@@ -64,7 +64,7 @@ def test_a_discriminator_is_the_plain_one(family, shape, noisy):
     noise = noise_for(module, 7) if noisy else None
     logits, features = module(x, Context(tuple(noise or ())))
     assert logits.shape == (7, 4) and features.shape == (7, recipe.model.widths[-1])
-    expected = plain.discriminator(recipe, dict(module.state_dict()), x, noise)
+    expected = plain_networks.discriminator(recipe, dict(module.state_dict()), x, noise)
     torch.testing.assert_close((logits, features), expected, rtol=0, atol=1e-11)
 
 
@@ -75,7 +75,7 @@ def test_a_generator_is_the_plain_one(family, shape):
     module, latent = make_generator(recipe, shape), some(7, (recipe.model.latent,))
     images = module(latent)
     assert images.shape == (7, *shape) and images.min() > 0 and images.max() < 1
-    torch.testing.assert_close(images, plain.generator(recipe, dict(module.state_dict()), latent, shape), rtol=0,
+    torch.testing.assert_close(images, plain_networks.generator(recipe, dict(module.state_dict()), latent, shape), rtol=0,
                                atol=1e-11)
 
 

@@ -1,6 +1,6 @@
 """Generated images: the same ones in whatever portions they are asked for."""
 
-import plain
+import plain_networks
 import pytest
 import small
 import torch
@@ -39,7 +39,7 @@ def test_a_batch_is_of_the_training_size_for_its_statistics():
     generator = make(recipe)
     latent = torch.rand(4, 5, generator=torch_generator(3, "latent", "samples", 2)).double()
     weights = {name: value.double() for name, value in generator.state_dict().items()}
-    expected = plain.generator(recipe, weights, latent, SHAPE)
+    expected = plain_networks.generator(recipe, weights, latent, SHAPE)
     torch.testing.assert_close(images(generator, recipe, 3, 8, 4).double(), expected, rtol=0, atol=1e-5)
 
 

@@ -1,6 +1,6 @@
 """Weight norm against the materialised weight, its initialisation, batch norm, softplus, noise."""
 
-import plain
+import plain_networks
 import pytest
 import torch
 from torch.nn import functional
@@ -36,9 +36,9 @@ def some(shape: tuple[int, ...], seed: int = 1) -> torch.Tensor:
 def materialised(tensors: dict[str, torch.Tensor], settings: dict, x: torch.Tensor) -> torch.Tensor:
     """The layer's output with its weight g v / |v| built."""
     named = {f"layer.{name}": value for name, value in tensors.items()}
-    weight = plain.normalised(named, "layer")
+    weight = plain_networks.normalised(named, "layer")
     if weight.dim() == 2:
-        return plain.dense(named, "layer", x)
+        return plain_networks.dense(named, "layer", x)
     return functional.conv2d(x, weight, tensors["bias"], stride=settings.get("stride", 1), padding=settings["padding"])
 
 
@@ -157,7 +157,7 @@ def test_batch_norm_uses_the_batch_in_training_and_evaluation_alike(shape):
     with torch.no_grad():
         norm.shift.copy_(torch.arange(4))
     x = some(shape)
-    expected = plain.batch_norm(x, torch.arange(4))
+    expected = plain_networks.batch_norm(x, torch.arange(4))
     torch.testing.assert_close(norm(x), expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(norm.eval()(x), expected, rtol=0, atol=1e-12)
     assert [name for name, _ in norm.named_parameters()] == ["shift"] and not list(norm.buffers())

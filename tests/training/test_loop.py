@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import killed
-import plain
+import plain_networks
 import pytest
 import small
 import torch
@@ -139,7 +139,7 @@ def test_the_monitor_is_the_averaged_classifiers_error_on_each_lanes_own_validat
             for lane, split in enumerate(trainer.splits):
                 index = torch.from_numpy(split.validation)
                 weights = small.lane_weights(trainer, "discriminator", whole.tensors[event.step][2], lane)
-                logits, _ = plain.discriminator(RECIPE, weights, trainer.images.gather(index), None)
+                logits, _ = plain_networks.discriminator(RECIPE, weights, trainer.images.gather(index), None)
                 assert event.values["val/error"][lane] == pytest.approx(
                     (logits.argmax(1) != trainer.images.labels[index]).double().mean().item())
 

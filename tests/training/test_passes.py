@@ -3,6 +3,7 @@
 import itertools
 
 import plain
+import plain_networks
 import pytest
 import small
 import torch
@@ -248,7 +249,7 @@ def test_activations_of_hidden_layers_come_of_the_one_pass(base, logits):
         alone = outputs(module, {"both": tuple(images)}, images, {"both": ()}, set(images), logits)
     for part, x in images.items():
         hidden = []
-        plain.discriminator(base, tensors, x, None, hidden)
+        plain_networks.discriminator(base, tensors, x, None, hidden)
         assert set(out[part].hidden) == {1, 2} and alone[part].hidden == {}
         for layer, found in out[part].hidden.items():
             torch.testing.assert_close(found, hidden[layer - 1], rtol=0, atol=1e-12)

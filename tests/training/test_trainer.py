@@ -1,6 +1,6 @@
 """The trainer: lanes as solo runs, states put back bit for bit, measurements, precision. (Its step: test_step.py.)"""
 
-import plain
+import plain_networks
 import pytest
 import small
 import torch
@@ -212,7 +212,7 @@ def test_averaged_logits_are_those_of_the_averaged_weights_without_noise(family)
     for lane in range(2):
         x = trainer.images.gather(index[lane], dtype=torch.float64)
         weights = small.lane_weights(trainer, "discriminator", small.weights(trainer, what="average"), lane)
-        torch.testing.assert_close(logits[lane], plain.discriminator(trainer.recipe, weights, x, None)[0], rtol=0,
+        torch.testing.assert_close(logits[lane], plain_networks.discriminator(trainer.recipe, weights, x, None)[0], rtol=0,
                                    atol=1e-12)
 
 

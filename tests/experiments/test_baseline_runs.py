@@ -1,0 +1,77 @@
+"""The baselines of a run: trained and fitted on its split, each once, and reported."""
+
+
+import pytest
+import small
+from sklearn.dummy import DummyClassifier
+from test_sweep import RECIPE, light, setting  # noqa: F401
+
+from ssgan.config import override
+from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, Fitted, TrainedWithout
+from ssgan.experiments import baseline_runs, report, stages
+from ssgan.experiments.eta import share
+from ssgan.experiments.group_training import train_group
+from ssgan.experiments.member import Member
+from ssgan.experiments.report.curve import picture
+from ssgan.experiments.run import run_group
+from ssgan.tracking import views
+from ssgan.tracking.workfolder import WorkFolder
+
+
+def baselines(tmp_path, monkeypatch, *changes):
+    """The errors of a run's baselines by name, and how many networks were trained, the run's own too."""
+    trained = []
+    for module in (stages, baseline_runs):
+        monkeypatch.setattr(module, "train_group", lambda group, recipe, *rest, train=train_group, **options: (
+            trained.append(recipe), train(group, recipe, *rest, **options))[1])
+    recipe = override(RECIPE, ["labels=50", "evaluate.supervised=true", "evaluate.gan_off=true", *changes])
+    folder, = run_group([Member(recipe, 0, 0)], small.digits(), setting(tmp_path))
+    assert not list(folder.path.glob("checkpoint*"))
+    measured = {name: value for _, _, _, values in folder.measurements() for name, value in values.items()}
+    return {row["name"]: row["error"] for row in folder.facts["result"]["baselines"]}, trained, measured
+
+
+def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
+    found, trained, measured = baselines(tmp_path, monkeypatch, "consistency.weight=5", "consistency.threshold=0.1",
+                                         "consistency.start=0")
+    assert [(recipe.gan.weight, recipe.consistency.weight) for recipe in trained] == [
+        (1.0, 5.0), (0.0, 0.0), (0.0, 5.0)]
+    assert set(found) == {SUPERVISED, NO_GENERATOR}
+    assert measured["test/no_generator_error"] == found[NO_GENERATOR]
+    assert measured["test/generator_gain"] == pytest.approx(found[NO_GENERATOR] - measured["test/error"])
+    assert measured["by_labels/error_percent"] == pytest.approx(100 * measured["test/error"])
+    assert {views.LABELS, views.PERCENT, views.ALONE, views.NO_GENERATOR, views.GAIN, views.GENERATOR} == {
+        name for name in measured if "by_labels" in name}
+    alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5",
+                                "consistency.threshold=0.1", "consistency.start=0")
+    assert other["test/error"] == found[NO_GENERATOR] and set(alone) == {SUPERVISED}
+
+
+def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(tmp_path, monkeypatch):
+    found, trained, _ = baselines(tmp_path, monkeypatch)
+    assert len(trained) == 2 and found[NO_GENERATOR] == found[SUPERVISED]
+
+
+def test_a_baseline_of_a_persons_own_is_one_line(tmp_path, monkeypatch):
+    """It is trained or fitted, measured, counted in the time left, and reported."""
+    monkeypatch.setitem(BASELINES, "no balance", TrainedWithout(
+        "no balance", "same recipe, classes as they come", "gan_off", 1.0, off=("class_balance",),
+        where="class_balance.weight", gain="balance_gain"))
+    monkeypatch.setitem(BASELINES, "first class", Fitted(
+        "first class", "a constant", "classical", 0.01, DummyClassifier(strategy="constant", constant=0).fit,
+        unlabelled=False))
+    found, trained, measured = baselines(
+        tmp_path, monkeypatch, "class_balance.weight=1", "evaluate.supervised=false", "evaluate.classical=true")
+    assert list(found) == [NO_GENERATOR, "no balance", "LabelSpreading", "SelfTraining", "SVM", "first class"]
+    weights = [(recipe.gan.weight, recipe.class_balance.weight) for recipe in trained]
+    assert weights == [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)]
+    assert measured["test/no_balance_error"] == found["no balance"]
+    assert measured["test/first_class_error"] == found["first class"] == pytest.approx(0.9, abs=0.01)
+    assert measured["by_labels/no_balance_percent"] == pytest.approx(100 * found["no balance"])
+    assert measured["test/balance_gain"] == pytest.approx(found["no balance"] - measured["test/error"])
+    recipe = override(RECIPE, ["evaluate.gan_off=true", "class_balance.weight=1"])
+    assert share(recipe, "no-generator", 1.0) == share(recipe, "no-balance", 0.0) < share(recipe, "no-balance", 1.0)
+    folder, = WorkFolder.all(tmp_path)
+    compared = report.compare([report.of_folder(folder)])
+    written = report.markdown(compared, "digits")
+    assert "no balance" in written and "first class" in written and picture(compared, "digits").startswith(b"\x89PNG")
