@@ -104,7 +104,7 @@ def test_places_work_beside_one_another_and_stop_when_they_are_asked():
         assert one != other
         executor.stop()
         executor.stop()
-        assert all(end.stopped_at for end in finish(executor, *tasks))
+        assert all(end.stopped_at is not None for end in finish(executor, *tasks))
     assert not alive(one) and not alive(other)
 
 
@@ -117,7 +117,7 @@ def test_a_process_that_dies_takes_its_own_job_along_and_has_a_successor(code, t
         assert finish(executor, executor.submit(Dying(code))) == [End(f"its process died with exit code {told}")]
         assert beside.end is None and "threads" in finish(executor, executor.submit(Telling("word")))[0].reason
         executor.stop()
-        assert finish(executor, beside)[0].stopped_at
+        assert finish(executor, beside)[0].stopped_at is not None
     assert said == ["word"]
 
 
