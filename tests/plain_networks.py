@@ -56,16 +56,38 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
         for draw, name in zip(draws[1:], layers(weights)):
             features = dense(weights, name, x).clamp(min=0)
             hidden.append(features)
-            x = features + model.hidden_noise * draw
+            last = name == layers(weights)[-1]
+            x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
         return dense(weights, "output", x), features
     x = x + model.input_noise * draws[0]
     for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x,
-                        stride=model.strides[i % len(model.strides)])
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
-    return dense(weights, "output", features + model.hidden_noise * draws[1]), features
+    return dense(weights, "output", compared(recipe, weights, features) + model.hidden_noise * draws[1]), features
+
+
+def compared(recipe: Recipe, weights: Weights, features: Tensor) -> Tensor:
+    """Features [n, f] and, kernel by kernel and pair by pair, how near each image is to the others: [n, f + kernels].
+    """
+    kernels, dimensions = recipe.model.minibatch_kernels, recipe.model.minibatch_dimensions
+    if not kernels:
+        return features
+    matrix = normalised(weights, "minibatch")  # its row d * kernels + b is number d of kernel b
+    rows = []
+    for i, x in enumerate(features):
+        row = list(x)
+        for b in range(kernels):
+            total = weights["minibatch.bias"][b]
+            for j, y in enumerate(features):
+                if i != j:
+                    apart = sum(((matrix[d * kernels + b] * x).sum() - (matrix[d * kernels + b] * y).sum()).abs()
+                                for d in range(dimensions))
+                    total = total + 99 / (len(features) - 1) * torch.exp(-apart)
+            row.append(total)
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
 
 
 def batch_norm(x: Tensor, shift: Tensor) -> Tensor:

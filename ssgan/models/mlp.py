@@ -10,13 +10,14 @@ from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
-from ssgan.models.output import hidden_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
     """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer;
-    `widths` are the hidden units.
+    `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind the last ones, before
+    their noise.
     """
 
     couples_batch = False
@@ -26,8 +27,11 @@ class Discriminator(nn.Module):
         self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
+        self.minibatch = minibatch_layer(config, sizes[-1], generator)
+        compared = sizes[-1] * config.minibatch_kernels * config.minibatch_dimensions
+        sizes[-1] += config.minibatch_kernels
         self.output = output_layer(config, sizes[-1], classes, generator)
-        self.sizes, self.products = sizes, products([*sizes, classes])
+        self.sizes, self.products = sizes, products([*sizes, classes]) + compared
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
@@ -37,10 +41,11 @@ class Discriminator(nn.Module):
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
         features = self.features(x, context, inner)
-        return self.output(add_noise(features, self.hidden_noise, context.at(len(self.hidden)))), features
+        compared = features if self.minibatch is None else self.minibatch(features)
+        return self.output(add_noise(compared, self.hidden_noise, context.at(len(self.hidden)))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last hidden layer before its noise: [n, f]. Every hidden layer's activations [n, width], before their
+        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations [n, width], before their
         noise, are appended to `inner`.
         """
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
@@ -56,7 +61,12 @@ class Discriminator(nn.Module):
         """Data-dependent initialisation, layer after layer, noise on."""
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):
-            x = add_noise(functional.relu(layer.initialise(x)), self.hidden_noise, context.at(i + 1))
+            if i > 0:
+                x = add_noise(x, self.hidden_noise, context.at(i))
+            x = functional.relu(layer.initialise(x))
+        if self.minibatch is not None:
+            x = self.minibatch.initialise(x)
+        x = add_noise(x, self.hidden_noise, context.at(len(self.hidden)))
         self.output.initialise(x, self.output_scale)
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ssgan.models.dense import Dense
+from ssgan.models.minibatch import MinibatchLayer
 from ssgan.models.settings import ModelConfig
 from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
@@ -16,6 +17,13 @@ def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torc
     """
     norm = WeightNorm if config.norm == "weight" else SpectralNorm
     return norm(inputs, outputs, config.initial_scale, generator, **convolution)
+
+
+def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator | None) -> MinibatchLayer | None:
+    """`model.minibatch_kernels`, behind the features, where there are some: [n, inputs] -> [n, inputs + kernels]."""
+    if config.minibatch_kernels == 0:
+        return None
+    return MinibatchLayer(inputs, config.minibatch_kernels, config.minibatch_dimensions, config.initial_scale, generator)
 
 
 def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torch.Generator | None) -> nn.Module:

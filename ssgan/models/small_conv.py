@@ -11,7 +11,7 @@ from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import add_noise, sigmoid, with_classes
-from ssgan.models.output import hidden_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
 from ssgan.models.weight_norm import WeightNorm
 
 
@@ -20,7 +20,8 @@ class Discriminator(nn.Module):
     channels.
 
     The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
-    things are. Gaussian noise falls on the input and on the features.
+    things are. Gaussian noise falls on the input and on the features; with `minibatch_kernels` the minibatch layer
+    stands between the features and their noise.
     """
 
     couples_batch = False
@@ -37,6 +38,9 @@ class Discriminator(nn.Module):
         self.hidden = nn.ModuleList(
             hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
+        self.minibatch = minibatch_layer(config, self.width, generator)
+        self.products += self.width * config.minibatch_kernels * config.minibatch_dimensions
+        self.width += config.minibatch_kernels
         self.output = output_layer(config, self.width, classes, generator)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
@@ -47,10 +51,11 @@ class Discriminator(nn.Module):
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
         features = self.features(x, context, inner)
-        return self.output(add_noise(features, self.hidden_noise, context.at(1))), features
+        compared = features if self.minibatch is None else self.minibatch(features)
+        return self.output(add_noise(compared, self.hidden_noise, context.at(1))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map before the noise, pooled or not: [n, f]. Every hidden layer's map [n, c, h, w] is appended to
+        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map [n, c, h, w] is appended to
         `inner`.
         """
         x = channels_last(add_noise(x, self.input_noise, context.at(0)))
@@ -65,7 +70,10 @@ class Discriminator(nn.Module):
         x = add_noise(x, self.input_noise, context.at(0))
         for layer in self.hidden:
             x = functional.leaky_relu(layer.initialise(x), 0.2)
-        self.output.initialise(add_noise(self._pooled(x), self.hidden_noise, context.at(1)), self.output_scale)
+        x = self._pooled(x)
+        if self.minibatch is not None:
+            x = self.minibatch.initialise(x)
+        self.output.initialise(add_noise(x, self.hidden_noise, context.at(1)), self.output_scale)
 
     def _pooled(self, x: Tensor) -> Tensor:
         x = channels_last(x)  # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth of the time

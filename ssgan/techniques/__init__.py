@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ssgan.errors import Mistake
+from ssgan.settings import flatten
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
@@ -56,6 +57,15 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         logits have model.output_scale. No layer is dead or saturated at the start. Costs a pass before training.
         Salimans & Kingma 2016, section 3.""",
         ("train.initialise_images", "model.initial_scale", "model.output_scale"), {}),
+    "minibatch_discrimination": SettingsEntry(
+        """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the
+        others of its batch, o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1) with M = T f(x), so that a generator
+        that makes one image again and again is found out. Labelled, unlabelled and generated images are compared among
+        themselves; the sum counts as over 99 others whatever the batch. In evaluation and export an image is compared
+        with 100 training images that are saved with the model, and so gets one answer in any company. Feature matching
+        and what else reads features sees those before this layer. Costs batch^2 kernels dimensions numbers a pass, and
+        a pass for each kind of images. Salimans et al. 2016, section 3.2: 100 kernels of 5 dimensions.""",
+        ("model.minibatch_kernels", "model.minibatch_dimensions"), {"model.minibatch_kernels": 0}),
     "layer_noise": SettingsEntry(
         """Gaussian noise on the discriminator's input and behind its hidden layers: x + std e, e normal. The classifier
         cannot learn few labelled images by heart, and real and generated images overlap. Costs a draw a unit and image,
@@ -130,10 +140,17 @@ def check(recipe: Any) -> None:
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
                               f"Switch one of them off, for example --set {other}.{TECHNIQUES[other].key}=0.")
+            if other in SETTINGS_ENTRIES and SETTINGS_ENTRIES[other].is_on(recipe):
+                key, value = next(iter(SETTINGS_ENTRIES[other].off.items()))
+                raise Mistake(f"[{name}] and {key} = {flatten(recipe)[key]} cannot be combined: {reason}.\n"
+                              f"Switch one of them off, for example --set {key}={value}.")
         layers = len(recipe.model.widths)
         if missing := [layer for layer in technique.hidden() if layer > layers]:
             raise Mistake(f"[{name}] asks for hidden layer {missing[0]} of the discriminator, which has {layers}, as "
                           f"many as model.widths.\nName layers from 1 to {layers}.")
+    if recipe.model.minibatch_kernels and recipe.train.labelled_images < 2:
+        raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
+                      "set train.labelled_share higher.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
         if not any(GENERATOR in technique.parts for technique in on.values()):
             raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"

@@ -108,7 +108,8 @@ class Technique(ABC):
     measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
     gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
     requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
-    excludes: ClassVar[Mapping[str, str]] = {}  # techniques that it cannot be combined with, and why
+    # techniques, and tricks that are no loss, that it cannot be combined with, and why
+    excludes: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssgan.config import Recipe
 from ssgan.data.images import Images
 from ssgan.data.order import steps_per_epoch
 from ssgan.data.splits import Split
+from ssgan.models import couples_batch
 from ssgan.models.context import Context
+from ssgan.models.minibatch import refer
 from ssgan.random_streams import torch_generator
 from ssgan.techniques.technique import DISCRIMINATOR
 from ssgan.training import noise
@@ -27,6 +29,7 @@ from ssgan.training.lanes import stacked
 from ssgan.training.state import first_state, host_phases, put_back
 from ssgan.training.update import averaged_logits, update
 
+REFERENCE_IMAGES = 100  # with which a discriminator that couples a batch compares single images
 RECORD_STEPS = 100  # steps of which one record gives the means
 
 
@@ -118,13 +121,28 @@ class Trainer:
         return found
 
     def lane(self, player: str, lane: int, *, average: bool = True) -> dict[str, Tensor]:
-        """One lane of a player, with averaged or last weights, as a state dict of float32 on the CPU."""
-        mine = self.state["players"][player]
-        return self.gan.players[player].layout.lane(lane, mine["average" if average else "weights"], mine["buffers"])
+        """One lane of a player, with averaged or last weights, as a state dict of float32 on the CPU; of a
+        discriminator that couples a batch with its reference.
+        """
+        mine, layout = self.state["players"][player], self.gan.players[player].layout
+        state = layout.lane(lane, mine["average" if average else "weights"], mine["buffers"])
+        return state if not couples_batch(layout.template) else self._referring(state, lane).state_dict()
 
     def averaged_logits(self, x: Tensor) -> Tensor:
-        """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]."""
-        return averaged_logits(self.gan, self.state, x)
+        """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]; what they say of
+        an image does not depend on the others.
+        """
+        if not couples_batch(self.gan.players[DISCRIMINATOR].layout.template):
+            return averaged_logits(self.gan, self.state, x)
+        return torch.stack([self._referring(self.lane(DISCRIMINATOR, i), i).to(x)(each)[0] for i, each in enumerate(x)])
+
+    def _referring(self, state: dict[str, Tensor], lane: int) -> nn.Module:
+        """The discriminator of a state dict, which compares images with some that this recipe may see."""
+        make = build(self.recipe, self.images.shape, len(self.images.classes))[DISCRIMINATOR]
+        module = make(torch_generator(0))
+        module.load_state_dict(state)
+        refer(module, self._drawn_images(lane, "minibatch reference", REFERENCE_IMAGES))
+        return module
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that a resumed run needs: the state, and plain numbers."""
@@ -168,15 +186,19 @@ class Trainer:
             buffers[name] = {key: value.to(self.device, self.master) for key, value in fixed.items()}
         return layouts, weights, buffers
 
-    def _initialise(self, discriminator: torch.nn.Module, lane: int) -> None:
+    def _initialise(self, discriminator: nn.Module, lane: int) -> None:
         """The data-dependent initialisation, on random images of all that this recipe may see, noise on."""
-        seed, split = self.seeds[lane], self.splits[lane]
-        pool = torch.from_numpy(split.unlabelled if looks_at_pool(self.recipe) else split.labelled)
-        order = torch.randperm(len(pool), generator=torch_generator(seed, "initialisation images"))
-        x = self.images.gather(pool[order[: self.config.initialise_images]]).cpu()
-        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (seed,), ("initialisation noise",),
+        x = self._drawn_images(lane, "initialisation images", self.config.initialise_images)
+        sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (self.seeds[lane],), ("initialisation noise",),
                                    torch.float32)
         discriminator.initialise(x, Context(tuple(site[0] for site in sites)))
+
+    def _drawn_images(self, lane: int, use: str, count: int) -> Tensor:
+        """Up to so many images of all that this recipe may see, drawn by the stream of that use: [n, c, h, w]."""
+        split = self.splits[lane]
+        pool = torch.from_numpy(split.unlabelled if looks_at_pool(self.recipe) else split.labelled)
+        order = torch.randperm(len(pool), generator=torch_generator(self.seeds[lane], use))
+        return self.images.gather(pool[order[:count]]).cpu()
 
 
 def replayed(device: torch.device) -> bool:

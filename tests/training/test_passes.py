@@ -85,6 +85,12 @@ CASES = {
                                         ["model.norm=spectral", *CONSISTENCY, "consistency.start=0",
                                          "consistency.threshold=0.3", "train.discriminator_updates=2"]),
     "conv, spectral norm": (small.CONV, ["model.norm=spectral", "gradient_penalty.weight=0.5", "vat.weight=0.3"]),
+    "mlp, minibatch discrimination": (
+        small.MLP, ["model.minibatch_kernels=3", "model.minibatch_dimensions=2", "model.output_scale=0.5", *CONSISTENCY,
+                    "consistency.start=0", "consistency.threshold=0.32", "gan.weight=0.7"]),
+    "conv, minibatch discrimination, a loss of the generator that reads logits": (
+        small.CONV, ["model.minibatch_kernels=2", "conditional.weight=0.4", "feature_matching.layers=[0, 2]",
+                     "train.labelled_share=0.4"]),
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV,
                                                    ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
@@ -103,11 +109,12 @@ def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
 
 
 def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
-    parts, names = trainer.gan.parts["discriminator"], ("labelled", "unlabelled", "generated")
-    noise = {name: [] for name in names}
-    for site in mine["noise"].get("+".join(parts), ()):
-        for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
-            noise[name].append(rows)
+    noise = {name: [] for name in ("labelled", "unlabelled", "generated")}
+    for key, sites in mine["noise"].items():
+        parts = trainer.gan.passes["discriminator"][key]
+        for site in sites:
+            for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
+                noise[name].append(rows)
     images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"),
               mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
     others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
