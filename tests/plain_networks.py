@@ -61,7 +61,8 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
         return dense(weights, "output", x), features
     x = x + model.input_noise * draws[0]
     for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=model.strides[i % len(model.strides)])
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x,
+                        stride=model.strides[i % len(model.strides)])
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)

@@ -10,7 +10,8 @@ from ssgan.models.fold import fold
 class Classifier(nn.Module):
     """Plain images, uint8 [n, c, h, w] of any n, -> float32 (logits [n, k], probabilities [n, k]).
 
-    Weight norm is folded in, noise is gone, the scaling to [0, 1] is part of it. Raises Mistake for a discriminator that couples a batch.
+    Weight norm is folded in, noise is gone, the scaling to [0, 1] is part of it. Raises Mistake for a discriminator
+    that couples a batch.
     """
 
     def __init__(self, discriminator: nn.Module):

@@ -1,7 +1,7 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.models.settings import ModelConfig
 from ssgan.models import mlp, small_conv
+from ssgan.models.settings import ModelConfig
 
 FAMILIES = {"mlp": mlp, "conv": small_conv}
 

@@ -16,7 +16,8 @@ def fold(discriminator: nn.Module) -> nn.Module:
     coupled.
     """
     if couples_batch(discriminator):
-        raise Mistake("this discriminator couples the images of a batch: what it says of one image depends on the others, so that it cannot\n"
+        raise Mistake("this discriminator couples the images of a batch: what it says of one image depends on the "
+                      "others, so that it cannot\n"
                       "be handed over as a classifier of single images. Train one without such a layer.")
     return _folded(copy.deepcopy(discriminator)).eval().requires_grad_(False)
 

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
@@ -24,7 +24,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
+        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        self.output_scale = config.output_scale
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.minibatch = minibatch_layer(config, sizes[-1], generator)
@@ -45,8 +46,8 @@ class Discriminator(nn.Module):
         return self.output(add_noise(compared, self.hidden_noise, context.at(len(self.hidden)))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations [n, width], before their
-        noise, are appended to `inner`.
+        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations [n,
+        width], before their noise, are appended to `inner`.
         """
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):

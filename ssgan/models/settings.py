@@ -13,14 +13,18 @@ class ModelConfig:
     generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
-    strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often as needed")
-    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or as it is")
+    strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often "
+                                                     "as needed")
+    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or "
+                                                    "as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
     norm: str = choice("weight", ("weight", "spectral"),
                        "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
-    output: str = choice("normalised", ("normalised", "plain"), "the classifier's last layer: with weight norm as in the paper, or without")
-    minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination behind the discriminator's features; "
+    output: str = choice("normalised", ("normalised", "plain"), "the classifier's last layer: with weight norm as in "
+                                                                "the paper, or without")
+    minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination behind the discriminator's "
+                                                "features; "
                                                 "0 is none")
     minibatch_dimensions: int = number(5, 1, 256, "numbers in which each of its kernels compares two images")
     output_scale: float = number(1.0, 1e-6, 100, "standard deviation of the classifier's first logits, over images")

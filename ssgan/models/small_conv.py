@@ -1,4 +1,6 @@
-"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling up."""
+"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling
+up.
+"""
 
 import itertools
 import math
@@ -7,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.settings import ModelConfig
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.functional import add_noise, sigmoid, with_classes
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
@@ -28,13 +30,16 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise, self.output_scale = config.input_noise, config.hidden_noise, config.output_scale
+        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
+        self.output_scale = config.output_scale
         self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
         strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
-        maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides], initial=shape[1:]))[1:]
+        maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides],
+                                         initial=shape[1:]))[1:]
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
-        self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(channels, channels[1:], maps)) + self.width * classes
+        self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(
+            channels, channels[1:], maps)) + self.width * classes
         self.hidden = nn.ModuleList(
             hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
@@ -55,8 +60,8 @@ class Discriminator(nn.Module):
         return self.output(add_noise(compared, self.hidden_noise, context.at(1))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map [n, c, h, w] is appended to
-        `inner`.
+        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map [n, c, h,
+        w] is appended to `inner`.
         """
         x = channels_last(add_noise(x, self.input_noise, context.at(0)))
         for layer in self.hidden:
@@ -76,12 +81,15 @@ class Discriminator(nn.Module):
         self.output.initialise(add_noise(x, self.hidden_noise, context.at(1)), self.output_scale)
 
     def _pooled(self, x: Tensor) -> Tensor:
-        x = channels_last(x)  # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth of the time
+        # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth
+        # of the time
+        x = channels_last(x)
         return x.mean((2, 3)) if self.pooled else x.flatten(1)
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same images [n, c, h, w], in memory pixel by pixel: convolutions with few channels take two thirds of the time so.
+    """The same images [n, c, h, w], in memory pixel by pixel: convolutions with few channels take two thirds of the
+    time so.
 
     Written with views, as under vmap, which knows no memory formats; strides say the format of a single channel too.
     """
@@ -89,7 +97,9 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths` are the channels."""
+    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths`
+    are the channels.
+    """
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
                  classes: int = 0):
@@ -103,7 +113,9 @@ class Generator(nn.Module):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
         self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
         places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
-        self.products = self.dense.weight.numel() + sum(9 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
+        self.products = self.dense.weight.numel() + sum(9 * a * b * count
+                                                        for a, b, count in zip(
+                                                            widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].

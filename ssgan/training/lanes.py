@@ -30,7 +30,9 @@ class Layout:
         self.advancing = [(name, module) for name, module in template.named_modules() if isinstance(module, Advancing)]
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat tensor."""
+        """The named tensors [r, ...] that lie in a flat one; the gradient of all of them flows back as one flat
+        tensor.
+        """
         return {name: part.view(len(part), *shape)
                 for (name, shape), part in zip(self.shapes.items(), flat.split(self.sizes, 1))}
 
@@ -67,11 +69,13 @@ class Layout:
 
     @contextlib.contextmanager
     def of(self, tensors: dict[str, Tensor], *, by_hand: bool = False) -> Iterator[nn.Module]:
-        """The module of one lane with these tensors, for all passes of a loss: plain, to be written inside `over_lanes`.
+        """The module of one lane with these tensors, for all passes of a loss: plain, to be written inside
+        `over_lanes`.
 
         `by_hand`: whether the tensors' gradients are wanted by backward passes written by hand, where layers have some.
         """
-        # As torch.func.functional_call does, at a tenth of its time, and once: a step makes up to six passes with some twenty tensors.
+        # As torch.func.functional_call does, at a tenth of its time, and once: a step makes up to six passes with some
+        # twenty tensors.
         for name, (attributes, attribute) in self._places.items():
             attributes[attribute] = tensors[name]
         try:

@@ -23,7 +23,8 @@ from ssgan.training.gan import build
 if TYPE_CHECKING:
     from ssgan.training.trainer import Trainer
 
-NAMES = ("discriminator", "generator_average", "generator_last")  # of the state dicts; the discriminator's is the averaged one
+# of the state dicts; the discriminator's is the averaged one
+NAMES = ("discriminator", "generator_average", "generator_last")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +44,21 @@ class TrainedModel:
         """One lane's pair as it is now."""
         states = (trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane),
                   trainer.lane(GENERATOR, lane, average=False))
-        return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes, dict(zip(NAMES, states)))
+        return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes,
+                   dict(zip(NAMES, states)))
 
     @classmethod
     def of_run(cls, folder: WorkFolder) -> "TrainedModel":
         """The trained pair of a run. Raises Mistake for a run without a trained classifier."""
         saved, facts = _read(folder), folder.facts
         if "settings" not in facts:
-            raise Mistake(f"{folder.path} has no settings of a run: it carries a report, or was made by something else.")
+            raise Mistake(f"{folder.path} has no settings of a run: it carries a report, or was made by something "
+                          f"else.")
         recipe = build_recipe(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
         ids = run_ids(folder)
-        return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]), {name: saved[name] for name in NAMES},
-                   ids[-1] if ids else folder.fingerprint, facts.get("result", {}).get("evaluation", {}).get("error"))
+        return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]),
+                   {name: saved[name] for name in NAMES}, ids[-1] if ids else folder.fingerprint,
+                   facts.get("result", {}).get("evaluation", {}).get("error"))
 
     def save(self, folder: WorkFolder) -> None:
         """Writes the weights as the run's train/model.pt. Raises Mistake."""
@@ -81,11 +85,15 @@ class TrainedModel:
 
         return logits_of
 
-    def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None) -> Callable[[int, int], Tensor]:
-        """(start, count) -> generated images number `start` to start + count of the seed (None: the training's): float32 [count, c, h, w]."""
+    def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None) -> Callable[
+        [int, int], Tensor]:
+        """(start, count) -> generated images number `start` to start + count of the seed (None: the training's):
+        float32 [count, c, h, w].
+        """
         module, recipe = self.generator(average=average).to(device), self.recipe
         latents = self.seed if seed is None else seed
-        return lambda start, count: sample_images(module, recipe.model.latent, recipe.train.generated_images, latents, start, count)
+        return lambda start, count: sample_images(module, recipe.model.latent, recipe.train.generated_images, latents,
+                                                  start, count)
 
 
 def _filled(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
@@ -98,6 +106,7 @@ def _read(folder: WorkFolder) -> dict[str, Any]:
     path = folder.path / "train" / "model.pt"
     if not path.exists():
         status = folder.facts.get("status", "unknown")
-        raise Mistake(f"run {folder.facts.get('name', folder.fingerprint)} has no trained classifier (its state: {status}).\n"
+        raise Mistake(f"run {folder.facts.get('name', folder.fingerprint)} has no trained classifier (its state: "
+                      f"{status}).\n"
                       f"Finish it first, with the command that began it, or name another run.")
     return checkpoint.load(path)

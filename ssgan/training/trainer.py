@@ -23,9 +23,9 @@ from ssgan.training.compile import compiled
 from ssgan.training.cuda_graph import CudaGraphs, Replay
 from ssgan.training.draws import Feed
 from ssgan.training.execution import Resolved
-from ssgan.training.numbers import Numbers
 from ssgan.training.gan import build, looks_at_pool, make_gan, size_of_step
 from ssgan.training.lanes import stacked
+from ssgan.training.numbers import Numbers
 from ssgan.training.state import first_state, host_phases, put_back
 from ssgan.training.update import averaged_logits, update
 
@@ -106,7 +106,9 @@ class Trainer:
         return dict(zip(self.names, means))
 
     def failures(self) -> list[Failure]:
-        """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of each."""
+        """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of
+        each.
+        """
         # [r]
         sound = torch.stack([player["weights"].isfinite().all(1) for player in self.state["players"].values()]).all(0)
         first_bad = self.state["first_bad"]

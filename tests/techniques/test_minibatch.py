@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+import small
 import torch
 
-import small
 from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.errors import Mistake

@@ -212,8 +212,8 @@ def test_averaged_logits_are_those_of_the_averaged_weights_without_noise(family)
     for lane in range(2):
         x = trainer.images.gather(index[lane], dtype=torch.float64)
         weights = small.lane_weights(trainer, "discriminator", small.weights(trainer, what="average"), lane)
-        torch.testing.assert_close(logits[lane], plain_networks.discriminator(trainer.recipe, weights, x, None)[0], rtol=0,
-                                   atol=1e-12)
+        torch.testing.assert_close(logits[lane], plain_networks.discriminator(trainer.recipe, weights, x, None)[0],
+                                   rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("average", [True, False])
