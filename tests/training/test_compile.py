@@ -57,6 +57,7 @@ def test_the_program_that_is_compiled_is_that_of_the_plain_implementation(monkey
     check_steps(case, 1, in_compiled(small.FP64))
 
 
+@pytest.mark.slow
 def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit(compiler, tmp_path):
     """Over the ends of epochs, through a falling learning rate, the average's correction, shrinking augmentation and
     the beginning of consistency.
@@ -73,6 +74,7 @@ def test_a_whole_run_is_the_eager_one_and_a_resumed_run_the_whole_one_to_the_bit
     assert same(run(resumed, whole.steps - 5), whole)
 
 
+@pytest.mark.slow
 def test_a_lane_that_is_not_finite_is_found_with_its_step_and_the_other_goes_on(compiler):
     trainer = run(small.trainer(FULL, in_compiled(small.FP32), (0, 1)), 3)
     small.spoil(trainer, 1)
@@ -153,6 +155,7 @@ def command(*arguments: str, folder, **environment: str) -> subprocess.Completed
 SHORT = ("train", "--dataset", "digits", "--labels", "20", "--tracking-uri", "none", "--set", "train.epochs=0.2")
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_command_says_what_is_missing(tmp_path):
     found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path, CXX="/bin/false")
     assert found.returncode == 2 and "Traceback" not in found.stderr
