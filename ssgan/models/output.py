@@ -23,7 +23,8 @@ def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator
     """`model.minibatch_kernels`, behind the features, where there are some: [n, inputs] -> [n, inputs + kernels]."""
     if config.minibatch_kernels == 0:
         return None
-    return MinibatchLayer(inputs, config.minibatch_kernels, config.minibatch_dimensions, config.initial_scale, generator)
+    return MinibatchLayer(inputs, config.minibatch_kernels, config.minibatch_dimensions, config.initial_scale,
+                          generator)
 
 
 def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torch.Generator | None) -> nn.Module:
