@@ -46,8 +46,8 @@ class Discriminator(nn.Module):
         return self.output(add_noise(compared, self.hidden_noise, context.at(len(self.hidden)))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations [n,
-        width], before their noise, are appended to `inner`.
+        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations
+        [n, width], before their noise, are appended to `inner`.
         """
         x = add_noise(x.flatten(1), self.input_noise, context.at(0))
         for i, layer in enumerate(self.hidden):

@@ -21,11 +21,10 @@ class ModelConfig:
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
     norm: str = choice("weight", ("weight", "spectral"),
                        "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
-    output: str = choice("normalised", ("normalised", "plain"), "the classifier's last layer: with weight norm as in "
-                                                                "the paper, or without")
-    minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination behind the discriminator's "
-                                                "features; "
-                                                "0 is none")
+    output: str = choice("normalised", ("normalised", "plain"),
+                         "the classifier's last layer: with weight norm as in the paper, or without")
+    minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination, behind the discriminator's "
+                                                "features; 0 is none")
     minibatch_dimensions: int = number(5, 1, 256, "numbers in which each of its kernels compares two images")
     output_scale: float = number(1.0, 1e-6, 100, "standard deviation of the classifier's first logits, over images")
     input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")

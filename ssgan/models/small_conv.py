@@ -60,8 +60,8 @@ class Discriminator(nn.Module):
         return self.output(add_noise(compared, self.hidden_noise, context.at(1))), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map [n, c, h,
-        w] is appended to `inner`.
+        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map
+        [n, c, h, w] is appended to `inner`.
         """
         x = channels_last(add_noise(x, self.input_noise, context.at(0)))
         for layer in self.hidden:

@@ -4,6 +4,7 @@ tests/training/test_passes.py.)
 
 import dataclasses
 
+import handed
 import numpy as np
 import pytest
 import small
@@ -12,6 +13,9 @@ import torch
 from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
+from ssgan.experiments.member import Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group
 from ssgan.export import write as export
 from ssgan.export.load import open_model
 from ssgan.export.model_card import card_of
@@ -179,6 +183,16 @@ def test_what_is_exported_answers_as_the_trained_one_in_batches_of_any_size(reci
     for size in (1, 4, 20):
         answers = np.concatenate([exported.answer(pixels[i: i + size])[0] for i in range(0, 20, size)])
         np.testing.assert_allclose(answers, wanted, rtol=0, atol=1e-4)
+
+
+def test_a_run_is_evaluated_as_its_saved_classifier_answers(tmp_path):
+    recipe = override(handed.RECIPE, ["train.epochs=1", *KERNELS])
+    setting = Setting(tmp_path / "work", None, device="cpu", progress=Progress(quiet=True))
+    folder, = run_group([Member(recipe, 0, 0, "digits")], small.digits(), setting, until="evaluate")
+    answer, x = TrainedModel.of_run(folder).classifier(), small.digits().test.gather(torch.arange(50))
+    with np.load(folder.path / "evaluate" / "test.npz") as saved:
+        np.testing.assert_allclose(torch.cat([answer(one) for one in x.split(1)]).softmax(1).numpy(),
+                                   saved["probabilities"][:50], rtol=0, atol=1e-5)
 
 
 def test_looks_at_validation_images_are_by_the_reference_too():
