@@ -12,7 +12,7 @@ from ssgan.config import Recipe, override, today
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
 from ssgan.experiments.member import Member
-from ssgan.experiments.stages import make_split
+from ssgan.experiments.stages import check
 from ssgan.settings import flatten
 from ssgan.training import benchmark
 from ssgan.training.execution import resolved_for, size_of
@@ -75,7 +75,7 @@ class Plan:
                           f"values of the grid.")
         for _, recipe in self.variants():
             for budget in self.budgets:
-                make_split(Member(replace(recipe, labels=budget), *self.seeds[0]), dataset)
+                check(replace(recipe, labels=budget), dataset)
 
     def groups(self, dataset: Dataset, device: str) -> list[list[Member]]:
         """The members in lane groups of about the same size; lanes of a group differ in seeds and budget alone."""

@@ -14,7 +14,7 @@ from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import evaluate, make_split, score, split, train
+from ssgan.experiments.stages import check, evaluate, score, split, train
 from ssgan.settings import flatten
 from ssgan.tracking.workfolder import STAGES, WorkFolder
 from ssgan.training.execution import Resolved, find_device, resolved_for
@@ -48,7 +48,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
     all of it. Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
     """
     for member in members:
-        make_split(member, dataset)  # a budget that the data cannot give is found before anything is written
+        check(member.recipe, dataset)
     find_device(setting.device)
     if setting.store is not None:
         setting.store.check()

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from ssgan import techniques
+from ssgan.config import Recipe
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
@@ -20,6 +22,15 @@ from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.trained_model import TrainedModel
 
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
+
+
+def check(recipe: Recipe, dataset: Dataset) -> None:
+    """Raises Mistake for a budget that the data cannot give, and for techniques that cannot be combined.
+
+    It is cheap, and asked before anything is written.
+    """
+    techniques.check(recipe)
+    splits.check_budget(dataset, recipe.labels, recipe.split)
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:
