@@ -236,6 +236,7 @@ def test_a_killed_download_is_never_taken_for_whole(site, tmp_path):
     assert (tmp_path / "file.gz").read_bytes() == BODY
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_bar(site, tmp_path):
     screen, terminal = os.openpty()
     termios.tcsetwinsize(screen, (24, 100))

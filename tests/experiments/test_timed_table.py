@@ -73,6 +73,7 @@ def test_lane_groups_give_the_errors_of_solo_runs():
                                                         for row in table()["rows"]]
 
 
+@pytest.mark.slow
 def test_the_time_is_split_evenly_and_what_is_left_goes_to_the_others(seconds):
     said = []
     assert table(minutes=30 / 60, said=said)["steps"] == [5] * 6
@@ -93,6 +94,7 @@ def test_speed_and_projection_come_from_the_steps_after_the_first_ones(seconds):
     assert found["steps_of_recipe"] == 400
 
 
+@pytest.mark.slow
 def test_a_moment_is_enough_for_the_first_steps_of_every_group(seconds):
     assert table(minutes=1e-6)["steps"] == [SETTLED] * 6
 

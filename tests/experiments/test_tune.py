@@ -153,6 +153,7 @@ def test_an_interrupted_tuning_goes_on_where_it_stopped(whole, tmp_path):
     assert summary.facts["status"] == "FINISHED" and not list(tmp_path.glob("work/*/checkpoint.pt"))
 
 
+@pytest.mark.slow
 def test_workers_do_what_one_process_does_and_stop_after_training_too(whole, tmp_path):
     plan = replace(PLAN, budgets=(50,))
     found = done(tmp_path, plan, workers=2)

@@ -126,6 +126,7 @@ def test_features_are_those_before_it():
     assert features.shape == (3, RECIPE.model.widths[-1]) and torch.equal(features, module.features(x, Context()))
 
 
+@pytest.mark.slow
 def test_compiled_lanes_are_the_eager_ones_in_fp64():
     small.need_compiler()
     recipe = override(RECIPE, ["vat.weight=0.5", "conditional.weight=0.5"])

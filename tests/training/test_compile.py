@@ -37,7 +37,8 @@ def compiler():
 
 
 @pytest.mark.parametrize(("case", "lanes"), [
-    ("mlp, the authors' Adam and averages", 2), ("conv, plain output with small first logits", 1),
+    ("mlp, the authors' Adam and averages", 2),
+    pytest.param("conv, plain output with small first logits", 1, marks=pytest.mark.slow),
     pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow)])
 def test_compiled_steps_are_those_of_the_plain_implementation(compiler, case, lanes):
     check_steps(case, lanes, in_compiled(small.FP64))
@@ -162,6 +163,7 @@ def test_without_a_compiler_the_command_says_what_is_missing(tmp_path):
     assert "torch's compiler fails here: InvalidCxxCompiler" in found.stderr and "train.compile=no" in found.stderr
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_a_mistake_too(tmp_path):
     (tmp_path / "file").touch()
     found = command(*SHORT, "--set", "train.compile=yes", folder=tmp_path,
