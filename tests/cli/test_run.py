@@ -136,7 +136,7 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
     (["--dataset", "digits", "--tracking-uri", "file:///x"], "--tracking-uri"),
     (["--dataset", "digits", "--tracking-uri", "sqlite:////etc/hostname/mlflow.db"], "/etc/hostname"),
     (["--dataset", "digits", "--set", "gan.weight=1", "--set", "feature_matching.weight=0"], "no loss"),
-    (["--dataset", "digits", "--set", "feature_matching.layers=[7]"], "feature_matching.layers"),
+    (["--dataset", "digits", "--set", "feature_matching.layers=[7]"], "Name layers from 1 to 3"),
     (["--dataset", "digits", "--set", "gradient_penalty.weight=1", "--set", "model.minibatch_kernels=5"],
      "cannot be combined"),
     (["--resume", "abcdef01"], "ssgan run"),
