@@ -65,7 +65,7 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> inc
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, find_device(device))
     else:
         network = inception_score.itself(model.classifier())
-    samples = model.sampler(average=recipe.score.generator == "average")
+    samples = model.sampler(average=recipe.score.generator == "average").images
     return inception_score.score(samples, dataset.test, network, samples=recipe.score.samples,
                                  splits=recipe.score.splits, generator=recipe.score.generator)
 

@@ -28,13 +28,11 @@ def sample_command(run, number, output, seed, last, as_json, tracking_uri, exper
 
     folder = find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
-    if model.recipe.gan.weight == 0:
-        raise Mistake(f"run {folder.facts['name']} was trained without a generator (gan.weight = 0): there is nothing "
-                      f"to sample.")
+    sampler = model.sampler(average=not last, seed=seed)
     output = output or Path(f"samples-{folder.fingerprint[:8]}.png")
     if output.suffix.lower() != ".png" or not output.parent.is_dir():
         raise Mistake(f"-o {output}: name a .png file in a folder that exists.")
-    images = model.sampler(average=not last, seed=seed)(0, number)
+    images = sampler.images(0, number)
     sample_sheet((images * 255).round().byte(), output, columns=max(1, round(number ** 0.5)))
     as_json_line({"path": str(output), "images": number}) if as_json else click.echo(
         f"{number} generated images: {output}")

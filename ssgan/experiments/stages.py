@@ -164,7 +164,7 @@ def _score_lane(group: Group, lane: int, network: inception_score.Network | None
     into = folder.stage_folder("score")
     model, device = TrainedModel.of_run(folder), group.resolved.device
     found = inception_score.score(
-        model.sampler(device, average=settings.generator == "average"),
+        model.sampler(device, average=settings.generator == "average").images,
         group.dataset.test, network or inception_score.itself(model.classifier(device)), samples=settings.samples,
         splits=settings.splits, generator=settings.generator)
     write_text(into / "score.json", json.dumps(found.summary(), indent=1))

@@ -120,5 +120,5 @@ def _monitor(trainer: Trainer) -> Iterator[Record]:
 
 
 def _sheet(trainer: Trainer) -> Tensor:
-    lanes = [TrainedModel.of_trainer(trainer, lane).sampler()(0, SHEET_IMAGES) for lane in range(len(trainer.seeds))]
-    return (torch.stack(lanes) * 255).round().to(torch.uint8).cpu()
+    models = [TrainedModel.of_trainer(trainer, lane) for lane in range(len(trainer.seeds))]
+    return (torch.stack([model.sampler().images(0, SHEET_IMAGES) for model in models]) * 255).round().to(torch.uint8).cpu()

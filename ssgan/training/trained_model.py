@@ -1,6 +1,6 @@
 """`TrainedModel`: a trained pair of networks with what it was made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ from ssgan.config import build as build_recipe
 from ssgan.errors import Mistake
 from ssgan.models import build_discriminator
 from ssgan.models.context import Context
-from ssgan.models.sampling import sample_images
+from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
+from ssgan.techniques import active
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
@@ -37,6 +38,7 @@ class TrainedModel:
     classes: tuple[str, ...]
     weights: dict[str, dict[str, Tensor]]  # state dicts by NAMES
     run_id: str = ""
+    name: str = ""  # of the run
     test_error: float | None = None
 
     @classmethod
@@ -58,7 +60,7 @@ class TrainedModel:
         ids = run_ids(folder)
         return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]),
                    {name: saved[name] for name in NAMES}, ids[-1] if ids else folder.fingerprint,
-                   facts.get("result", {}).get("evaluation", {}).get("error"))
+                   f"run {facts.get('name')}", facts.get("result", {}).get("evaluation", {}).get("error"))
 
     def save(self, folder: WorkFolder) -> None:
         """Writes the weights as the run's train/model.pt. Raises Mistake."""
@@ -85,15 +87,31 @@ class TrainedModel:
 
         return logits_of
 
-    def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None) -> Callable[
-        [int, int], Tensor]:
-        """(start, count) -> generated images number `start` to start + count of the seed (None: the training's):
-        float32 [count, c, h, w].
+    def samplers(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None,
+                 label: int | None = None) -> dict[str, Sampler]:
+        """The generators that were trained, by name, the one first whose images stand for the model: each with the
+        latent vectors of the seed (None: the training's), and told always `label` where it is told classes.
         """
+        if GENERATOR not in _trained(self.recipe):
+            return {}
         module, recipe = self.generator(average=average).to(device), self.recipe
         latents = self.seed if seed is None else seed
-        return lambda start, count: sample_images(module, recipe.model.latent, recipe.train.generated_images, latents,
-                                                  start, count)
+        return {GENERATOR: Sampler(GENERATOR, module, recipe.model.latent, recipe.train.generated_images, latents,
+                                   label=label)}
+
+    def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None,
+                label: int | None = None) -> Sampler:
+        """The first of `samplers`. Raises Mistake where no generator was trained."""
+        found = self.samplers(device, average=average, seed=seed, label=label)
+        if not found:
+            raise Mistake(f"{self.name or 'this model'} was trained without a generator (gan.weight = "
+                          f"{self.recipe.gan.weight:g}): there is nothing to sample.")
+        return next(iter(found.values()))
+
+
+def _trained(recipe: Recipe) -> Collection[str]:
+    """The players that a recipe trains."""
+    return {player for technique in active(recipe).values() for player in technique.parts}
 
 
 def _filled(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from ssgan.config import override
 from ssgan.models import build_generator
 from ssgan.models.context import Context
-from ssgan.models.sampling import sample_images
+from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
 from ssgan.training.trained_model import TrainedModel
 
@@ -21,7 +21,7 @@ def make(recipe) -> torch.nn.Module:
 
 
 def images(generator, recipe, seed: int, start: int, count: int) -> torch.Tensor:
-    return sample_images(generator, recipe.model.latent, recipe.train.generated_images, seed, start, count)
+    return Sampler("generator", generator, recipe.model.latent, recipe.train.generated_images, seed).images(start, count)
 
 
 @pytest.mark.parametrize("family", RECIPES)
@@ -54,11 +54,15 @@ def test_a_generator_that_is_told_classes_is_sampled_with_drawn_ones(family):
     for _ in range(2):
         trainer.step()
     model = TrainedModel.of_trainer(trainer, 1)
-    images, generator = model.sampler()(0, 23), model.generator()
-    assert images.shape == (23, *SHAPE) and torch.equal(model.sampler()(7, 11), images[7:18])
+    images, generator = model.sampler().images(0, 23), model.generator()
+    assert images.shape == (23, *SHAPE) and torch.equal(model.sampler().images(7, 11), images[7:18])
     latent = torch.rand(10, 5, generator=torch_generator(4, "latent", "samples", 1))
     labels = torch.randint(4, (10,), generator=torch_generator(4, "classes", "samples", 1))
+    assert torch.equal(model.sampler().labels(8, 20)[2:12], labels)
     torch.testing.assert_close(images[10:20], generator(latent, Context(labels=labels)).detach())
+    sevens = model.sampler(label=3)
+    assert sevens.labels(0, 11).tolist() == [3] * 11 and torch.equal(
+        sevens.images(10, 10), generator(latent, Context(labels=torch.full((10,), 3))).detach())
     others = generator(latent, Context(labels=(labels + 1) % 4)).detach()
     assert (others - images[10:20]).abs().amax((1, 2, 3)).min() > 0, "the class counts"
 
@@ -71,6 +75,6 @@ def test_a_model_samples_its_lanes_averaged_or_last_generator():
     for average in (True, False):
         generator = make(small.MLP)
         generator.load_state_dict(trainer.lane("generator", 1, average=average))
-        assert torch.equal(model.sampler(average=average)(2, 9), images(generator, small.MLP, 4, 2, 9))
-        assert torch.equal(model.sampler(average=average, seed=7)(2, 9), images(generator, small.MLP, 7, 2, 9))
-    assert not torch.equal(model.sampler()(0, 9), model.sampler(average=False)(0, 9))
+        assert torch.equal(model.sampler(average=average).images(2, 9), images(generator, small.MLP, 4, 2, 9))
+        assert torch.equal(model.sampler(average=average, seed=7).images(2, 9), images(generator, small.MLP, 7, 2, 9))
+    assert not torch.equal(model.sampler().images(0, 9), model.sampler(average=False).images(0, 9))

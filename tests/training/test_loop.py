@@ -149,7 +149,7 @@ def test_a_sheet_shows_every_lanes_averaged_generator(finished):
     last = [event for event in events if isinstance(event, Sheet)][-1]
     assert last.images.dtype == torch.uint8 and last.images.shape == (3, 5, 2, 6, 8)
     for lane in range(3):
-        expected = TrainedModel.of_trainer(trainer, lane).sampler()(0, 5) * 255
+        expected = TrainedModel.of_trainer(trainer, lane).sampler().images(0, 5) * 255
         assert (last.images[lane] - expected).abs().max() <= 0.5
 
 
