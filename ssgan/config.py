@@ -16,6 +16,7 @@ from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
 
@@ -110,6 +111,7 @@ class Recipe:
     gradient_penalty: GradientPenalty = GradientPenalty()
     conditional: ConditionalGenerator = ConditionalGenerator()
     historical_averaging: HistoricalAveraging = HistoricalAveraging()
+    pictures: Pictures = Pictures()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

@@ -15,8 +15,13 @@ def with_classes(latent: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     """A latent [n, z] with its class as K numbers of 0 and 1 behind: [n, z + k]; without classes as it is."""
     if not classes:
         return latent
-    assert labels is not None, "this generator is told a class with each latent vector"
-    return torch.cat([latent, (labels[:, None] == torch.arange(classes, device=labels.device)).to(latent.dtype)], 1)
+    return torch.cat([latent, one_hot(labels, classes, latent.dtype)], 1)
+
+
+def one_hot(labels: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
+    """Classes [n] as K numbers of 0 and 1: [n, k]."""
+    assert labels is not None, "this network is told a class with each of its inputs"
+    return (labels[:, None] == torch.arange(classes, device=labels.device)).to(dtype)
 
 
 def widened(x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
 from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.settings_entry import SettingsEntry
 from ssgan.techniques.supervised import Supervised
@@ -36,6 +37,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "pull_away": PullAway,
     "conditional": ConditionalGenerator,
     "historical_averaging": HistoricalAveraging,
+    "pictures": Pictures,
 }
 
 # Tricks that are no loss, chosen by keys of [model] and [train].

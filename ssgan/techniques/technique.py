@@ -26,6 +26,7 @@ class Size(NamedTuple):
     generated: int
     latent: int  # numbers in a latent vector
     parameters: Mapping[str, int] = {}  # trained ones, by player
+    images: int = 0  # training images of the data set, labelled or not
 
 
 class Moment(NamedTuple):
@@ -54,7 +55,7 @@ class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
     shape: tuple[int, ...]
-    kind: str  # normal; uniform on [0, 1); classes: int64, below the number of classes
+    kind: str  # normal; uniform on [0, 1); exact: uniform, in float32; classes: int64, below the number of classes
 
 
 class Output(NamedTuple):
@@ -78,6 +79,14 @@ class View(NamedTuple):
     draws: Mapping[str, Tensor]  # this technique's own, as are the next two
     state: Mapping[str, Tensor]
     numbers: Mapping[str, Tensor]
+
+
+class Pool(NamedTuple):
+    """What a lane is trained on, for work on the host."""
+
+    index: Tensor  # [p] int64, sorted: which of the training images
+    labels: Tensor  # [p] int64: those that are known to the lane, else -1
+    answers: Callable[[], Tensor]  # probabilities [p, k] by the averaged classifier, on images without augmentation
 
 
 class Term(NamedTuple):
@@ -107,6 +116,8 @@ class Technique(ABC):
     logits: ClassVar[bool] = True  # whether its terms read logits, not features alone
     measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
     gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
+    # players of its own that make images by a class and normal numbers, and keep the statistics that they settled on
+    generates: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
     # techniques, and tricks that are no loss, that it cannot be combined with, and why
     excludes: ClassVar[Mapping[str, str]] = {}
@@ -155,11 +166,21 @@ class Technique(ABC):
         """Before which steps of a run of so many, counted from 0, `phase` is asked."""
         return ()
 
-    def phase(self, moment: Moment, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
         """What takes the place of its state, of the same shapes: for work on the host that no update can do. `state`
         is all of training, of one lane: it must be the same for the same state, so that a run may be resumed.
         """
         return {}
+
+    def further_steps(self) -> int:
+        """How many steps its own players are trained for after the discriminator and the generator have ended, alone; 0
+        where they are trained together with them.
+        """
+        return 0
+
+    def waits(self, state: Mapping[str, Tensor]) -> str:
+        """Why a lane with this state cannot make those further steps; empty where it can."""
+        return ""
 
     def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:
         """Networks of its own, each made from a generator of random numbers; `parts` has an entry for each."""
@@ -171,6 +192,13 @@ class Technique(ABC):
 
     def adds(self, size: Size) -> dict[str, int]:
         """How many images of each part of its own it adds to the discriminator's passes."""
+        return {}
+
+    def chosen(self, player: str, draws: Mapping[str, Tensor],
+               state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """By part of its own: which training images an update of a player of its own looks at, and their labels, both
+        int64 [r, n], by its draws [r, ...] and its state [r, ...].
+        """
         return {}
 
     def images(self, player: str, view: View) -> dict[str, Tensor]:

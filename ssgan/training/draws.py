@@ -26,16 +26,16 @@ class Feed:
     """The draws of every step of a lane group, from named streams. Where a graph replays the step they come from one
     generator on the device.
 
-    `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels [r, n], the same
-    images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what each
-    technique draws.
+    `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels by part [r, n],
+    the same images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what
+    each technique draws.
     """
 
     def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int,
                  generator: torch.Generator | None):
         self.gan, self.images, self.splits, self.seeds, self.generator = gan, images, splits, seeds, generator
         self.steps_per_epoch, self.batch = steps_per_epoch, gan.config.batch
-        self.step, self._epoch = 0, -1
+        self.step, self.players, self._epoch = 0, gan.program(0).players, -1
         self.updates = max(gan.players[name].optimiser.updates for name in gan.trained)
         # The first update's orders are the seeds' own.
         self._order_seeds = [seeds] + [tuple(stream(seed, "update", i) for seed in seeds)
@@ -46,11 +46,11 @@ class Feed:
         self._changes = {name: draw
                          for name, technique in gan.techniques.items() if (draw := technique.change(gan.size))}
 
-    def open(self, step: int) -> None:
-        """Makes ready for a step: the epoch's index tables, which a graph finds where the last ones were, and the
-        generator's seed.
+    def open(self, step: int, players: tuple[str, ...]) -> None:
+        """Makes ready for a step of these players: the epoch's index tables, which a graph finds where the last ones
+        were, and the generator's seed.
         """
-        self.step, epoch = step, step // self.steps_per_epoch
+        self.step, self.players, epoch = step, players, step // self.steps_per_epoch
         if epoch != self._epoch:
             tables = [self._table(update, epoch) for update in range(self.updates)]
             if self._orders and self._tables:
@@ -61,20 +61,20 @@ class Feed:
         if self.generator:
             self.generator.manual_seed(stream(self.seeds[0], *self.seeds, "step", step))
 
-    def draw(self, numbers: dict[str, Any]) -> dict[str, tuple[dict[str, Any], ...]]:
-        """The draws of the step that was opened."""
-        updates = [self._update(i, numbers) for i in range(self.updates)]
-        return {name: tuple(update[name] for update in updates if name in update) for name in self.gan.trained}
+    def draw(self, numbers: dict[str, Any], states: dict[str, Any]) -> dict[str, tuple[dict[str, Any], ...]]:
+        """The draws of the step that was opened; `states` are the techniques' own."""
+        updates = [self._update(i, numbers, states) for i in range(self.updates)]
+        return {name: tuple(update[name] for update in updates if name in update) for name in self.players}
 
     def _table(self, update: int, epoch: int) -> Tensor:
         if self._orders:
             return self._orders[update].epoch_tables(epoch)
         return epoch_tables(self.splits, self._order_seeds[update], epoch, self.steps_per_epoch, self.batch)
 
-    def _update(self, i: int, numbers: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    def _update(self, i: int, numbers: dict[str, Any], states: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Of the players that have so many updates, their draws in number i."""
-        players = [name for name in self.gan.trained if self.gan.players[name].optimiser.updates > i]
-        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": None, "plain": {}, "noise": {},
+        players = [name for name in self.players if self.gan.players[name].optimiser.updates > i]
+        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": {}, "plain": {}, "noise": {},
                                                    "latent": None, "context": Context()} for name in players}
         with part("images"):
             self._put_images(i, drawn, numbers)
@@ -83,6 +83,8 @@ class Feed:
             self._put_latents(i, drawn)
             for name in players:
                 drawn[name]["techniques"] = {key: self._technique(key, name, i) for key in self.gan.terms[name]}
+        with part("images"):
+            self._put_chosen(drawn, states)
         return drawn
 
     def _put_images(self, i: int, drawn: dict[str, dict], numbers: dict[str, Any]) -> None:
@@ -102,11 +104,19 @@ class Feed:
         for name in others:
             drawn[name]["images"] = {kind: found[kind] for kind in gan.parts[name] if kind in found}
             if "labelled" in gan.parts[name]:
-                drawn[name]["labels"] = self.images.labels[index[:, 0, :size.labelled]]
+                drawn[name]["labels"] = {"labelled": self.images.labels[index[:, 0, :size.labelled]]}
         if DISCRIMINATOR in drawn:
             drawn[DISCRIMINATOR]["plain"] = {kind: exact[:, wanted.index(kind)].to(gan.compute) for kind in gan.teacher}
         if GENERATOR in found:
             drawn[GENERATOR]["images"] = {"unlabelled": found[GENERATOR]}
+
+    def _put_chosen(self, drawn: dict[str, dict], states: dict[str, Any]) -> None:
+        """Those that techniques choose for players of their own, as they are."""
+        for name, its in drawn.items():
+            for key, technique in self.gan.terms[name].items():
+                for kind, (index, labels) in technique.chosen(name, its["techniques"][key], states[key]).items():
+                    its["images"][kind] = self.images.gather(index, dtype=self.gan.compute)
+                    its["labels"][kind] = labels
 
     def _changed(self, x: Tensor, i: int, numbers: dict[str, Any]) -> Tensor:
         """Images [r, kinds, n, c, h, w], each changed by draws of its own, in the type of the products."""
@@ -124,6 +134,8 @@ class Feed:
         passes = [(name, key, kinds) for name in (DISCRIMINATOR, GENERATOR) if name in drawn
                   for key, kinds in self.gan.passes[name].items()]
         counts = [[self.gan.counts[kind] for kind in kinds] for _, _, kinds in passes]
+        if not passes:
+            return
         shapes = [template.noise_shapes(sum(count)) for count in counts]
         sites = noise.normal_sites(sum(shapes, []), self.seeds, ("noise", *self._names(i)), self.gan.compute,
                                    self.generator)
@@ -160,6 +172,8 @@ class Feed:
             return noise.normal_sites([draw.shape], self.seeds, names, self.gan.compute, self.generator)[0]
         if draw.kind == "uniform":
             return self._uniform(draw.shape, names, self.gan.compute)
+        if draw.kind == "exact":
+            return self._uniform(draw.shape, names, torch.float32)
         assert draw.kind == "classes", draw
         return noise.classes(draw.shape, self.gan.size.classes, self.seeds, names, self.generator)
 

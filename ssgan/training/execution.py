@@ -185,7 +185,8 @@ def size_of(recipe: Recipe, images: Images) -> Size:
     with torch.device("meta"):
         modules = {name: make(None) for name, make in build(recipe, images.shape, len(images.classes)).items()}
     products = sum(modules[name].products for name in ("discriminator", "generator"))
-    return Size(sum(value.numel() for module in modules.values() for value in module.parameters()), products,
+    pair = (modules["discriminator"], modules["generator"])
+    return Size(sum(value.numel() for module in pair for value in module.parameters()), products,
                 int(recipe.train.epochs * len(images) / recipe.train.batch))
 
 

@@ -5,6 +5,7 @@ large it is.
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -20,10 +21,19 @@ REAL = ("labelled", "unlabelled")  # parts that the data set gives
 
 @dataclass(frozen=True, eq=False)
 class Player:
-    """One network: where its weights lie, and how it is trained."""
+    """One network: where its weights lie, how it is trained, and in which of the run's steps."""
 
     layout: Layout
     optimiser: Optimiser
+    first: int
+    steps: int
+
+
+class Program(NamedTuple):
+    """What makes the update of one step another function than that of another."""
+
+    players: tuple[str, ...]  # that are updated, in order
+    resting: frozenset[str] = frozenset()  # techniques whose terms are left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +45,7 @@ class Gan:
     players: Mapping[str, Player]
     trained: tuple[str, ...]
     size: Size
-    steps: int
+    steps: int  # of the discriminator and the generator; techniques' own players may be trained further
     compiled: bool  # the update is written down for a compiler
     master: torch.dtype  # of weights, moments and measurements
     compute: torch.dtype  # of the products
@@ -87,20 +97,38 @@ class Gan:
 
     @functools.cached_property
     def measured(self) -> tuple[str, ...]:
-        """The names of what a step measures, in order."""
-        names = [name for each in self.techniques.values() for name in each.measures]
-        return (*names, "labelled_error", *(f"{name}_loss" for name in self.trained if name != DISCRIMINATOR))
+        """The names of what the steps of a run measure, in order."""
+        return self.measured_of(self.trained)
 
-    def resting(self, done: int) -> frozenset[str]:
-        """The techniques whose terms are left out of the step after so many."""
-        return frozenset(name for name, each in self.techniques.items() if done % each.period())
+    def measured_of(self, players: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a step that updates these players."""
+        names = [name for each in self.techniques.values() if not each.parts.keys().isdisjoint(players)
+                 for name in each.measures]
+        own = ["labelled_error"] * (DISCRIMINATOR in players)
+        return (*names, *own, *(f"{name}_loss" for name in players if name != DISCRIMINATOR))
+
+    @functools.cached_property
+    def total(self) -> int:
+        """The steps of a run, further ones and all."""
+        return max(player.first + player.steps for player in self.players.values())
+
+    def program(self, done: int) -> Program:
+        """Of the step after so many."""
+        playing = tuple(name for name in self.trained
+                        if 0 <= done - self.players[name].first < self.players[name].steps)
+        return Program(playing, frozenset(name for name, each in self.techniques.items() if done % each.period()))
+
+    def waiting(self, states: Mapping[str, Mapping[str, torch.Tensor]], lane: int) -> str:
+        """Why a lane cannot make its further steps, by the techniques' states; empty where it can."""
+        return " ".join(said for name, each in self.techniques.items()
+                        if (said := each.waits({key: value[lane] for key, value in states[name].items()})))
 
     @functools.cached_property
     def phases(self) -> dict[int, tuple[str, ...]]:
         """By step, the techniques that work on the host before it."""
         found: dict[int, tuple[str, ...]] = {}
         for name, technique in self.techniques.items():
-            for step in set(technique.phases(self.steps)):
+            for step in {*technique.phases(self.steps), *([self.steps] if technique.further_steps() else ())}:
                 found[step] = (*found.get(step, ()), name)
         return found
 
@@ -110,15 +138,15 @@ class Gan:
 
     def numbers(self, done: int) -> dict:
         """What changes with the step, as a tree of plain numbers, in a run that has made so many steps."""
-        moment = self.moment(done)
+        moment = self.moment(min(done, self.steps - 1))
         return {"step": done, "players": {name: self._player_numbers(self.players[name], done)
                                           for name in self.trained},
                 "techniques": {name: technique.numbers(moment) for name, technique in self.techniques.items()}}
 
     def _player_numbers(self, player: Player, done: int) -> tuple[dict[str, float], ...]:
         """Of each update of a step."""
-        its = player.optimiser
-        rate = learning_rate(self.config, done, self.steps, its.learning_rate)
+        its, done = player.optimiser, min(max(done - player.first, 0), player.steps - 1)
+        rate = learning_rate(self.config, done, player.steps, its.learning_rate)
         first = done * its.updates + 1
         return tuple(adam_numbers(its, rate, update) | {"share": averaging_weight(its, update)}
                      for update in range(first, first + its.updates))
@@ -136,19 +164,24 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
     return made
 
 
-def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> Size:
-    """How large a step of the recipe is."""
+def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int, images: int = 0) -> Size:
+    """How large a step of the recipe is, and how many training images there are."""
     config = recipe.train
     return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images,
-                recipe.model.latent)
+                recipe.model.latent, images=images)
 
 
 def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int,
              dtypes: tuple[torch.dtype, torch.dtype], compiled: bool) -> Gan:
-    """The recipe's players on these layouts; `dtypes` are of the weights and of the products."""
+    """The recipe's players on these layouts; `steps` are the discriminator's and the generator's, `dtypes` are of the
+    weights and of the products.
+    """
     config, techniques = recipe.train, active(recipe)
     own = _optimisers(config, techniques, size)
-    players = {name: Player(layout, own[name]) for name, layout in layouts.items()}
+    further = {name: each.further_steps() for each in techniques.values() for name in each.players(size)
+               if each.further_steps()}
+    players = {name: Player(layout, own[name], steps if name in further else 0, further.get(name, steps))
+               for name, layout in layouts.items()}
     trained = tuple(name for name in players if any(name in each.parts for each in techniques.values()))
     size = size._replace(parameters={name: sum(layout.sizes) for name, layout in layouts.items()})
     return Gan(config, techniques, players, trained, size, steps, compiled, *dtypes)

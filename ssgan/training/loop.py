@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssgan.techniques.technique import GENERATOR
 from ssgan.training import checkpoint as checkpoint_file
 from ssgan.training.state import keep_lanes
 from ssgan.training.trained_model import TrainedModel
@@ -62,14 +61,14 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
     if len(known) == len(trainer.seeds):
         return
     saved = time.monotonic()
-    monitor_steps, sheet_steps = (_multiple(trainer.steps / parts, trainer.record_steps)
-                                  for parts in (MONITORS, SHEETS))
-    end = trainer.steps if until is None else min(until, trainer.steps)
-    while trainer.done < end and time.monotonic() < deadline:
+    monitor_steps, sheet_steps = (_multiple(steps / parts, trainer.record_steps)
+                                  for steps, parts in ((trainer.gan.steps, MONITORS), (trainer.steps, SHEETS)))
+    limit = math.inf if until is None else until
+    while trainer.done < min(limit, trainer.steps) and time.monotonic() < deadline:
         began = time.monotonic()
         trainer.step()
         last = trainer.done == trainer.steps
-        recorded = trainer.done % trainer.record_steps == 0 or last
+        recorded = trainer.record_due
         values = trainer.read() if recorded else {}  # waits for a device
         trainer.seconds += time.monotonic() - began
         if recorded:
@@ -79,10 +78,11 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
             known |= {failure.lane for failure in failures}
             if len(known) == len(trainer.seeds):
                 return
-        if looks and (trainer.done % monitor_steps == 0 or last):
+        classifying = trainer.done <= trainer.gan.steps
+        if looks and classifying and (trainer.done % monitor_steps == 0 or trainer.done == trainer.gan.steps):
             yield from _monitor(trainer)
-        if looks and GENERATOR in trainer.gan.trained and (trainer.done % sheet_steps == 0 or last):
-            yield Sheet(trainer.done, _sheet(trainer))
+        if looks and (trainer.done % sheet_steps == 0 or last):
+            yield from _sheet(trainer)
         stop = should_stop() and not last
         if checkpoint and (stop or time.monotonic() - saved > checkpoint_seconds):
             before_save()
@@ -119,6 +119,9 @@ def _monitor(trainer: Trainer) -> Iterator[Record]:
     yield Record(trainer.done, {"val/error": [count / index.shape[1] for count in wrong.tolist()]})
 
 
-def _sheet(trainer: Trainer) -> Tensor:
-    models = [TrainedModel.of_trainer(trainer, lane) for lane in range(len(trainer.seeds))]
-    return (torch.stack([model.sampler().images(0, SHEET_IMAGES) for model in models]) * 255).round().to(torch.uint8).cpu()
+def _sheet(trainer: Trainer) -> Iterator[Sheet]:
+    """Images of every lane's first generator; none before a generator was trained, or where a lane has none."""
+    models = [TrainedModel.of_trainer(trainer, lane).samplers() for lane in range(len(trainer.seeds))]
+    if all(models):
+        images = torch.stack([next(iter(samplers.values())).images(0, SHEET_IMAGES) for samplers in models])
+        yield Sheet(trainer.done, (images * 255).round().to(torch.uint8).cpu())

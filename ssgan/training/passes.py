@@ -52,7 +52,7 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
     with contextlib.ExitStack() as entered:
         networks = Networks(gan, player if by_hand else None, {player: weights, **beside}, entered)
         images = dict(draws["images"]) | given["images"]
-        labels = {"labelled": draws["labels"], "generated": draws["context"].labels}
+        labels = dict(draws["labels"]) | {"generated": draws["context"].labels}
         if player == GENERATOR:
             images["generated"] = networks[GENERATOR](draws["latent"], draws["context"])
 
@@ -75,7 +75,7 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
         measured |= {key: value.detach() for key, value in idle.items()}
         if player == DISCRIMINATOR:
             answers = out["labelled"].logits.argmax(1)
-            measured["labelled_error"] = (answers != draws["labels"]).to(loss.dtype).mean()
+            measured["labelled_error"] = (answers != labels["labelled"]).to(loss.dtype).mean()
         else:
             measured[f"{player}_loss"] = loss.detach()
         return loss, measured, states

@@ -2,11 +2,13 @@
 checkpoint is this tree.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ssgan.techniques.technique import Pool
 from ssgan.training.gan import Gan
 from ssgan.training.lanes import tree_map, tree_zip
 from ssgan.training.optimisers import moments
@@ -25,11 +27,16 @@ def first_state(gan: Gan, weights: dict[str, Tensor], buffers: dict[str, dict[st
     lanes, device, names = len(like), like.device, gan.measured
     return {
         "players": {name: _player(gan, name, flat, buffers[name]) for name, flat in weights.items()},
-        "techniques": {name: tree_map(lambda x: x.to(device, gan.master).expand(lanes, *x.shape).clone(),
+        "techniques": {name: tree_map(lambda x: _kept(x, gan.master).to(device).expand(lanes, *x.shape).clone(),
                                       technique.state(gan.size))
                        for name, technique in gan.techniques.items()},
         "sums": torch.zeros(lanes, len(names), dtype=gan.master, device=device),
         "first_bad": torch.full((lanes, len(names) + 1), -1, dtype=torch.int64, device=device)}
+
+
+def _kept(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Numbers that are no whole ones in the type of the weights."""
+    return x.to(dtype) if x.is_floating_point() else x
 
 
 def _player(gan: Gan, name: str, flat: Tensor, buffers: dict[str, Tensor]) -> State:
@@ -39,13 +46,16 @@ def _player(gan: Gan, name: str, flat: Tensor, buffers: dict[str, Tensor]) -> St
 
 
 @torch.no_grad()
-def host_phases(gan: Gan, state: State, done: int) -> None:
-    """What techniques do on the host before the step after so many, lane by lane, into their state's own memory."""
+def host_phases(gan: Gan, state: State, done: int, pool_of: Callable[[int], Pool]) -> None:
+    """What techniques do on the host before the step after so many, lane by lane, into their state's own memory.
+
+    `pool_of` gives what a lane is trained on.
+    """
     for name in gan.phases.get(done, ()):
         technique, kept = gan.techniques[name], state["techniques"][name]
         for lane in range(len(state["sums"])):
             of_lane = tree_map(lambda x: x[lane] if x.dim() else x, state)  # Adam's count of steps is of all lanes
-            for key, value in technique.phase(gan.moment(done), of_lane).items():
+            for key, value in technique.phase(gan.moment(done), of_lane, pool_of(lane)).items():
                 assert value.shape == kept[key].shape[1:], f"{name}.{key} keeps its shape"
                 kept[key][lane].copy_(value)
 

@@ -1,6 +1,6 @@
 """`TrainedModel`: a trained pair of networks with what it was made from."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ssgan.config import Recipe
 from ssgan.config import build as build_recipe
 from ssgan.errors import Mistake
-from ssgan.models import build_discriminator
 from ssgan.models.context import Context
 from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 # of the state dicts; the discriminator's is the averaged one
 NAMES = ("discriminator", "generator_average", "generator_last")
+ABOUT = ("shape", "classes")  # what is saved beside them
+SETTLING = 4096  # generated images, of which a technique's own generator keeps batch norm's statistics
+SAMPLED = 100  # images of such a generator at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +48,14 @@ class TrainedModel:
         """One lane's pair as it is now."""
         states = (trainer.lane(DISCRIMINATOR, lane), trainer.lane(GENERATOR, lane),
                   trainer.lane(GENERATOR, lane, average=False))
-        return cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes,
-                   dict(zip(NAMES, states)))
+        model = cls(trainer.recipe, trainer.seeds[lane], trainer.images.shape, trainer.images.classes,
+                    dict(zip(NAMES, states)))
+        if trainer.done > trainer.gan.steps and not trainer.waiting[lane]:
+            for player in model._further():
+                for average in (True, False):
+                    state = trainer.lane(player, lane, average=average)
+                    model.weights[_key(player, average)] = model._settled(player, state)
+        return model
 
     @classmethod
     def of_run(cls, folder: WorkFolder) -> "TrainedModel":
@@ -58,24 +66,43 @@ class TrainedModel:
                           f"else.")
         recipe = build_recipe(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
         ids = run_ids(folder)
-        return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]),
-                   {name: saved[name] for name in NAMES}, ids[-1] if ids else folder.fingerprint,
+        weights = {name: state for name, state in saved.items() if name not in ABOUT}
+        return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]), weights,
+                   ids[-1] if ids else folder.fingerprint,
                    f"run {facts.get('name')}", facts.get("result", {}).get("evaluation", {}).get("error"))
 
     def save(self, folder: WorkFolder) -> None:
         """Writes the weights as the run's train/model.pt. Raises Mistake."""
-        about = {"shape": list(self.shape), "classes": list(self.classes)}
+        about = dict(zip(ABOUT, (list(self.shape), list(self.classes))))
         checkpoint.save(folder.stage_folder("train") / "model.pt", about | self.weights)
 
     def discriminator(self) -> nn.Module:
         """The discriminator with averaged weights: module(x in [0, 1], Context()) -> (logits, features)."""
-        module = build_discriminator(self.recipe.model, self.shape, len(self.classes), torch_generator(0))
-        return _filled(module, self.weights["discriminator"])
+        return self._filled(DISCRIMINATOR, self.weights["discriminator"])
 
     def generator(self, *, average: bool = True) -> nn.Module:
         """The generator with averaged or last weights: module(latent [n, z], Context()) -> images [n, c, h, w]."""
-        weights = self.weights["generator_average" if average else "generator_last"]
-        return _filled(build(self.recipe, self.shape, len(self.classes))[GENERATOR](torch_generator(0)), weights)
+        return self._filled(GENERATOR, self.weights[_key(GENERATOR, average)])
+
+    def further_generator(self, player: str, *, average: bool = True) -> nn.Module:
+        """A technique's own generator: module(latent [n, z], Context(labels=classes [n])) -> images [n, c, h, w]."""
+        return self._filled(player, self.weights[_key(player, average)])
+
+    def _further(self) -> list[str]:
+        """The techniques' own generators."""
+        return [player for technique in active(self.recipe).values() for player in technique.generates]
+
+    def _settled(self, player: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The state dict of a technique's own generator with batch norm's statistics, of classes in turn."""
+        module = self._filled(player, state)
+        latent = torch.randn(SETTLING, module.latent, generator=torch_generator(self.seed, "latent", "settling"))
+        module.settle(latent, Context(labels=torch.arange(SETTLING) % len(self.classes)))
+        return module.state_dict()
+
+    def _filled(self, player: str, weights: dict[str, Tensor]) -> nn.Module:
+        module = build(self.recipe, self.shape, len(self.classes))[player](torch_generator(0))
+        module.load_state_dict(weights)
+        return module.eval()
 
     def classifier(self, device: str | torch.device = "cpu") -> Callable[[Tensor], Tensor]:
         """Images [n, c, h, w] in [0, 1] -> logits [n, k], with averaged weights, in fp32, without noise."""
@@ -92,12 +119,17 @@ class TrainedModel:
         """The generators that were trained, by name, the one first whose images stand for the model: each with the
         latent vectors of the seed (None: the training's), and told always `label` where it is told classes.
         """
-        if GENERATOR not in _trained(self.recipe):
-            return {}
-        module, recipe = self.generator(average=average).to(device), self.recipe
-        latents = self.seed if seed is None else seed
-        return {GENERATOR: Sampler(GENERATOR, module, recipe.model.latent, recipe.train.generated_images, latents,
-                                   label=label)}
+        recipe, seed, found = self.recipe, self.seed if seed is None else seed, {}
+        for player in self._further():
+            if _key(player, average) in self.weights:
+                module = self.further_generator(player, average=average).to(device)
+                found[player] = Sampler(player, module, module.latent, SAMPLED, seed, (player, "samples"), normal=True,
+                                        label=label)
+        if any(GENERATOR in technique.parts for technique in active(recipe).values()):
+            module = self.generator(average=average).to(device)
+            found[GENERATOR] = Sampler(GENERATOR, module, recipe.model.latent, recipe.train.generated_images, seed,
+                                       label=label)
+        return found
 
     def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None,
                 label: int | None = None) -> Sampler:
@@ -109,14 +141,9 @@ class TrainedModel:
         return next(iter(found.values()))
 
 
-def _trained(recipe: Recipe) -> Collection[str]:
-    """The players that a recipe trains."""
-    return {player for technique in active(recipe).values() for player in technique.parts}
-
-
-def _filled(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
-    module.load_state_dict(weights)
-    return module.eval()
+def _key(generator: str, average: bool) -> str:
+    """The name of a generator's state dict."""
+    return f"{generator}_{'average' if average else 'last'}"
 
 
 def _read(folder: WorkFolder) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,13 +18,13 @@ from ssgan.models import couples_batch
 from ssgan.models.context import Context
 from ssgan.models.minibatch import refer
 from ssgan.random_streams import torch_generator
-from ssgan.techniques.technique import DISCRIMINATOR
+from ssgan.techniques.technique import DISCRIMINATOR, Pool
 from ssgan.training import noise
 from ssgan.training.compile import compiled
 from ssgan.training.cuda_graph import CudaGraphs, Replay
 from ssgan.training.draws import Feed
 from ssgan.training.execution import Resolved
-from ssgan.training.gan import build, looks_at_pool, make_gan, size_of_step
+from ssgan.training.gan import Program, build, looks_at_pool, make_gan, size_of_step
 from ssgan.training.lanes import stacked
 from ssgan.training.numbers import Numbers
 from ssgan.training.state import first_state, host_phases, put_back
@@ -55,7 +56,6 @@ class Trainer:
         self.master = torch.promote_types(resolved.dtype, torch.float32)
         self.images = images.to(self.device)
         self.steps_per_epoch = steps_per_epoch(splits[0], self.config.batch)
-        self.steps = step_count(recipe, splits[0])
         self.done = self.first = 0  # steps made, in all and before this process
         self.seconds = 0.0  # spent in steps, over all processes
         # Where a graph replays the step, draws come from one generator on the device, seeded anew for each step.
@@ -64,8 +64,10 @@ class Trainer:
         self.record_steps = RECORD_STEPS if generator is None else epochs * self.steps_per_epoch
 
         layouts, weights, buffers = self._first_players()
-        size = size_of_step(recipe, images.shape, len(images.classes))
-        self.gan = make_gan(recipe, size, layouts, self.steps, (self.master, resolved.dtype), resolved.compiled)
+        size = size_of_step(recipe, images.shape, len(images.classes), len(images))
+        self.gan = make_gan(recipe, size, layouts, step_count(recipe, splits[0]), (self.master, resolved.dtype),
+                            resolved.compiled)
+        self.waiting = ("",) * len(seeds)  # by lane, why it makes no further steps of techniques' own players
         self.state = first_state(self.gan, weights, buffers)
         # Python's numbers as they are; in the type of the weights where compiled code or a device reads them.
         exact = torch.float64 if generator is None and not resolved.compiled else self.master
@@ -73,7 +75,7 @@ class Trainer:
         self.feed = Feed(self.gan, self.images, splits, self.seeds, self.steps_per_epoch, generator)
         # A few programs, chosen here: nothing in one of them depends on the step.
         self._compiled = functools.cache(self._compile) if resolved.compiled else None
-        self._program = functools.cache(lambda resting: self._replay(resting, generator)) if generator else self._plain
+        self._program = functools.cache(lambda program: self._replay(program, generator)) if generator else self._plain
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -90,20 +92,36 @@ class Trainer:
         """What was measured since the last reading, summed: [r, m]."""
         return self.state["sums"]
 
+    @property
+    def steps(self) -> int:
+        """How many steps are made in all: with further ones of techniques' own players, where a lane can make them."""
+        return self.gan.steps if all(self.waiting) else self.gan.total
+
+    @property
+    def record_due(self) -> bool:
+        """Whether a record ends here, of steps that measured the same."""
+        return self.done % self.record_steps == 0 or self.done in (self.gan.steps, self.steps)
+
     def step(self) -> None:
-        """One update of everything."""
-        host_phases(self.gan, self.state, self.done)
+        """One update of every player that is trained in this step."""
+        if self.done < self.gan.steps:
+            host_phases(self.gan, self.state, self.done, self._pool)
+        program = self.gan.program(self.done)
         self._numbers.fill(self.gan.numbers(self.done))
-        self.feed.open(self.done)
-        self._program(self.gan.resting(self.done))()
+        self.feed.open(self.done, program.players)
+        self._program(program)()
         self.done += 1
+        if self.done == self.gan.steps:  # now, so that a checkpoint knows how it goes on
+            host_phases(self.gan, self.state, self.done, self._pool)
+            self._see_waiting()
 
     def read(self) -> dict[str, list[float]]:
-        """The means since the last call; one read from the device."""
-        count = (self.done - 1) % self.record_steps + 1
-        means = (self.sums / count).T.tolist()
+        """The means since the last record; one read from the device."""
+        last = max((self.done - 1) // self.record_steps * self.record_steps,
+                   self.gan.steps if self.gan.steps < self.done else 0)
+        means = dict(zip(self.names, (self.sums / (self.done - last)).T.tolist()))
         self.sums.zero_()
-        return dict(zip(self.names, means))
+        return {name: means[name] for name in self.gan.measured_of(self.gan.program(self.done - 1).players)}
 
     def failures(self) -> list[Failure]:
         """The lanes that have met a value that was not finite, in a loss or in their weights, with the first one of
@@ -155,25 +173,45 @@ class Trainer:
         self.done = self.first = saved["done"]
         self.seconds = saved["seconds"]
         put_back(self.state, saved)
+        if self.done >= self.gan.steps:
+            self._see_waiting()
 
-    def _compile(self, resting: frozenset[str]) -> Callable[[Any], None]:
-        return compiled(lambda trees: update(self.gan, *trees, resting))
+    def _see_waiting(self) -> None:
+        self.waiting = tuple(self.gan.waiting(self.state["techniques"], lane) for lane in range(len(self.seeds)))
 
-    def _plain(self, resting: frozenset[str]) -> Callable[[], None]:
-        return functools.partial(self._draw_and_update, resting)
+    def _pool(self, lane: int) -> Pool:
+        """What a lane is trained on, with its averaged classifier's answers."""
+        split = self.splits[lane]
+        index = torch.from_numpy(np.union1d(split.labelled, split.unlabelled))
+        labels = torch.full_like(index, -1)
+        known = torch.from_numpy(split.labelled)
+        labels[torch.searchsorted(index, known)] = self.images.labels[known.to(self.device)].cpu()
 
-    def _replay(self, resting: frozenset[str], generator: torch.Generator) -> Callable[[], None]:
-        return Replay(self._plain(resting), CudaGraphs(self.device, generator))
+        def answers() -> Tensor:
+            rows = [self.averaged_logits(self.images.gather(part.expand(len(self.seeds), -1).to(self.device),
+                                                            dtype=self.master))[lane] for part in index.split(1000)]
+            return torch.cat(rows).softmax(1).cpu()
 
-    def _draw_and_update(self, resting: frozenset[str] = frozenset()) -> None:
-        self._update(self._draw(), resting)
+        return Pool(index, labels, answers)
+
+    def _compile(self, program: Program) -> Callable[[Any], None]:
+        return compiled(lambda trees: update(self.gan, *trees, program))
+
+    def _plain(self, program: Program) -> Callable[[], None]:
+        return functools.partial(self._draw_and_update, program)
+
+    def _replay(self, program: Program, generator: torch.Generator) -> Callable[[], None]:
+        return Replay(self._plain(program), CudaGraphs(self.device, generator))
+
+    def _draw_and_update(self, program: Program | None = None) -> None:
+        self._update(self._draw(), program or self.gan.program(0))
 
     def _draw(self) -> dict[str, Any]:
-        return self.feed.draw(self.numbers)
+        return self.feed.draw(self.numbers, self.state["techniques"])
 
-    def _update(self, draws: dict[str, Any], resting: frozenset[str]) -> None:
+    def _update(self, draws: dict[str, Any], program: Program) -> None:
         trees = self.state, draws, self.numbers
-        self._compiled(resting)(trees) if self._compiled else update(self.gan, *trees, resting)
+        self._compiled(program)(trees) if self._compiled else update(self.gan, *trees, program)
 
     def _first_players(self) -> tuple[dict, dict, dict]:
         """By player, its layout, its first weights [r, p] and its buffers."""
@@ -209,5 +247,5 @@ def replayed(device: torch.device) -> bool:
 
 
 def step_count(recipe: Recipe, split: Split) -> int:
-    """How many steps a run of the recipe takes."""
+    """In how many steps a run of the recipe trains its discriminator and generator."""
     return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))

@@ -9,7 +9,7 @@ from torch import Tensor
 from ssgan.models.context import Context
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR
 from ssgan.training import optimisers
-from ssgan.training.gan import Gan
+from ssgan.training.gan import Gan, Program
 from ssgan.training.lanes import SETTLED, over_lanes
 from ssgan.training.passes import lane_loss
 from ssgan.training.profiled import part
@@ -17,19 +17,22 @@ from ssgan.training.profiled import part
 Tree = dict[str, Any]
 
 
-def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, resting: frozenset[str] = frozenset()) -> None:
-    """Every player's updates in their order, each against the newest others; then what was measured is noted.
+def update(gan: Gan, state: Tree, draws: Tree, numbers: Tree, program: Program | None = None) -> None:
+    """The updates of a program's players (None: the first step's) in their order, each against the newest others; then
+    what was measured is noted.
 
     A program of tensors alone: nothing is drawn, nothing is read back, nothing depends on Python's numbers. So it can
     be done as it stands, traced for a compiler, or captured as a graph. `draws` are by player and update, `numbers` all
-    that changes with the step, 0-dim. With techniques that rest in this step it is another program.
+    that changes with the step, 0-dim.
     """
+    program = gan.program(0) if program is None else program
     tensors = {name: player.layout.tensors(state["players"][name]["copy"], state["players"][name]["buffers"])
                for name, player in gan.players.items() if name in gan.trained}
     measured: dict[str, Tensor] = {}
-    for name in gan.trained:
+    for name in program.players:
         for drawn, number in zip(draws[name], numbers["players"][name], strict=True):
-            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"], resting)
+            measured |= _update_player(gan, name, state, tensors, drawn, number, numbers["techniques"],
+                                       program.resting)
     _note(gan, state, measured, numbers["step"])
 
 
@@ -103,7 +106,8 @@ def averaged_logits(gan: Gan, state: Tree, x: Tensor) -> Tensor:
 
 def _note(gan: Gan, state: Tree, measured: dict[str, Tensor], step: Tensor) -> None:
     """Adds what was measured, and notes the first value of each lane that is not finite."""
-    values = torch.stack([measured[name].to(gan.master) for name in gan.measured], 1)  # [r, m]
+    none = torch.zeros_like(next(iter(measured.values())))  # of players that are not updated in this step
+    values = torch.stack([measured.get(name, none).to(gan.master) for name in gan.measured], 1)  # [r, m]
     state["sums"] += values
     seen = state["first_bad"][:, :-1]
     seen.copy_(torch.where((seen < 0) & ~values.isfinite(), step, seen))

@@ -86,4 +86,4 @@ def test_lazily_it_is_measured_in_one_step_of_so_many_and_that_many_times():
     lazy.step()
     values = dict(zip(lazy.names, lazy.sums[0].tolist()))
     assert values["gradient_length"] == 0 < values["unlabelled_loss"]
-    assert [bool(lazy.gan.resting(step)) for step in range(7)] == [False, True, True] * 2 + [False]
+    assert [bool(lazy.gan.program(step).resting) for step in range(7)] == [False, True, True] * 2 + [False]

@@ -14,7 +14,7 @@ from torch import Tensor
 from ssgan.config import Recipe
 from ssgan.settings import number
 from ssgan.techniques import TECHNIQUES
-from ssgan.techniques.technique import Moment, Size, Technique, Term, View
+from ssgan.techniques.technique import Moment, Pool, Size, Technique, Term, View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
 from ssgan.training.lanes import tree_leaves
@@ -41,7 +41,7 @@ class Levels(Technique):
         """Every third."""
         return range(0, steps, 3)
 
-    def phase(self, moment: Moment, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
         """The largest weights."""
         levels = sorted(state["players"]["discriminator"]["weights"].tolist())[-SHOWN:]
         kept = state["techniques"]["levels"]
@@ -121,7 +121,7 @@ def test_a_replayed_program_sees_what_it_gives(recipe, monkeypatch):
     replayed, plain = (small.trainer(recipe) for _ in range(2))
     plain._program = plain._plain
     assert same(run(replayed, 8), run(plain, 8))
-    assert replayed._program(frozenset()).machine.captured == 1 and kept(replayed)["calls"].item() == 3
+    assert replayed._program(replayed.gan.program(0)).machine.captured == 1 and kept(replayed)["calls"].item() == 3
 
 
 @pytest.mark.parametrize("stop", [2, 3, 4])
@@ -142,6 +142,6 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
 
 
 def test_what_it_gives_keeps_its_shape(recipe, monkeypatch):
-    monkeypatch.setattr(Levels, "phase", lambda self, moment, state: {"levels": torch.zeros(1)})
+    monkeypatch.setattr(Levels, "phase", lambda self, moment, state, pool: {"levels": torch.zeros(1)})
     with pytest.raises(AssertionError, match="levels.levels keeps its shape"):
         small.trainer(recipe).step()

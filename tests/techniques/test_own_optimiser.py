@@ -77,7 +77,7 @@ def test_it_is_trained_as_the_technique_says(recipe, compiled):
     adam = plain.Adam(slow)
     weights, history = {"pixels": torch.zeros(2, 6, 8, dtype=torch.float64)}, []
     for step in range(4):
-        trainer.feed.open(step)
+        trainer.feed.open(step, trainer.gan.trained)
         drawn = trainer._draw()["picture"]
         assert len(drawn) == 3
         trainer.step()

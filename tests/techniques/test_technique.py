@@ -41,7 +41,7 @@ class Painter(nn.Module):
 
 
 @dataclass(frozen=True)
-class Pictures(Technique):
+class Painting(Technique):
     """A painter of mean images, and classes for mixtures with its pictures: made up, to use everything that a technique
     may.
     """
@@ -107,18 +107,18 @@ class Pictures(Technique):
 
 
 @dataclass(frozen=True)
-class WithPictures(Recipe):
+class WithPainting(Recipe):
     """A recipe that has the section."""
 
-    pictures: Pictures = Pictures()
+    painting: Painting = Painting()
 
 
 @pytest.fixture
-def recipe(monkeypatch) -> WithPictures:
+def recipe(monkeypatch) -> WithPainting:
     """One with the technique on."""
-    monkeypatch.setitem(TECHNIQUES, "pictures", Pictures)
+    monkeypatch.setitem(TECHNIQUES, "painting", Painting)
     values = {item.name: getattr(small.MLP, item.name) for item in dataclasses.fields(Recipe)}
-    return WithPictures(**values, pictures=Pictures(weight=0.5))
+    return WithPainting(**values, painting=Painting(weight=0.5))
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -138,7 +138,7 @@ def test_a_made_up_technique_trains_its_player_and_keeps_its_state(recipe):
     assert trainer.gan.trained == ("discriminator", "generator", "painter") and trainer.failures() == []
     assert all((small.weights(trainer, name) != value).any() for name, value in before.items())
     assert {"mixed_loss", "painter_loss"} < set(trainer.names) and trainer.sums.min() > 0
-    kept = trainer.state["techniques"]["pictures"]
+    kept = trainer.state["techniques"]["painting"]
     assert kept["logits"].shape == (1, 4) and kept["logits"].abs().min() > 0
     torch.testing.assert_close(kept["weights"], small.weights(trainer), rtol=0, atol=0.05)
 
@@ -148,7 +148,7 @@ def test_its_mean_of_the_weights_is_that_of_the_steps(recipe):
     for _ in range(4):
         seen.append(small.weights(trainer).clone())
         trainer.step()
-    torch.testing.assert_close(trainer.state["techniques"]["pictures"]["weights"], torch.stack(seen).mean(0), rtol=0,
+    torch.testing.assert_close(trainer.state["techniques"]["painting"]["weights"], torch.stack(seen).mean(0), rtol=0,
                                atol=1e-12)
 
 
@@ -185,7 +185,8 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
 
 
 ON = {"augment": ["augment.shift=1"],
-      "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"]}
+      "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"],
+      "pictures": ["pictures.steps=3", "pictures.batch=5", "train.epochs=0.1"]}
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -201,16 +202,16 @@ def test_with_every_technique_a_lane_that_is_not_finite_leaves_the_others_bits(n
 
 
 def test_it_is_a_section_of_keys_and_off_where_unlabelled_images_may_not_be_seen(recipe):
-    assert settings.describe(WithPictures)["pictures.weight"] == "weight of the loss; 0 is off"
-    assert "pictures" not in active(without(recipe, {"unlabelled"}))
-    assert "pictures" in active(without(recipe, {"generated"}))
-    with pytest.raises(Mistake, match=r"pictures.weight must be a number from 0 to 10, found 11"):
-        override(recipe, ["pictures.weight=11"])
+    assert settings.describe(WithPainting)["painting.weight"] == "weight of the loss; 0 is off"
+    assert "painting" not in active(without(recipe, {"unlabelled"}))
+    assert "painting" in active(without(recipe, {"generated"}))
+    with pytest.raises(Mistake, match=r"painting.weight must be a number from 0 to 10, found 11"):
+        override(recipe, ["painting.weight=11"])
 
 
 def test_techniques_that_exclude_each_other_are_a_mistake_with_the_reason(recipe):
     with pytest.raises(Mistake,
-                       match=r"\[pictures\] and \[pull_away\] cannot be combined: both pull at the same thing"):
+                       match=r"\[painting\] and \[pull_away\] cannot be combined: both pull at the same thing"):
         small.trainer(override(recipe, ["pull_away.weight=1"]))
 
 
@@ -261,11 +262,11 @@ def test_nothing_that_sees_no_labels_is_left_in_the_supervised_recipe():
     everything = override(Recipe(),
                           ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1",
                            "pull_away.weight=1", "augment.shift=1", "gradient_penalty.weight=1",
-                                     "historical_averaging.weight=1", "conditional.weight=1"])
+                                     "historical_averaging.weight=1", "conditional.weight=1", "pictures.steps=1"])
     assert set(active(everything)) == {"supervised", *TECHNIQUES}
     alone = active(without(everything, {"unlabelled", "generated"}))
     assert set(alone) == {"supervised", "augment", "historical_averaging"}
-    generators = {"gan", "feature_matching", "pull_away", "gradient_penalty", "conditional"}
+    generators = {"gan", "feature_matching", "pull_away", "gradient_penalty", "conditional", "pictures"}
     assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - generators
 
 

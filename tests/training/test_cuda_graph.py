@@ -54,7 +54,7 @@ def test_replayed_steps_are_the_steps(on_device, recipe, seeds, resolved):
     replayed, plain = (small.trainer(RECIPES[recipe], resolved, seeds) for _ in range(2))
     run(replayed, replayed.steps)
     run(eager(plain), plain.steps)
-    assert replayed._program(frozenset()).machine.captured == 1
+    assert replayed._program(replayed.gan.program(0)).machine.captured == 1
     assert replayed.done > 2 * replayed.steps_per_epoch - 1 > WARM_UP
     assert same(replayed, plain)
     assert replayed.failures() == []
@@ -75,7 +75,7 @@ def test_every_replay_draws_anew_and_again_the_same_after_a_resume(on_device, tm
 def test_lanes_share_nothing_random_on_a_device_either(on_device):
     table = small.split(FULL, small.dataset())
     trainer = Trainer(FULL, small.dataset().train, [table, table], [0, 1], small.FP64)
-    trainer.feed.open(0)
+    trainer.feed.open(0, trainer.gan.trained)
     assert not any(torch.equal(first, second) for first, second in drawn_tensors(trainer))
 
 

@@ -101,9 +101,9 @@ def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
     """What the trainer's next step draws for a lane, by update; the noise of the discriminator's one pass is cut into
     that of three.
     """
-    trainer.feed.open(trainer.done)
+    trainer.feed.open(trainer.done, trainer.gan.trained)
     drawn = {name: [tree_map(lambda x: x[lane], each) for each in updates] for name, updates in trainer._draw().items()}
-    nothing = {"images": {}, "plain": {}, "noise": {}, "latent": None, "labels": None, "techniques": {}}
+    nothing = {"images": {}, "plain": {}, "noise": {}, "latent": None, "labels": {}, "techniques": {}}
     either = itertools.zip_longest(drawn["discriminator"], drawn.get("generator", []), fillvalue=nothing)
     return [_plain_draws(trainer, *pair) for pair in either]
 
@@ -115,7 +115,7 @@ def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
         for site in sites:
             for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
                 noise[name].append(rows)
-    images = [mine["images"].get("labelled"), mine["labels"], mine["images"].get("unlabelled"),
+    images = [mine["images"].get("labelled"), mine["labels"].get("labelled"), mine["images"].get("unlabelled"),
               mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
     others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
     classes = [each["context"].labels if "context" in each else None for each in (mine, its)]

@@ -119,7 +119,7 @@ def test_lanes_of_one_split_and_two_seeds_share_nothing_random():
     recipe, data = RECIPES["mlp"], small.dataset()
     table = small.split(recipe, data)
     trainer = Trainer(recipe, data.train, [table, table], [0, 1], small.FP64)
-    trainer.feed.open(0)
+    trainer.feed.open(0, trainer.gan.trained)
     tensors = [*drawn_tensors(trainer), *(small.weights(trainer, player) for player in small.PLAYERS)]
     assert len(tensors) == 3 + 2 + 3 * 3 + 2 and not any(torch.equal(first, second) for first, second in tensors)
 
@@ -137,7 +137,7 @@ def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
 def test_every_step_draws_anew():
     trainer, drawn = small.trainer(RECIPES["mlp"]), []
     for step in (0, 1):
-        trainer.feed.open(step)
+        trainer.feed.open(step, trainer.gan.trained)
         drawn.append(drawn_tensors(trainer))
     everything = drawn[0] + drawn[1]
     assert not any(torch.equal(a, b) for i, a in enumerate(everything) for b in everything[:i])
