@@ -91,12 +91,20 @@ def _name_classes(axis, classes: tuple[str, ...]) -> None:
                    fontsize=min(10, 10 * MANY / len(classes)))
 
 
-def _picture(image: "Tensor"):
+def as_picture(image: "Tensor"):
+    """A uint8 image [c, h, w] as PIL's, grey or in colour."""
     from PIL import Image
 
     array = image.cpu().numpy().transpose(1, 2, 0)
-    scale = max(1, round(64 / max(array.shape[:2])))
-    picture = Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+
+
+def _picture(image: "Tensor"):
+    """The same, enlarged."""
+    from PIL import Image
+
+    picture = as_picture(image)
+    scale = max(1, round(64 / max(picture.size)))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 

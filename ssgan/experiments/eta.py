@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 
 from ssgan.config import Recipe
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, fitted, trained_without
+from ssgan.techniques import further
 
+FURTHER = 1.0  # of a training with a generator: what techniques' own players are trained for after it
 AFTER = 0.05  # of a training with a generator: the evaluation and the score
 
 
@@ -16,6 +18,7 @@ def share(recipe: Recipe, stage: str, part: float, until: str = "score") -> floa
     if until == "train":
         return part if stage == "train" else 0.0
     costs = {"train": 1.0 if recipe.gan.weight > 0 else BASELINES[NO_GENERATOR].cost}
+    costs |= {name: FURTHER for name in further(recipe)}
     costs |= {served[0].stage: served[0].cost for served in trained_without(recipe).values()}
     after = AFTER + sum(baseline.cost for baseline in fitted(recipe))
     total = sum(costs.values()) + after

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssgan import techniques
 from ssgan.config import Recipe
 from ssgan.data.splits import Split
 from ssgan.evaluation import figures
@@ -25,29 +26,40 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
         events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds,
                                  should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
-        begun = False
         if group.resolved.compiled:
             group.progress.begin(f"{stage}: compiling the step", 0)
+        part = ""
         for event in events:
-            if not begun:
-                group.progress.begin(stage, trainer.steps, trainer.first)
-                begun = True
-            if isinstance(event, loop.Record):
-                shown = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
-                group.progress.update(event.step, values=shown)
+            part = _show(group, trainer, stage, part, event)
             if record:
                 _note(group, event)
         group.progress.end()
     return trainer
 
 
+def _show(group: "Group", trainer: Trainer, stage: str, shown: str, event: loop.Record | loop.Sheet | Failure) -> str:
+    """Shows a person how far it is, each part of a training by its own steps: returns the part that is shown."""
+    pair = trainer.gan.steps
+    part = stage if event.step <= pair else ", ".join(techniques.further(trainer.recipe))
+    before, steps = (0, pair) if part == stage else (pair, trainer.steps - pair)
+    if part != shown:
+        group.progress.begin(part, steps, max(trainer.first - before, 0))
+    if isinstance(event, loop.Record):
+        values = {name: values[0] for name, values in event.values.items() if "loss" in name or "val" in name}
+        group.progress.update(event.step - before, values=values)
+    return part
+
+
 def explain(failure: Failure, group: "Group") -> str:
     """What a person is told of a lane that was lost, and what may help."""
     member = group.members[failure.lane]
-    smaller = member.recipe.train.learning_rate / 3
+    own = failure.name.removesuffix("_loss")
+    name = next((name for name, technique in techniques.active(member.recipe).items()
+                 if technique.further_steps() and own in technique.parts), "train")
+    smaller = getattr(member.recipe, name).learning_rate / 3
     return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): "
             f"{failure.name} was not finite at step {failure.step}.\n"
-            f"Try a smaller step, --set train.learning_rate={smaller:.2g}, or --set train.precision=fp32.")
+            f"Try a smaller step, --set {name}.learning_rate={smaller:.2g}, or --set train.precision=fp32.")
 
 
 def _note(group: "Group", event: loop.Record | loop.Sheet | Failure) -> None:

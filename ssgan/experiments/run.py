@@ -16,6 +16,7 @@ from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.stages import check, evaluate, score, split, train
 from ssgan.settings import flatten
+from ssgan.techniques import draws_images
 from ssgan.tracking.workfolder import STAGES, WorkFolder
 from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.training.loop import Interrupted
@@ -88,7 +89,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
 
 def stages_of(member: Member, until: str) -> list[str]:
     """The stages up to `until` that a run of the member has."""
-    return [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or member.recipe.gan.weight > 0]
+    return [stage for stage in STAGES[: STAGES.index(until) + 1] if stage != "score" or draws_images(member.recipe)]
 
 
 def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:

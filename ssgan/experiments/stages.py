@@ -29,7 +29,7 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
 
     It is cheap, and asked before anything is written.
     """
-    techniques.check(recipe)
+    techniques.check(recipe, len(dataset.classes))
     splits.check_budget(dataset, recipe.labels, recipe.split)
 
 
@@ -69,6 +69,9 @@ def train(group: Group, tables: list[splits.Split]) -> None:
             folder.update(status="FAILED", error=explain(failed[lane], group), failure=dataclasses.asdict(failed[lane]))
             continue
         TrainedModel.of_trainer(trainer, lane).save(folder)
+        if trainer.waiting[lane]:
+            group.progress.say(trainer.waiting[lane])
+            folder.update(waiting=trainer.waiting[lane])
         folder.finish_stage("train", trainer.seconds)
     if len(failed) == len(group.members):
         raise Failed(explain(failed[0], group))
@@ -95,7 +98,7 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
 def score(group: Group, *, again: bool = False) -> None:
     """The Inception Score of every member's generator, beside that of the real test images at the same count."""
     dataset = group.dataset
-    lanes = _lanes_to_do(group, "score", again) if group.recipe.gan.weight > 0 else []
+    lanes = _lanes_to_do(group, "score", again) if techniques.draws_images(group.recipe) else []
     if not lanes:
         return
     began = time.monotonic()

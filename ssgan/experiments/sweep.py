@@ -11,6 +11,7 @@ from ssgan.experiments import report
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
+from ssgan.techniques import draws_images
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
 
@@ -36,7 +37,7 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
         count = worker_count(workers, groups, device)
-        if count > 1 and plan.recipe.gan.weight > 0 and (dataset.train.labels >= 0).all():
+        if count > 1 and draws_images(plan.recipe) and (dataset.train.labels >= 0).all():
             setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
             domain_classifier.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)
             setting.progress.end()

@@ -126,18 +126,31 @@ def active(recipe: Any) -> dict[str, Technique]:
                                            for name, each in on.items() if all(other in on for other in each.requires)}
 
 
+def draws_images(recipe: Any) -> bool:
+    """Whether a generator is trained: the one that the discriminator knows, or a technique's own."""
+    return any(GENERATOR in technique.parts or technique.generates for technique in active(recipe).values())
+
+
+def further(recipe: Any) -> dict[str, int]:
+    """By name, the techniques whose own players are trained after the classifier, and in how many steps."""
+    return {name: steps for name, technique in active(recipe).items() if (steps := technique.further_steps())}
+
+
 def without(recipe: Any, seen: Collection[str]) -> Any:
     """The recipe with every technique off that sees any of these: labelled, unlabelled, generated, weights."""
     off = {name: getattr(recipe, name).off() for name, technique in TECHNIQUES.items() if technique.sees & set(seen)}
     return dataclasses.replace(recipe, **off)
 
 
-def check(recipe: Any) -> None:
-    """Raises Mistake where techniques that are on cannot be combined, ask for a layer that is not there, or leave the
-    generator without a loss.
+def check(recipe: Any, classes: int) -> None:
+    """Raises Mistake where techniques that are on cannot be combined, ask for a layer or for classes that are not
+    there, or leave the generator without a loss.
     """
     on = active(recipe)
     for name, technique in on.items():
+        if classes < technique.least_classes:
+            raise Mistake(f"[{name}] needs images of at least {technique.least_classes} classes, and these are of "
+                          f"{classes}: try --set {name}.{technique.key}=0.")
         for other, reason in technique.excludes.items():
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"

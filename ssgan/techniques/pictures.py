@@ -35,6 +35,7 @@ class Pictures(Technique):
     key = "steps"
     parts = {CRITIC: (CHOSEN,), PICTURES: ()}
     generates = (PICTURES,)
+    least_classes = 2
 
     steps: int = number(0, 0, 100_000_000, "steps after the classifier's; 0 is off")
     batch: int = number(100, 2, 65536, "real images in a step, and as many generated ones")

@@ -118,6 +118,7 @@ class Technique(ABC):
     gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
     # players of its own that make images by a class and normal numbers, and keep the statistics that they settled on
     generates: ClassVar[tuple[str, ...]] = ()
+    least_classes: ClassVar[int] = 1  # of the images, for it to mean something
     requires: ClassVar[tuple[str, ...]] = ()  # techniques without which it is off
     # techniques, and tricks that are no loss, that it cannot be combined with, and why
     excludes: ClassVar[Mapping[str, str]] = {}

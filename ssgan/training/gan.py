@@ -154,7 +154,7 @@ class Gan:
 
 def build(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> dict:
     """By player, what makes its module from a generator of random numbers (None: without numbers). Raises Mistake."""
-    check(recipe)
+    check(recipe, classes)
     size, made = size_of_step(recipe, shape, classes), {}
     made[DISCRIMINATOR] = lambda random: build_discriminator(recipe.model, shape, classes, random)
     told = classes if any(each.gives_classes for each in active(recipe).values()) else 0

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from ssgan.config import override
+from ssgan.errors import Mistake
 from ssgan.models.context import Context
 from ssgan.training import checkpoint
 from ssgan.training.lanes import tree_leaves, tree_map
@@ -254,3 +255,9 @@ def test_a_lane_that_waits_lets_the_others_draw():
     assert trainer.done == trainer.gan.total and [bool(said) for said in trainer.waiting] == [True, False]
     models = [TrainedModel.of_trainer(trainer, lane) for lane in range(2)]
     assert [list(model.samplers()) for model in models] == [["generator"], ["pictures", "generator"]]
+
+
+def test_one_class_alone_is_a_mistake():
+    one = small.dataset(count=20, classes=1)
+    with pytest.raises(Mistake, match=r"\[pictures\] needs images of at least 2 classes.*pictures.steps=0"):
+        small.trainer(override(WITH, ["labels=4"]), data=one, labels=(4,))
