@@ -9,6 +9,7 @@ from typing import Any
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed, Mistake
+from ssgan.evaluation.baselines import trained_without
 from ssgan.experiments.identity import folder_of, stored_settings
 from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
@@ -170,7 +171,9 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
             raise Mistake(f"--device {setting.device}: this run began on {resolved.device} and goes on there.\n"
                           f"Leave --device out, or start anew with --again after it has finished.")
     else:
-        resolved = resolved_for(recipe, dataset.train, setting.device)
+        # Two networks at once on half of the cores each do more than one after the other on all.
+        at_once = 2 if setting.beside and trained_without(recipe) else 1
+        resolved = resolved_for(recipe, dataset.train, setting.device, at_once)
     tags = {f"ssgan.{key}": str(value)
             for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
     for member, folder in zip(members, folders):

@@ -16,10 +16,10 @@ from ssgan.config import Recipe, TrainConfig
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
 
-# A pair below this gains neither from bf16, by its parameters, nor from a second thread, by its products: on two cores
-# the digits recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with one, half the processor's
-# time, and beside other work three times less; that of the mnist recipe (200,000 parameters, 3,000,000 products) 52 ms
-# with two and 81 ms with one.
+# A pair below this, by its parameters and its products, gains nothing from bf16, and by its products nothing from a
+# second thread: on two cores the digits recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with
+# one, half the processor's time, and beside other work three times less; that of the mnist recipe (200,000 parameters,
+# 3,000,000 products) 52 ms with two and 81 ms with one, and 41 ms in bf16 where it took 73 in fp32 (2026-11-26).
 SMALL = 500_000
 
 
@@ -60,20 +60,21 @@ class Resolved:
         return dataclasses.asdict(self)
 
 
-def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str]) -> Resolved:
+def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str],
+            at_once: int = 1) -> Resolved:
     """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from
     compiling. Raises Mistake.
 
     `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done,
-    and says nothing where it can.
+    and says nothing where it can. The cores are shared by `at_once` trainings.
     """
     import torch
 
     prepare_process()
     device, precision = find_device(device), config.precision
     if precision == "auto":
-        precision = "fp32" if size.parameters < SMALL or not _bf16_is_fast(device) else "bf16"
-    found = Resolved(device, precision, _threads(size.products < SMALL), torch.__version__)
+        precision = "fp32" if max(size.parameters, size.products) < SMALL or not _bf16_is_fast(device) else "bf16"
+    found = Resolved(device, precision, _threads(size.products < SMALL, at_once), torch.__version__)
     return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
 
 
@@ -130,12 +131,14 @@ def find_device(name: str) -> str:
     return f"cuda:{int(number or 0)}"
 
 
-def _threads(small: bool) -> int:
-    """What OMP_NUM_THREADS says; else one for a small pair, and for others the cores that this process may use."""
+def _threads(small: bool, at_once: int) -> int:
+    """What OMP_NUM_THREADS says; else one for a small pair, and for others its share of the cores that this process may
+    use.
+    """
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
-    return 1 if small else len(os.sched_getaffinity(0))
+    return 1 if small else max(1, len(os.sched_getaffinity(0)) // at_once)
 
 
 def _compiles(wanted: str, steps: int, found: Resolved, problem: Callable[[Resolved], str]) -> bool:
@@ -190,9 +193,10 @@ def size_of(recipe: Recipe, images: Images) -> Size:
                 int(recipe.train.epochs * len(images) / recipe.train.batch))
 
 
-def resolved_for(recipe: Recipe, images: Images, device: str) -> Resolved:
-    """What is decided at the start of a run of the recipe on these images. Raises Mistake."""
-    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found))
+def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:
+    """What is decided at the start of a run of the recipe on these images, one of so many at once. Raises Mistake."""
+    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found),
+                   at_once)
 
 
 _PROBLEMS: dict[tuple[Recipe, str, Resolved], str] = {}  # what was found for a recipe and the content of its images
