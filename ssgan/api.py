@@ -58,8 +58,8 @@ def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
 
 def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> generator_scores.Score:
     """How good the generated images are, beside real ones, by a network that is trained once and cached:
-    .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .generators, .real.
-    Raises Mistake.
+    .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .real, and each
+    generator's in .generators. Raises Mistake.
     """
     settings, device = model.recipe.score, find_device(device)
     generator_scores.check(settings, dataset.train, dataset.test)

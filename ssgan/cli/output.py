@@ -89,7 +89,8 @@ def _generated_only(found: dict[str, Any]) -> str:
 
 def _other(score: dict[str, Any]) -> str:
     """Another generator of the run, in a line."""
-    parts = [f"Inception Score {score['inception_score']:.2f}", f"Fréchet distance {distance(score['frechet_distance'])}"]
+    parts = [f"Inception Score {score['inception_score']:.2f}",
+             f"Fréchet distance {distance(score['frechet_distance'])}"]
     if score["generated_only_error"] is not None:
         parts.append(f"generated only {percent(score['generated_only_error']).strip()}")
     return ", ".join(parts)

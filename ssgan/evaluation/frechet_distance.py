@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """The mean and the scatter of features in fp64, gathered part by part, so that no one holds all features at once."""
+    """The mean and the scatter of features in fp64; those of parts are added, so that nobody holds all features."""
 
     count: int
     mean: np.ndarray  # [f]
@@ -39,8 +39,8 @@ class Gaussian:
 def frechet_distance(first: Gaussian, second: Gaussian) -> float:
     """The Fréchet distance of two Gaussians (Heusel et al. 2017, eq. 6): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^1/2).
 
-    It is squared, as the field has it, and grows as images become fewer, so that only distances of equal counts compare.
-    The trace of the root is the sum of the singular values of C1^1/2 C2^1/2, which are real and not negative for
+    It is squared, as the field has it, and grows as images become fewer: only distances of equal counts compare. The
+    trace of the root is the sum of the singular values of C1^1/2 C2^1/2, which are real and not negative for
     covariances of any rank. Raises ValueError for features of different lengths.
     """
     if first.mean.shape != second.mean.shape:

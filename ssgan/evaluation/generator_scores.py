@@ -99,7 +99,7 @@ class Score:
 
     @property
     def frechet_distance(self) -> float:
-        """The first generator's (Heusel et al. 2017, in the features of this network: not to be compared with others')."""
+        """The first generator's (Heusel et al. 2017), in the features of this network."""
         return self.headline.frechet_distance
 
     @property
@@ -153,7 +153,6 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
     of the test images against the other half would be smaller sets, whose distance is larger. Raises Mistake.
     """
     train, test = dataset.train, dataset.test
-    check(settings, train, test)
     order = torch.randperm(len(test), generator=torch_generator(0, "real images"))
     seen = look(network, lambda start, n: test.gather(order[start: start + n]), len(test))
     count = min(settings.samples, len(test))

@@ -64,7 +64,8 @@ def found(*sources: Source, network=NETWORK, data=DATA, samples=2300, splits=5, 
           trainings=2):
     settings = ScoreConfig(samples, splits, "average", train_images, train_epochs, trainings)
     sources = sources or (Source(),)
-    real = generator_scores.real_scores(data, network, settings, "cpu", labelled=any(one.conditional for one in sources))
+    told = any(one.conditional for one in sources)
+    real = generator_scores.real_scores(data, network, settings, "cpu", labelled=told)
     return generator_scores.score(sources, data.test, real, network, settings, "cpu")
 
 

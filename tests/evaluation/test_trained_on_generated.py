@@ -105,7 +105,8 @@ def test_real_ones_are_trained_on_once_and_then_read(cache):
 
 def test_real_ones_are_as_many_as_generated_ones(monkeypatch, cache):
     seen = []
-    monkeypatch.setattr(trained_on_generated, "_errors", lambda pixels, labels, *_: seen.append((pixels, labels)) or [0.5])
+    monkeypatch.setattr(trained_on_generated, "_errors",
+                        lambda pixels, labels, *_: seen.append((pixels, labels)) or [0.5])
     train = easy(300, 0)
     errors_of_real(train, easy(200, 1), Trainings(100, 1, 1), "cpu")
     (pixels, labels), = seen

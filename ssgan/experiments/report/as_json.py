@@ -29,8 +29,9 @@ def _row(row: Row) -> dict[str, Any]:
         "interval": [interval.low, interval.high] if interval else None, "median": row.median, "errors": row.errors,
         "runs": [result.run_id for result in row.results],
         "baselines": {name: _stat(stat) for name, stat in row.baselines.items()},
-        "inception_score": row.score and _stat(row.score), "frechet_distance": row.frechet and _stat(row.frechet),
-        "generated_only_error": row.generated_only and _stat(row.generated_only), "seconds": row.seconds,
+        "inception_score": row.score and _stat(row.score), "seconds": row.seconds,
+        "frechet_distance": row.frechet_distance and _stat(row.frechet_distance),
+        "generated_only_error": row.generated_only_error and _stat(row.generated_only_error),
         "ensembles": {"same_split": _ensembles(row.same_split), "across_splits": _ensembles(row.across)}}
 
 

@@ -107,14 +107,14 @@ class Row:
         return _stat_of_all([result.score for result in self.results])
 
     @property
-    def frechet(self) -> Stat | None:
+    def frechet_distance(self) -> Stat | None:
         """The Fréchet distance, where all runs have one."""
-        return _stat_of_all([result.frechet for result in self.results])
+        return _stat_of_all([result.frechet_distance for result in self.results])
 
     @property
-    def generated_only(self) -> Stat | None:
+    def generated_only_error(self) -> Stat | None:
         """The error of what was trained on generated images alone, where all runs have one."""
-        return _stat_of_all([result.generated_only for result in self.results])
+        return _stat_of_all([result.generated_only_error for result in self.results])
 
     @property
     def seconds(self) -> float:

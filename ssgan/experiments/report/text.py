@@ -252,12 +252,13 @@ def _score(row: Row) -> str:
 
 
 def _frechet(row: Row) -> str:
-    return _beside_real(row.frechet and f"{row.frechet.mean:.3g}", row.results[0].frechet_real, "{:.3g}")
+    return _beside_real(row.frechet_distance and f"{row.frechet_distance.mean:.3g}",
+                        row.results[0].frechet_distance_real, "{:.3g}")
 
 
 def _generated_only(row: Row) -> str:
-    real = row.results[0].generated_only_real
-    return _beside_real(row.generated_only and spread(row.generated_only), real and 100 * real, "{:.2f}")
+    real = row.results[0].generated_only_error_real
+    return _beside_real(row.generated_only_error and spread(row.generated_only_error), real and 100 * real, "{:.2f}")
 
 
 def _beside_real(text: str | None, real: float | None, form: str) -> str:

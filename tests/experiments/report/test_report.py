@@ -77,7 +77,7 @@ def test_a_gain_that_may_be_chance_is_called_so():
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
     row, = series_of([result(100, 0, baselines={SUPERVISED: 0.1}), result(100, 1, score=None)]).rows
-    assert row.baselines == {} and row.score is None and row.frechet is row.generated_only is None
+    assert row.baselines == {} and row.score is None and row.frechet_distance is row.generated_only_error is None
 
 
 def test_runs_of_other_settings_are_another_series_named_by_what_differs():
@@ -225,8 +225,9 @@ class Sources(HTMLParser):
 
 
 def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
-    scores = {"frechet": 43.8, "frechet_real": 4.56, "generated_only": 0.2, "generated_only_real": 0.037}
-    series = series_of([result(100, 0, **scores), result(100, 1, **scores | {"generated_only": 0.3})])
+    scores = {"frechet_distance": 43.8, "frechet_distance_real": 4.56, "generated_only_error": 0.2,
+              "generated_only_error_real": 0.037}
+    series = series_of([result(100, 0, **scores), result(100, 1, **scores | {"generated_only_error": 0.3})])
     heading, line = text.table(series)
     shown = dict(zip(heading, line))
     assert shown["Inception Score"] == "4.00 (real 8.80)" and shown["Fréchet distance"] == "43.8 (real 4.56)"
@@ -237,8 +238,8 @@ def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
 
 
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
-    heading, _ = text.table(series_of([result(100, 0), result(100, 1, frechet=3.0)]))
-    assert "Inception Score" in heading and "Fréchet distance" not in heading and "trained on generated, %" not in heading
+    heading, _ = text.table(series_of([result(100, 0), result(100, 1, frechet_distance=3.0)]))
+    assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)
     row, = as_plain(compare([result(100, 0)]))["series"][0]["table"]
     assert row["frechet_distance"] is row["generated_only_error"] is None
 
@@ -349,7 +350,7 @@ def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
     local = of_folder(folder)
     for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total",
                   "baselines", "score", "score_real", "seconds", "ended", "settings", "images",
-                  "frechet", "frechet_real", "generated_only", "generated_only_real"):
+                  "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real"):
         assert getattr(local, field) == getattr(stored, field), field
     assert (local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0"
             and "evaluate.classical" not in local.settings)
