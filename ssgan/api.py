@@ -9,7 +9,7 @@ from ssgan.config import Recipe, override
 from ssgan.data import named, splits
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split
-from ssgan.evaluation import classifier, domain_classifier, inception_score
+from ssgan.evaluation import classifier, domain_classifier, generator_scores, scoring_network
 from ssgan.export import formats, write
 from ssgan.export.model_card import card_of
 from ssgan.training import in_memory
@@ -56,18 +56,22 @@ def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
     return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
 
 
-def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> inception_score.Score:
-    """The Inception Score of the generator, beside that of real images, by a network that is trained once and cached.
-    Raises Mistake.
+def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> generator_scores.Score:
+    """How good the generated images are, beside real ones, by a network that is trained once and cached:
+    .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .real, and each
+    generator's in .generators. Raises Mistake.
     """
-    recipe = model.recipe
+    settings, device = model.recipe.score, find_device(device)
+    generator_scores.check(settings, dataset.train, dataset.test)
+    model.sampler()  # or the Mistake that there is none
+    samplers = model.samplers(device, average=settings.generator == "average").values()
     if (dataset.train.labels >= 0).all():
-        network = domain_classifier.domain_classifier(dataset.train, dataset.test, find_device(device))
+        network = domain_classifier.domain_classifier(dataset.train, dataset.test, device)
     else:
-        network = inception_score.itself(model.classifier())
-    samples = model.sampler(average=recipe.score.generator == "average").images
-    return inception_score.score(samples, dataset.test, network, samples=recipe.score.samples,
-                                 splits=recipe.score.splits, generator=recipe.score.generator)
+        network = scoring_network.itself(model.discriminator().to(device))
+    real = generator_scores.real_scores(dataset, network, settings, device,
+                                        labelled=any(sampler.conditional for sampler in samplers))
+    return generator_scores.score(samplers, dataset.test, real, network, settings, device)
 
 
 def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,

@@ -86,9 +86,13 @@ class EvaluateConfig:
 class ScoreConfig:
     """How generated images are scored."""
 
-    samples: int = number(10_000, 10, 10_000_000, "generated images in the Inception Score")
+    samples: int = number(10_000, 10, 10_000_000, "generated images in the Inception Score and the Fréchet distance")
     splits: int = number(10, 1, 1000, "parts, over which the score's mean and standard deviation are taken")
     generator: str = choice("average", ("average", "last"), "averaged weights of the generator, or the last ones")
+    train_images: int = number(50_000, 0, 10_000_000, "generated images that a network is trained on alone, where the "
+                                                      "generator is told classes; 0 is off")
+    train_epochs: int = number(10, 1, 10_000, "epochs of so many images in each such training")
+    trainings: int = number(3, 1, 100, "such trainings, over which the test error's mean is taken")
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ def result(labels: int = 100, seed: int = 0, error: float | None = 0.02, split_s
            dataset: str = "digits", total: int = 360, baselines: dict[str, float] | None = None,
            settings: dict[str, str] | None = None, ended: float = 1.0, images: int | None = 1437,
            score: float | None = 4.0, status: str = "FINISHED", reason: str | None = None, recipe: str = "",
-           fetch: Callable[[str], Path | None] = lambda pattern: None) -> Result:
+           fetch: Callable[[str], Path | None] = lambda pattern: None, **scores: float | None) -> Result:
     """A run's result."""
     split_seed = seed if split_seed is None else split_seed
     return Result(f"{labels:08x}{seed:012x}{split_seed:012x}", f"{dataset} · {labels} labels · seed {seed}", dataset,
                   recipe or dataset, labels, seed, split_seed, status, error, total, baselines or {}, score, 8.8, 60.0,
-                  ended, settings or {"train.epochs": "120.0"}, images, fetch, reason)
+                  ended, settings or {"train.epochs": "120.0"}, images, fetch, reason, **scores)
 
 
 def curve(budgets=(20, 50, 100, 200), seeds: int = 3, spread: float = 0.1, **others) -> list[Result]:

@@ -80,7 +80,8 @@ def test_the_score_of_a_generator(monkeypatch, tmp_path):
     monkeypatch.setitem(ssgan.score.__globals__["domain_classifier"].SETTINGS, "steps", 2)
     model = ssgan.load_run(folder=handed.place() / "mlruns" / "work", tracking_uri="none")
     found = ssgan.score(model, small.digits(), device="cpu")
-    assert 1 <= found.inception_score <= 10 and 1 <= found.real <= 10
+    assert 1 <= found.inception_score <= 10 and 1 <= found.real.inception_score <= 10
+    assert found.frechet_distance > found.real.frechet_distance and list(found.generators) == ["generator"]
 
 
 def test_a_run_comes_back_as_it_was_evaluated():

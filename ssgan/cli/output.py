@@ -50,6 +50,14 @@ def _scores(found: dict[str, Any]):
         network += f", {100 * found['score_network_error']:.2f} % test error"
     yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  {_real(found)}"
     yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
+    if found["generators"]:  # scored by a version that has these
+        first, *others = found["generators"].items()
+        yield "Fréchet distance", (f"{distance(found['frechet_distance'])}  real training images "
+                                   f"{distance(found['frechet_distance_real'])}; {_counts(found)}")
+        if found["train_images"]:
+            yield "generated only", _generated_only(found)
+        for name, score in others:
+            yield f"  {name}", _other(score)
 
 
 def _real(found: dict[str, Any]) -> str:
@@ -58,6 +66,39 @@ def _real(found: dict[str, Any]) -> str:
     if found["real_samples"] == found["samples"]:
         return text
     return f"{text} on {found['real_samples']:,}, generated ones {found['inception_score_matched']:.2f} on as many"
+
+
+def _counts(found: dict[str, Any]) -> str:
+    """Of the images whose Fréchet distance is told, which grows as they become fewer."""
+    text, real = f"of {found['samples']:,}", found["frechet_samples_real"]
+    if real != found["samples"]:
+        text += f", and of {real:,} real ones,"
+    return f"{text} to {found['test_images']:,} test images, in the features of that network"
+
+
+def _generated_only(found: dict[str, Any]) -> str:
+    """The test error of what was trained on generated images alone, beside that of real ones."""
+    errors, real = found["generated_only_errors"], found["generated_only_error_real"]
+    if errors is None:
+        return "none: the generator is told no class (conditional.weight = 0)"
+    text = f"{percent(found['generated_only_error']).strip()} test error of a small network trained on "
+    text += f"{found['train_images']:,} of these images alone"
+    text += f" ({min(errors) * 100:.2f} to {max(errors) * 100:.2f} in {len(errors)})" if len(errors) > 1 else ""
+    return text if real is None else f"{text}; on real ones {percent(real).strip()}"
+
+
+def _other(score: dict[str, Any]) -> str:
+    """Another generator of the run, in a line."""
+    parts = [f"Inception Score {score['inception_score']:.2f}",
+             f"Fréchet distance {distance(score['frechet_distance'])}"]
+    if score["generated_only_error"] is not None:
+        parts.append(f"generated only {percent(score['generated_only_error']).strip()}")
+    return ", ".join(parts)
+
+
+def distance(value: float) -> str:
+    """A Fréchet distance to three digits."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _rest(found: dict[str, Any], duration):

@@ -40,7 +40,7 @@ run_command = _command("run", "score", "Few labels to a tracked, evaluated, scor
 split_command = _command("split", "split", "Chooses the labelled images and saves the index tables.")
 train_command = _command("train", "train", "Splits and trains, and stops there.")
 evaluate_command = _stage_command("evaluate", "Test error and baselines, of a finished RUN or of the settings given.")
-score_command = _stage_command("score", "The Inception Score of a finished RUN, or of the settings given.")
+score_command = _stage_command("score", "Scores the generated images of a finished RUN, or of the settings given.")
 
 
 def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:

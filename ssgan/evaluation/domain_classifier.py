@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
-from ssgan.evaluation.inception_score import Network
+from ssgan.evaluation.scoring_network import Answers, Network
 from ssgan.files import cache_folder
 from ssgan.random_streams import torch_generator
 from ssgan.settings import fingerprint
@@ -43,10 +43,11 @@ def domain_classifier(train: Images, test: Images, device: str,
     module = module.eval().to(device, memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def probabilities(x: Tensor) -> Tensor:
-        return torch.cat([module(part).softmax(1) for part in x.to(device).split(PIECE)])
+    def answers(x: Tensor) -> Answers:
+        features = torch.cat([module.look(part) for part in x.to(device).split(PIECE)])
+        return Answers(module.output(features).softmax(1), features)
 
-    return Network(name, error, probabilities)
+    return Network(name, error, answers)
 
 
 class _Net(nn.Module):
@@ -67,7 +68,11 @@ class _Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [n, c, h, w] in [0, 1] -> logits [n, k]."""
-        return self.output(self.features(x).flatten(1))
+        return self.output(self.look(x))
+
+    def look(self, x: Tensor) -> Tensor:
+        """Images [n, c, h, w] in [0, 1] -> features [n, f], the input of the linear layer."""
+        return self.features(x).flatten(1)
 
 
 def _new(train: Images) -> _Net:
@@ -89,7 +94,7 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
     order = torch.cat([torch.randperm(len(train), generator=generator) for _ in range(-(-steps * batch // len(train)))])
     reach = max(1, round(train.shape[-1] / 14))
     padded = functional.pad(train.pixels, (reach,) * 4)
-    with _one_thread():
+    with one_thread():
         for step, index in enumerate(order[: steps * batch].view(steps, batch), 1):
             x = _shifted(padded, index, reach, generator)
             loss = functional.cross_entropy(module(x), train.labels[index.to(device)])
@@ -102,7 +107,7 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """The same sums in the same order whatever the number of cores; and beside other work two threads here took twice
     the time of one.
     """

@@ -14,15 +14,45 @@ if TYPE_CHECKING:
 
     from ssgan.data.images import Images
     from ssgan.evaluation.classifier import Evaluation
+    from ssgan.models.sampling import Sampler
 
 INK, BLUE = "#22262b", "#2f6db3"
 MANY = 30  # classes from which on pictures grow no more
+MOST_ASKED = 100  # images that are looked through for a row of one class
 
 
 def sample_sheet(images: "Tensor", path: Path, columns: int) -> None:
     """A grid of uint8 images [n, c, h, w], enlarged so that small ones can be seen."""
     sheet = _grid([_picture(image) for image in images], columns)
     _write(path, lambda file: sheet.save(file, "PNG"))
+
+
+def by_class_sheet(sampler: "Sampler", classes: tuple[str, ...], path: Path, columns: int = 10) -> None:
+    """The first images that a generator makes when asked for a class, a row for each class; a place stays empty where
+    `MOST_ASKED` images for each class in the mean have not brought enough.
+    """
+    import torch
+
+    asked, chosen = torch.empty(0, dtype=torch.int64), [[] for _ in classes]
+    size, shown = 100 * -(-len(classes) // 10), []
+    while len(asked) < MOST_ASKED * len(classes) and min(map(len, chosen)) < columns:
+        shown += [*(sampler.images(len(asked), size) * 255).round().byte().cpu()]
+        asked = torch.cat([asked, sampler.labels(len(asked), size).cpu()])
+        chosen = [(asked == label).nonzero()[:columns, 0].tolist() for label in range(len(classes))]
+    empty = torch.full_like(shown[0], 96)
+    tiles = [shown[row[place]] if place < len(row) else empty for row in chosen for place in range(columns)]
+    sheet = _grid([_picture(image) for image in tiles], columns)
+    high = sheet.height / sheet.width * 5.2
+    figure = _figure(5.2 + 0.1 * min(16, max(map(len, classes))), high + 0.4)
+    axes = figure.add_subplot()
+    axes.imshow(np.asarray(sheet), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+    rows = (np.arange(len(classes)) + 0.5) * sheet.height / len(classes)
+    axes.set_yticks(rows, _names(classes), fontsize=10)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.set(title="Generated images by the class asked for")
+    axes.spines[:].set_visible(False)
+    _save(figure, path)
 
 
 def mistakes_sheet(evaluation: "Evaluation", worst: np.ndarray, images: "Images", path: Path, columns: int = 8) -> None:

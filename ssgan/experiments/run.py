@@ -114,7 +114,9 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     scores = result.get("score", {})
     found |= {key: scores.get(key) for key in (
         "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples",
-        "score_network", "score_network_error", "samples", "splits", "samples_per_split")}
+        "score_network", "score_network_error", "samples", "splits", "samples_per_split", "frechet_distance",
+        "frechet_distance_real", "frechet_samples_real", "test_images", "generated_only_error", "generated_only_errors",
+        "generated_only_error_real", "train_images", "class_agreement", "generators")}
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     ids = tracking.run_ids(folder)
     return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found,

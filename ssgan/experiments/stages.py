@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from ssgan.config import Recipe
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
-from ssgan.evaluation import classifier, domain_classifier, figures, inception_score
+from ssgan.evaluation import classifier, domain_classifier, figures, generator_scores, scoring_network
 from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
 from ssgan.experiments import baseline_runs
 from ssgan.experiments.group_training import explain, train_group
@@ -25,12 +26,15 @@ BY_LABELS = "by_labels/"  # before the names of measurements whose step is the l
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Raises Mistake for a budget that the data cannot give, and for techniques that cannot be combined.
+    """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, and for scores
+    that cannot be had.
 
     It is cheap, and asked before anything is written.
     """
     techniques.check(recipe, len(dataset.classes))
     splits.check_budget(dataset, recipe.labels, recipe.split)
+    if recipe.gan.weight > 0:
+        generator_scores.check(recipe.score, dataset.train, dataset.test)
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:
@@ -96,22 +100,22 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
 
 
 def score(group: Group, *, again: bool = False) -> None:
-    """The Inception Score of every member's generator, beside that of the real test images at the same count."""
+    """The scores of every member's generators, beside those of real images at the same count."""
     dataset = group.dataset
     lanes = _lanes_to_do(group, "score", again) if techniques.draws_images(group.recipe) else []
     if not lanes:
         return
     began = time.monotonic()
-    network = None
+    network, real = None, None
+    generator_scores.check(group.recipe.score, dataset.train, dataset.test)
     if (dataset.train.labels >= 0).all():
-        group.progress.begin("network", 0)
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device,
-                                                      group.progress.update)
-        group.progress.end()
+                                                      _watched(group)("network"))
+        real = _real_scores(group, lanes[0], network)
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
-        _score_lane(group, lane, network, again)
+        _score_lane(group, lane, network, real, again)
         folder.finish_stage("score", time.monotonic() - began + shared_seconds)
 
 
@@ -161,19 +165,43 @@ def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.E
         figures.mistakes_sheet(evaluation, worst, group.dataset.test, into / "mistakes.png")
 
 
-def _score_lane(group: Group, lane: int, network: inception_score.Network | None, again: bool) -> None:
-    """One member's score by the network, or by its own classifier where there is none."""
+def _real_scores(group: Group, lane: int, network: scoring_network.Network) -> generator_scores.RealScore:
+    """Of the data set's images; the lanes' generators are all told classes, or none."""
+    told = any(sampler.conditional for sampler in TrainedModel.of_run(group.folders[lane]).samplers().values())
+    return generator_scores.real_scores(group.dataset, network, group.recipe.score, group.resolved.device,
+                                        labelled=told, watched=_watched(group))
+
+
+def _score_lane(group: Group, lane: int, network: scoring_network.Network | None,
+                real: generator_scores.RealScore | None, again: bool) -> None:
+    """One member's scores by the network, or by its own classifier where there is none."""
     folder, settings = group.folders[lane], group.recipe.score
-    into = folder.stage_folder("score")
     model, device = TrainedModel.of_run(folder), group.resolved.device
-    found = inception_score.score(
-        model.sampler(device, average=settings.generator == "average").images,
-        group.dataset.test, network or inception_score.itself(model.classifier(device)), samples=settings.samples,
-        splits=settings.splits, generator=settings.generator)
+    samplers = model.samplers(device, average=settings.generator == "average").values()
+    if network is None:
+        network = scoring_network.itself(model.discriminator().to(device))
+        real = _real_scores(group, lane, network)
+    found = generator_scores.score(samplers, group.dataset.test, real, network, settings, device, _watched(group))
+    group.progress.end()
+    into = folder.stage_folder("score")
     write_text(into / "score.json", json.dumps(found.summary(), indent=1))
-    figures.class_histogram_picture(found.histogram, group.dataset.classes, into / "classes.png")
+    for number, sampler in enumerate(samplers):
+        before = f"{sampler.name}_" if number else ""
+        histogram = found.generators[sampler.name].histogram
+        figures.class_histogram_picture(histogram, group.dataset.classes, into / f"{before}classes.png")
+        if sampler.conditional:
+            figures.by_class_sheet(sampler, group.dataset.classes, into / f"{before}by_class.png")
     folder.measure(_step(folder, again), found.measurements())
     folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()})
+
+
+def _watched(group: Group) -> generator_scores.Watched:
+    """Shows what begins, and how far it is."""
+    def begin(stage: str) -> Callable[[int, int], None]:
+        group.progress.begin(stage, 0)
+        return group.progress.update
+
+    return begin
 
 
 def _gains(trained: dict[str, Measured], error: float) -> dict[str, float]:

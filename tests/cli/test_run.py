@@ -44,8 +44,11 @@ def test_a_run_gives_one_json_object_with_everything(finished):
     assert "1,437 training labels" in found["score_network"] and "supervised only" in found["baselines"]
     assert set(found["seconds"]) == {"split", "train", "evaluate", "score"}
     for name in ("split/split.npz", "train/model.pt", "evaluate/test.npz", "evaluate/confusion.png",
-                 "score/score.json"):
+                 "score/score.json", "score/classes.png"):
         assert (Path(found["folder"]) / name).exists()
+    assert found["frechet_distance"] > found["frechet_distance_real"] > 0 and found["test_images"] == 360
+    assert list(found["generators"]) == ["generator"] and not (Path(found["folder"]) / "score/by_class.png").exists()
+    assert found["generated_only_error"] is None, "the generator is told no class"
     assert not list(Path(found["folder"]).glob("checkpoint*"))
 
 
@@ -84,10 +87,31 @@ def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
         told = json.loads(again.stdout.splitlines()[-1])
         assert told["test_error"] == found["test_error"]
     assert told["samples_per_split"] == 30
+    refused = ssgan(folder, "score", short, "--set", "score.splits=100")
+    assert refused.returncode == 2 and "ssgan score RUN --set score.splits=1" in refused.stderr
+    refused = ssgan(folder, "score", short, "--set", "train.epochs=3")
+    assert refused.returncode == 2 and "only keys of score.* can change now" in refused.stderr
     refused = ssgan(folder, "evaluate", short, "--set", "train.epochs=3")
     assert refused.returncode == 2 and "train.epochs" in refused.stderr
     refused = ssgan(folder, "run", "--resume", short, "--seed", "5")
     assert refused.returncode == 2 and "seed: 0 there, 5 asked" in refused.stderr
+
+
+def test_a_run_whose_generator_is_told_classes_says_what_can_be_learnt_from_its_images(tmp_path):
+    done = ssgan(tmp_path, "run", "--dataset", "digits", "--labels", "100", *TINY, "--set", "conditional.weight=1",
+                 "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set",
+                 "score.train_images=300", "--set", "score.train_epochs=2", "--tracking-uri", "none")
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    distance, learnt = (next(line for line in lines if line.startswith(start))
+                        for start in ("Fréchet distance", "generated only"))
+    assert "of 60 to 360 test images" in distance
+    assert "300 of these images alone" in learnt and "in 3); on real ones" in learnt
+    again = ssgan(tmp_path, "score", "latest", "--tracking-uri", "none", "--json")
+    found = json.loads(again.stdout.splitlines()[-1])
+    assert len(found["generated_only_errors"]) == 3 and 0 < found["generated_only_error_real"] < 1
+    assert found["generators"]["generator"]["class_agreement"] == found["class_agreement"] is not None
+    assert (Path(found["folder"]) / "score" / "by_class.png").read_bytes().startswith(b"\x89PNG")
 
 
 LONG = ["--dataset", "digits", "--labels", "20", "--set", "train.epochs=200", "--set", "model.widths=[32,16]", "--set",
@@ -128,6 +152,8 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
     (["--dataset", "digits", "--labels", "0"], "--labels 0"),
     (["--dataset", "digits", "--labels", "-10"], "--labels -10"),
     (["--dataset", "digits", "--labels", "5000"], "5000"),
+    (["--dataset", "digits", "--set", "score.splits=361"], "score.splits=3"),
+    (["--dataset", "digits", "--set", "score.train_images=9"], "score.train_images=0"),
     (["--dataset", "digits", "--set", "train.epoch=3"], "did you mean train.epochs?"),
     (["--dataset", "digits", "--set", "train.epochs=many"], "train.epochs"),
     (["--dataset", "digits", "--set", "train.epochs=1e99"], "train.epochs"),

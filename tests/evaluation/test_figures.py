@@ -47,6 +47,41 @@ def test_large_images_keep_their_size_and_few_need_no_empty_columns(tmp_path):
     assert opened(tmp_path / "sheet.png").size == (2 * 94 + 4, 108)
 
 
+class Grey:
+    """A generator whose images are as bright as their class, of `classes`, of which it is asked for `asked` in turn."""
+
+    def __init__(self, classes: int, asked: int, channels: int = 1):
+        self.asked, self.channels, self.classes, self.calls = asked, channels, classes, 0
+
+    def labels(self, start, count):
+        return torch.arange(start, start + count) % self.asked
+
+    def images(self, start, count):
+        self.calls += 1
+        shade = (self.labels(start, count) + 1) / self.classes
+        return shade.view(-1, 1, 1, 1).expand(-1, self.channels, 6, 6)
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(3, 1), (10, 3), (47, 1)])
+def test_the_sheet_by_class_has_a_row_for_each(tmp_path, classes, channels):
+    source = Grey(classes, classes, channels)
+    reports.by_class_sheet(source, tuple(f"class {i}" for i in range(classes)), tmp_path / "sheet.png")
+    shown = np.array(opened(tmp_path / "sheet.png").convert("L")).astype(int)
+    middle = shown[:, shown.shape[1] * 3 // 4]
+    places = [np.flatnonzero(abs(middle - round(255 * (label + 1) / classes)) <= 1) for label in range(classes)]
+    assert all(len(place) > 10 for place in places)
+    assert all(np.median(above) < np.median(below) for above, below in zip(places, places[1:]))
+    assert source.calls < 20
+
+
+def test_a_class_that_is_never_asked_for_has_an_empty_row(tmp_path):
+    source = Grey(4, 3)
+    reports.by_class_sheet(source, tuple("abcd"), tmp_path / "sheet.png")
+    shown = np.array(opened(tmp_path / "sheet.png").convert("L"))
+    assert (shown == 255).mean() < 0.3 and (shown == 96).mean() > 0.2
+    assert source.calls <= 4
+
+
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_mistakes_are_shown(tmp_path, evaluation, count):
     images, found = evaluation

@@ -15,6 +15,8 @@ from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
 OWN = ("labels", "seed", "split_seed", "recipe", "dataset")  # params that are not among `settings`
+LATER_SCORES = (  # of a run's result and of its measurements, which older runs lack
+    "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,10 @@ class Result:
     images: int | None  # training images of the data set, if known
     fetch: Callable[[str], Path | None]  # an artifact by its path in the run, or None
     reason: str | None = None  # why it has no error
+    frechet_distance: float | None = None
+    frechet_distance_real: float | None = None
+    generated_only_error: float | None = None  # of a network trained on generated images alone
+    generated_only_error_real: float | None = None  # of one trained on real images
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -77,7 +83,7 @@ def of_folder(folder: WorkFolder) -> Result:
         {row["name"]: row["error"] for row in found.get("baselines", [])}, score.get("inception_score"),
         score.get("inception_score_real"), sum(stage["seconds"] for stage in facts.get("stages", {}).values()),
         facts.get("ended") or 0.0, _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"),
-        _finder(folder.path), facts.get("error"))
+        _finder(folder.path), facts.get("error"), **{name: score.get(name) for name in LATER_SCORES})
 
 
 def of_stored(run: StoredRun) -> Result | None:
@@ -94,7 +100,7 @@ def of_stored(run: StoredRun) -> Result | None:
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
         metrics.get("score/inception_score_real"),
         sum(value for name, value in metrics.items() if name.startswith("stage/")), run.ended, _settings(params),
-        run.images, run.fetch)
+        run.images, run.fetch, **{name: metrics.get(f"score/{name}") for name in LATER_SCORES})
 
 
 def _settings(params: Mapping[str, Any]) -> dict[str, str]:

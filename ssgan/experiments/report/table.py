@@ -104,8 +104,17 @@ class Row:
     @property
     def score(self) -> Stat | None:
         """The Inception Score, where all runs have one."""
-        scores = [result.score for result in self.results]
-        return Stat.of(scores) if None not in scores else None
+        return _stat_of_all([result.score for result in self.results])
+
+    @property
+    def frechet_distance(self) -> Stat | None:
+        """The Fréchet distance, where all runs have one."""
+        return _stat_of_all([result.frechet_distance for result in self.results])
+
+    @property
+    def generated_only_error(self) -> Stat | None:
+        """The error of what was trained on generated images alone, where all runs have one."""
+        return _stat_of_all([result.generated_only_error for result in self.results])
 
     @property
     def seconds(self) -> float:
@@ -180,6 +189,11 @@ def compare(results: Sequence[Result], targets: Sequence[float] = ()) -> Compari
     series = tuple(_series(title, group, targets) for title, group in zip(titles, ordered))
     failed = tuple(result for result in results if result.error is None)
     return Comparison(series, failed, len(done) - len(newest), max(0, len(ordered) - MOST_SERIES))
+
+
+def _stat_of_all(values: list[float | None]) -> Stat | None:
+    """Of the values, where none is missing."""
+    return None if None in values else Stat.of(values)
 
 
 def paper_row(dataset: str) -> dict[str, Any] | None:

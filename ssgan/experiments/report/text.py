@@ -133,7 +133,8 @@ def table(series: Series) -> list[list[str]]:
     if paper:
         extra += [(paper["source"], lambda row: _paper(paper, "errors", row)),
                   ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
-    extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score)]
+    extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score),
+              ("Fréchet distance", _frechet), ("trained on generated, %", _generated_only)]
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
     heading = ["labels", "test error, %", "median", "n", *(name for name, _ in kept), "every run"]
     lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n),
@@ -247,7 +248,19 @@ def _paper(paper: dict, kind: str, row: Row) -> str:
 
 
 def _score(row: Row) -> str:
-    if row.score is None:
-        return "–"
-    real = row.results[0].score_real
-    return f"{row.score.mean:.2f}" + (f" (real {real:.2f})" if real else "")
+    return _beside_real(row.score and f"{row.score.mean:.2f}", row.results[0].score_real, "{:.2f}")
+
+
+def _frechet(row: Row) -> str:
+    return _beside_real(row.frechet_distance and f"{row.frechet_distance.mean:.3g}",
+                        row.results[0].frechet_distance_real, "{:.3g}")
+
+
+def _generated_only(row: Row) -> str:
+    real = row.results[0].generated_only_error_real
+    return _beside_real(row.generated_only_error and spread(row.generated_only_error), real and 100 * real, "{:.2f}")
+
+
+def _beside_real(text: str | None, real: float | None, form: str) -> str:
+    """A score of generated images, with that of real ones."""
+    return "–" if text is None else text + (f" (real {form.format(real)})" if real is not None else "")

@@ -77,7 +77,7 @@ def test_a_gain_that_may_be_chance_is_called_so():
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
     row, = series_of([result(100, 0, baselines={SUPERVISED: 0.1}), result(100, 1, score=None)]).rows
-    assert row.baselines == {} and row.score is None
+    assert row.baselines == {} and row.score is None and row.frechet_distance is row.generated_only_error is None
 
 
 def test_runs_of_other_settings_are_another_series_named_by_what_differs():
@@ -224,6 +224,26 @@ class Sources(HTMLParser):
         self.loads += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
 
 
+def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
+    scores = {"frechet_distance": 43.8, "frechet_distance_real": 4.56, "generated_only_error": 0.2,
+              "generated_only_error_real": 0.037}
+    series = series_of([result(100, 0, **scores), result(100, 1, **scores | {"generated_only_error": 0.3})])
+    heading, line = text.table(series)
+    shown = dict(zip(heading, line))
+    assert shown["Inception Score"] == "4.00 (real 8.80)" and shown["Fréchet distance"] == "43.8 (real 4.56)"
+    assert shown["trained on generated, %"] == "25.00 ± 7.07 (real 3.70)"
+    row, = as_plain(compare([result(100, 0, **scores), result(100, 1, **scores)]))["series"][0]["table"]
+    assert row["frechet_distance"]["mean"] == 43.8 and row["generated_only_error"]["mean"] == 0.2
+    assert "43.8 (real 4.56)" in page(compare([result(100, 0, **scores)]), "one", {"digits": b""})
+
+
+def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
+    heading, _ = text.table(series_of([result(100, 0), result(100, 1, frechet_distance=3.0)]))
+    assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)
+    row, = as_plain(compare([result(100, 0)]))["series"][0]["table"]
+    assert row["frechet_distance"] is row["generated_only_error"] is None
+
+
 def test_the_page_needs_nothing_beside_it_and_holds_pictures_and_sheets(tmp_path):
     from PIL import Image
 
@@ -309,7 +329,9 @@ FACTS = {
                "stages": {"train": {"seconds": 2.0, "finished": True}, "score": {"seconds": 1.5, "finished": True}},
     "result": {"evaluation": {"error": 0.1, "wrong": 36, "total": 360},
                "baselines": [{"name": SUPERVISED, "error": 0.2}, {"name": "SVM", "error": 0.3}],
-               "score": {"inception_score": 3.5, "inception_score_real": 8.0}}}
+               "score": {"inception_score": 3.5, "inception_score_real": 8.0, "frechet_distance": 44.0,
+                         "frechet_distance_real": 4.5, "generated_only_error": 0.25,
+                         "generated_only_error_real": 0.04}}}
 
 
 def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
@@ -318,13 +340,17 @@ def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
     params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "recipe": "digits",
               "train.epochs": "5.0", "model.widths": "[8, 4]", "evaluate.classical": "true"}
     metrics = {"test/error": 0.1, "test/wrong": 36.0, "test/supervised_only_error": 0.2, "test/svm_error": 0.3,
-               "score/inception_score": 3.5, "score/inception_score_real": 8.0, "stage/train/seconds": 2.0,
+               "score/inception_score": 3.5, "score/inception_score_real": 8.0, "score/frechet_distance": 44.0,
+               "score/frechet_distance_real": 4.5, "score/generated_only_error": 0.25,
+               "score/generated_only_error_real": 0.04, "score/generator/frechet_distance": 7.0,
+               "stage/train/seconds": 2.0,
                "stage/score/seconds": 1.5, "train/labelled_loss": 9.0}
     stored = of_stored(StoredRun("abc", FACTS["name"], "FINISHED", 7.0, params, metrics, {}, 1437,
                                  lambda pattern: None))
     local = of_folder(folder)
     for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total",
-                  "baselines", "score", "score_real", "seconds", "ended", "settings", "images"):
+                  "baselines", "score", "score_real", "seconds", "ended", "settings", "images",
+                  "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real"):
         assert getattr(local, field) == getattr(stored, field), field
     assert (local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0"
             and "evaluate.classical" not in local.settings)
