@@ -54,7 +54,7 @@ class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
     shape: tuple[int, ...]
-    kind: str  # normal; uniform on [0, 1); classes: int64, below the number of classes
+    kind: str  # normal; uniform on [0, 1); classes: int64, each as often as the labels tell (View.shares)
 
 
 class Output(NamedTuple):
@@ -78,6 +78,7 @@ class View(NamedTuple):
     draws: Mapping[str, Tensor]  # this technique's own, as are the next two
     state: Mapping[str, Tensor]
     numbers: Mapping[str, Tensor]
+    shares: Tensor  # [k] of the classes among all images, estimated from the labels (data/class_shares.py)
 
 
 class Term(NamedTuple):
