@@ -40,7 +40,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
     Images are [n, h, w], [n, c, h, w], or flat with `image_shape`. Values of uint8 count as 0 to 255; others are
     brought to [0, 1] by the least and the largest of the training data: one pair for all pixels of images, one pair a
     feature otherwise. Features that are no images are trained without augmentation. String labels beside -1 need y of
-    dtype object.
+    dtype object. Classes need not be balanced: losses take those of the unlabelled samples to be as frequent as the
+    labels', so that samples should be chosen for labelling without regard to their class.
 
     Parameters
     ----------

@@ -84,8 +84,10 @@ def average(recipe: Recipe, history: list[Weights], name: str) -> Tensor:
 class Plain:
     """One model in training: a step by the book, with losses and gradients kept to look at."""
 
-    def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int):
+    def __init__(self, recipe: Recipe, discriminator_weights: Weights, generator_weights: Weights, steps: int,
+                 shares: list[float] | None = None):
         self.recipe, self.steps, self.done = recipe, steps, 0
+        self.shares = shares  # of the classes; None: all the same
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
         self.trained = [[name for name in weights
                          if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
@@ -215,8 +217,8 @@ class Plain:
     def _balance_loss(self, weights: Weights, draws: Draws) -> Tensor:
         logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
         mean = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).mean(0)
-        uniform = torch.full_like(mean, 1 / len(mean))
-        loss = (mean * torch.log(mean / uniform)).sum()
+        shares = self.shares or [1 / len(mean)] * len(mean)
+        loss = sum(answer * torch.log(answer / share) for answer, share in zip(mean, shares))
         self.losses["balance_loss"] = loss.item()
         return loss
 

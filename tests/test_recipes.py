@@ -5,9 +5,14 @@ import shlex
 from pathlib import Path
 
 import pytest
+import small
 
 from ssgan import recipes, settings
+from ssgan.config import override
 from ssgan.errors import Mistake
+from ssgan.evaluation.baselines import NO_GENERATOR, trained_without
+from ssgan.experiments.member import Member
+from ssgan.experiments.run import stages_of
 from ssgan.settings import flatten
 
 SHIPPED = recipes.names()
@@ -46,6 +51,23 @@ def test_a_shipped_recipe_is_valid_and_named_as_its_file(name):
     found = recipes.read(name)
     assert found.name == name and isinstance(found.evidence, dict)
     assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_beside(name):
+    recipe = recipes.read(name).recipe
+    assert recipe.gan.weight >= 0.1 and recipe.feature_matching.weight == 1
+    assert recipe.evaluate.gan_off and "score" in stages_of(Member(recipe, 0, 0), "score")
+    assert NO_GENERATOR in {each.name for served in trained_without(recipe).values() for each in served}
+    side = 8 if recipe.dataset == "digits" else 28
+    short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0)])
+    trainer = small.trainer(short, small.FP32, data=small.dataset(600, (1, side, side), 10))
+    before = {player: small.weights(trainer, player).clone() for player in ("discriminator", "generator")}
+    trainer.step()
+    assert not trainer.failures()
+    for player, weights in before.items():
+        assert not small.weights(trainer, player).equal(weights)
+    assert trainer.sums.isfinite().all() and {"unlabelled_loss", "generator_loss"} <= set(trainer.names)
 
 
 def test_the_papers_recipe_has_the_authors_settings():

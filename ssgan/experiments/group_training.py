@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ssgan import techniques
 from ssgan.config import Recipe
+from ssgan.data.class_shares import are_even, class_shares, told
 from ssgan.data.splits import Split
 from ssgan.evaluation import figures
 from ssgan.training import loop
@@ -23,6 +24,8 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
     """
     with pinned(group.resolved), group.stop.polite():
         trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
+        if record:
+            _tell_shares(group, tables)
         events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds,
                                  should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
@@ -60,6 +63,16 @@ def explain(failure: Failure, group: "Group") -> str:
     return (f"training failed (seed {member.seed}, {member.recipe.labels} labels): "
             f"{failure.name} was not finite at step {failure.step}.\n"
             f"Try a smaller step, --set {name}.learning_rate={smaller:.2g}, or --set train.precision=fp32.")
+
+
+def _tell_shares(group: "Group", tables: list[Split]) -> None:
+    """Says what losses take the classes' shares to be, where they are not even."""
+    found = [class_shares(group.dataset.train, table) for table in tables]
+    uneven = [shares for shares in found if not are_even(shares)]
+    if uneven:
+        several = f" (in the first of {len(uneven)} runs)" if len(uneven) > 1 else ""
+        group.progress.say(f"class shares estimated from the labels: {told(uneven[0], group.dataset.train.classes)}"
+                           f"{several}")
 
 
 def _note(group: "Group", event: loop.Record | loop.Sheet | Failure) -> None:

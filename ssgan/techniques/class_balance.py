@@ -1,4 +1,4 @@
-"""Class balance: answers that fall on all classes equally often."""
+"""Class balance: answers that fall on the classes as often as the labels do."""
 
 import math
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 
 @dataclass(frozen=True)
 class ClassBalance(Technique):
-    """The answers to a batch of unlabelled images fall on all classes equally often.
+    """The answers to a batch of unlabelled images fall on the classes as often as the labelled images do.
 
-    Loss: log K - H(mean answer of the batch), for data whose classes are equally frequent. Costs nothing beside the
-    unlabelled images' pass. The marginal entropy of Springenberg 2016 (CatGAN), section 3.
+    Loss: KL(m || s) = sum_k m_k log(m_k / s_k), m the mean answer of the batch and s the class shares that the
+    labels tell, (n_k + 1/K) / (n + 1). Even labels make it log K - H(m), the marginal entropy of Springenberg 2016
+    (CatGAN), section 3; uneven shares as in Assran et al. 2023 (PMSN). It assumes that images were chosen for labelling
+    without regard to their class. Costs nothing beside the unlabelled images' pass.
     """
 
     sees = frozenset({"unlabelled"})
@@ -25,13 +27,14 @@ class ClassBalance(Technique):
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
-        loss = balance_loss(view.out["unlabelled"].logits)
+        loss = balance_loss(view.out["unlabelled"].logits, view.shares)
         return Term(loss, {"balance_loss": loss})
 
 
-def balance_loss(logits: Tensor) -> Tensor:
-    """log K - H(mean answer of the batch): [n, k] -> [], 0 where all classes are answered equally often: the marginal
-    entropy of Springenberg 2016.
+def balance_loss(logits: Tensor, shares: Tensor) -> Tensor:
+    """KL(mean answer of the batch || shares): [n, k], [k] -> [], 0 where the classes are answered as often as their
+    shares say.
     """
-    mean = logits.softmax(1).mean(0)
-    return math.log(logits.shape[1]) + (mean * mean.clamp_min(1e-12).log()).sum()
+    mean, count = logits.softmax(1).mean(0), logits.shape[1]
+    # log K - H(mean), and by how much the shares are not even: a sum of zeros where they are
+    return math.log(count) + (mean * mean.clamp_min(1e-12).log()).sum() - (mean * (count * shares).log()).sum()

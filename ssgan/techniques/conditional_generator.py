@@ -13,9 +13,9 @@ class ConditionalGenerator(Technique):
     """The generator is given a drawn class with each latent vector, and is taught images that the classifier answers
     so.
 
-    Loss: cross entropy of the classifier's answers to generated images with the classes that were drawn for them, all
-    equally often; the generator's input is the latent vector and the class as K numbers of 0 and 1. Costs the logits of
-    one pass. Mirza & Osindero 2014; the term as in Odena et al. 2017 (AC-GAN).
+    Loss: cross entropy of the classifier's answers to generated images with the classes that were drawn for them, each
+    as often as the labels tell; the generator's input is the latent vector and the class as K numbers of 0 and 1. Costs
+    the logits of one pass. Mirza & Osindero 2014; the term as in Odena et al. 2017 (AC-GAN).
     """
 
     sees = frozenset({"generated"})

@@ -55,7 +55,8 @@ class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
     shape: tuple[int, ...]
-    kind: str  # normal; uniform on [0, 1); exact: uniform, in float32; classes: int64, below the number of classes
+    # normal; uniform on [0, 1); exact: uniform, in float32; classes: int64, each as often as the labels tell (View.shares)
+    kind: str
 
 
 class Output(NamedTuple):
@@ -79,6 +80,7 @@ class View(NamedTuple):
     draws: Mapping[str, Tensor]  # this technique's own, as are the next two
     state: Mapping[str, Tensor]
     numbers: Mapping[str, Tensor]
+    shares: Tensor  # [k] of the classes among all images, estimated from the labels (data/class_shares.py)
 
 
 class Pool(NamedTuple):

@@ -4,9 +4,11 @@ name.
 
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
+from ssgan.data.class_shares import class_shares
 from ssgan.data.images import Images
 from ssgan.data.order import DeviceOrders, epoch_tables
 from ssgan.data.splits import Split
@@ -27,14 +29,17 @@ class Feed:
     generator on the device.
 
     `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels by part [r, n],
-    the same images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, and what
-    each technique draws.
+    the same images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, what each
+    technique draws, and, the same in all of them, the class shares that the labels tell [r, k].
     """
 
     def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int,
                  generator: torch.Generator | None):
         self.gan, self.images, self.splits, self.seeds, self.generator = gan, images, splits, seeds, generator
         self.steps_per_epoch, self.batch = steps_per_epoch, gan.config.batch
+        shares = torch.from_numpy(numpy.stack([class_shares(images, split) for split in splits]))
+        self.shares = shares.to(images.pixels.device, gan.master)  # [r, k]
+        self._limits = [noise.class_limits(lane) for lane in self.shares]
         self.step, self.players, self._epoch = 0, gan.program(0).players, -1
         self.updates = max(gan.players[name].optimiser.updates for name in gan.trained)
         # The first update's orders are the seeds' own.
@@ -75,7 +80,8 @@ class Feed:
         """Of the players that have so many updates, their draws in number i."""
         players = [name for name in self.players if self.gan.players[name].optimiser.updates > i]
         drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": {}, "plain": {}, "noise": {},
-                                                   "latent": None, "context": Context()} for name in players}
+                                                   "latent": None, "context": Context(), "shares": self.shares}
+                                            for name in players}
         with part("images"):
             self._put_images(i, drawn, numbers)
         with part("noise"):
@@ -152,8 +158,7 @@ class Feed:
             for name, latent in zip(takers, latents):
                 drawn[name]["latent"] = latent
             if any(each.gives_classes for each in self.gan.techniques.values()):
-                labels = noise.classes(shape[:2], self.gan.size.classes, self.seeds, ("classes", *self._names(i)),
-                                       self.generator).unbind(1)
+                labels = self._classes(shape[:2], ("classes", *self._names(i))).unbind(1)
                 for name, each in zip(takers, labels):
                     drawn[name]["context"] = Context(labels=each)
 
@@ -175,7 +180,10 @@ class Feed:
         if draw.kind == "exact":
             return self._uniform(draw.shape, names, torch.float32)
         assert draw.kind == "classes", draw
-        return noise.classes(draw.shape, self.gan.size.classes, self.seeds, names, self.generator)
+        return self._classes(draw.shape, names)
+
+    def _classes(self, shape: tuple[int, ...], names: Names) -> Tensor:
+        return noise.classes(shape, self.gan.size.classes, self._limits, self.seeds, names, self.generator)
 
     def _uniform(self, shape: tuple[int, ...], names: Names, dtype: torch.dtype) -> Tensor:
         return noise.uniform(shape, self.seeds, names, dtype, self.generator)

@@ -6,6 +6,7 @@ numbers, but others than alone.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from ssgan.random_streams import numpy_generator, torch_generator
 
 Names = tuple[str | int, ...]
+Limits = Sequence[Tensor | None]  # of `class_limits`, one a lane
 BLOCK = 2**16  # pairs of draws looked up at once: what they touch stays in a core's cache
 
 
@@ -39,12 +41,30 @@ def uniform(shape: tuple[int, ...], seeds: tuple[int, ...], names: Names, dtype:
     return torch.rand(len(seeds), *shape, generator=generator, device=generator.device).to(dtype)
 
 
-def classes(shape: tuple[int, ...], count: int, seeds: tuple[int, ...], names: Names,
+def classes(shape: tuple[int, ...], count: int, limits: Limits, seeds: tuple[int, ...], names: Names,
             generator: torch.Generator | None = None) -> Tensor:
-    """Whole numbers below `count`, all equally likely: int64 [r, *shape]; from the generator likewise."""
+    """Whole numbers below `count`: int64 [r, *shape], all equally likely in the lanes without limits; from the
+    generator likewise.
+    """
     if generator is None:
-        return _stack([torch.randint(count, shape, generator=torch_generator(seed, *names)) for seed in seeds])
-    return torch.randint(count, (len(seeds), *shape), generator=generator, device=generator.device)
+        return _stack([_classes(shape, count, limit, torch_generator(seed, *names))
+                       for seed, limit in zip(seeds, limits)])
+    if all(limit is None for limit in limits):
+        return torch.randint(count, (len(seeds), *shape), generator=generator, device=generator.device)
+    return _stack([_classes(shape, count, limit, generator) for limit in limits])
+
+
+def class_limits(shares: Tensor) -> Tensor | None:
+    """Of class shares [k] the sums of the first one, two and so on [k - 1], None where all are equal: a uniform draw is
+    of the class between whose limits it lies.
+    """
+    return None if (shares == shares[0]).all() else shares.cumsum(0)[:-1]
+
+
+def _classes(shape: tuple[int, ...], count: int, limit: Tensor | None, generator: torch.Generator) -> Tensor:
+    if limit is None:
+        return torch.randint(count, shape, generator=generator, device=generator.device)
+    return (torch.rand(*shape, 1, generator=generator, device=generator.device) >= limit).sum(-1)
 
 
 def _stack(rows: list[Tensor]) -> Tensor:

@@ -25,7 +25,7 @@ def view(weight: torch.Tensor, share: float = 0.5) -> View:
     images = {"unlabelled": torch.rand(4, 1, 2, 3, dtype=torch.float64),
               "generated": torch.rand(5, 1, 2, 3, dtype=torch.float64)}
     draws = {"share": torch.full((4, 1, 1, 1), share, dtype=torch.float64)}
-    return View(images, None, {}, {}, {"discriminator": Linear(weight)}, draws, {}, {})
+    return View(images, None, {}, {}, {"discriminator": Linear(weight)}, draws, {}, {}, torch.full((3,), 1 / 3))
 
 
 @pytest.mark.parametrize("at", ["between", "real"])

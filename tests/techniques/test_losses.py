@@ -1,10 +1,13 @@
 """The K+1 losses: identities with the softmax over K+1 classes, stability, gradients."""
 
+import math
+
 import plain
 import pytest
 import torch
 from torch.nn import functional
 
+from ssgan.techniques.class_balance import balance_loss
 from ssgan.techniques.consistency import consistency_loss
 from ssgan.techniques.entropy import entropy_loss
 from ssgan.techniques.feature_matching import feature_matching
@@ -100,6 +103,35 @@ def test_consistency_counts_confident_images_and_divides_by_all():
     by_hand = sum(-logits[i].softmax(0)[targets[i]].log() for i in (0, 3, 4)) / 6
     torch.testing.assert_close(consistency_loss(logits, targets, confident), by_hand)
     assert consistency_loss(logits, targets, torch.zeros(6)).item() == 0
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_balance_is_the_divergence_of_the_mean_answer_from_the_shares(k):
+    logits, shares = some_logits(20, k, 10), torch.rand(k, generator=torch.Generator().manual_seed(k)).double() + 0.01
+    shares /= shares.sum()
+    mean = [sum(row.softmax(0)[i].item() for row in logits) / 20 for i in range(k)]
+    by_hand = sum(m * math.log(m / s) for m, s in zip(mean, shares.tolist()))
+    assert balance_loss(logits, shares).item() == pytest.approx(by_hand, rel=1e-12) and by_hand > 0
+    exact = shares.log().expand(7, k)
+    assert balance_loss(exact, shares).item() == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_balance_of_even_shares_is_the_marginal_entropy_to_the_bit(dtype):
+    for k in (2, 3, 10, 26):
+        logits = some_logits(20, k, 11).to(dtype).requires_grad_()
+        mean = logits.softmax(1).mean(0)
+        entropy = math.log(k) + (mean * mean.clamp_min(1e-12).log()).sum()
+        loss = balance_loss(logits, torch.full((k,), 1 / k, dtype=dtype))
+        assert loss.item() == entropy.item()
+        assert torch.equal(*(torch.autograd.grad(each, logits)[0] for each in (loss, entropy)))
+
+
+def test_balance_and_its_gradient_are_finite_for_a_class_that_no_image_is_answered():
+    logits = torch.tensor([[200.0, -200]]).expand(5, 2).clone().requires_grad_()
+    loss = balance_loss(logits, torch.tensor([0.9, 0.1]))
+    gradient, = torch.autograd.grad(loss, logits)
+    assert loss.item() == pytest.approx(-math.log(0.9), rel=1e-5) and gradient.isfinite().all()
 
 
 def test_pull_away_is_one_for_one_image_and_zero_for_images_that_have_nothing_in_common():

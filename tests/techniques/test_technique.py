@@ -217,8 +217,8 @@ def test_techniques_that_exclude_each_other_are_a_mistake_with_the_reason(recipe
 
 def test_a_generator_without_a_loss_is_a_mistake():
     with pytest.raises(Mistake, match="the generator has no loss"):
-        check(override(small.MLP, ["feature_matching.weight=0"]))
-    check(override(small.MLP, ["feature_matching.weight=0", "gan.weight=0"]))
+        check(override(small.MLP, ["feature_matching.weight=0"]), 4)
+    check(override(small.MLP, ["feature_matching.weight=0", "gan.weight=0"]), 4)
 
 
 @pytest.mark.parametrize("base", [small.MLP, small.CONV], ids=["mlp", "conv"])
@@ -226,9 +226,9 @@ def test_a_layer_that_the_network_has_not_is_a_mistake(base):
     count = len(base.model.widths)
     with pytest.raises(Mistake, match=rf"\[feature_matching\] asks for hidden layer {count + 1} .* has {count}"):
         small.trainer(override(base, [f"feature_matching.layers=[0, {count + 1}]"]))
-    check(override(base, [f"feature_matching.layers=[{count}]"]))
+    check(override(base, [f"feature_matching.layers=[{count}]"]), 4)
     check(override(base, [f"feature_matching.layers=[{count + 1}]", "feature_matching.weight=0",
-                          "pull_away.weight=1"]))
+                          "pull_away.weight=1"]), 4)
     for value in ("[]", "[-1]", "[0.5]", "first"):
         with pytest.raises(Mistake, match="feature_matching.layers must be"):
             override(base, [f"feature_matching.layers={value}"])

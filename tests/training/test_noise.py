@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssgan.training.noise import _pairs, normal_sites, uniform
+from ssgan.random_streams import torch_generator
+from ssgan.training.noise import _pairs, class_limits, classes, normal_sites, uniform
 
 N = 1_000_000
 PATHS = [torch.float32, torch.float64, torch.bfloat16]  # in fp32 and bf16 drawn from a table of pairs
@@ -118,3 +119,26 @@ def test_a_lanes_uniform_draws_do_not_depend_on_the_other_lanes_or_on_the_type(d
         assert torch.equal(together[lane], uniform((3, 4), (seed,), ("latent", 1), dtype)[0])
         assert torch.equal(together[lane], uniform((3, 4), (seed,), ("latent", 1), torch.float32)[0].to(dtype))
     assert not torch.equal(together, uniform((3, 4), (4, 8, 6), ("latent", 2), dtype))
+
+
+def test_classes_are_drawn_by_their_shares():
+    """By chi squared, 3 degrees of freedom."""
+    shares = torch.tensor([0.6, 0.05, 0.3, 0.05], dtype=torch.float64)
+    for generator in (None, torch.Generator().manual_seed(3)):
+        x = classes((100, 100), 4, [class_limits(shares), class_limits(shares.flip(0))], (0, 1), ("classes", 0),
+                    generator)
+        assert x.shape == (2, 100, 100) and x.dtype == torch.int64
+        for lane, expected in zip(x, (shares, shares.flip(0))):
+            seen = lane.flatten().bincount(minlength=4)
+            assert ((seen - 10_000 * expected)**2 / (10_000 * expected)).sum() < 16.3  # p = 0.001
+
+
+def test_even_classes_are_drawn_as_whole_numbers_and_lanes_do_not_depend_on_others():
+    even, uneven = torch.full((5,), 0.2), torch.tensor([0.4, 0.2, 0.2, 0.1, 0.1])
+    limits = [class_limits(even), class_limits(uneven), class_limits(even)]
+    together = classes((3, 7), 5, limits, (4, 8, 6), ("classes", 2))
+    for lane, seed in enumerate((4, 8, 6)):
+        assert torch.equal(together[lane], classes((3, 7), 5, [limits[lane]], (seed,), ("classes", 2))[0])
+    assert torch.equal(together[0], torch.randint(5, (3, 7), generator=torch_generator(4, "classes", 2)))
+    drawn, same = (torch.Generator().manual_seed(1) for _ in range(2))
+    assert torch.equal(classes((3, 7), 5, [None, None], (0, 1), (), drawn), torch.randint(5, (2, 3, 7), generator=same))

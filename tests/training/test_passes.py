@@ -153,9 +153,19 @@ def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> 
     """Three steps of a case beside the plain ones, in fp64; gradients too, where Python sees them."""
     base, settings = CASES[case]
     trainer = small.trainer(override(base, ["train.epochs=1", *settings]), resolved, tuple(range(3, 3 + lanes)))
+    taught = check_trainer(trainer, [None] * lanes, monkeypatch)
+    if trainer.recipe.consistency.weight > 0:
+        assert any(0 < share < 1 for share in taught), "the case must teach some images and leave others out"
+
+
+def check_trainer(trainer: Trainer, shares: list[list[float] | None], monkeypatch=None) -> list[float]:
+    """Three steps of a trainer beside the plain ones of every lane, which has these class shares; how many images were
+    taught in each.
+    """
+    lanes = len(shares)
     models = [plain.Plain(trainer.recipe,
                           *(small.lane_weights(trainer, player, small.weights(trainer, player), lane)
-                            for player in small.PLAYERS), trainer.steps)
+                            for player in small.PLAYERS), trainer.steps, shares[lane])
               for lane in range(lanes)]
     taught = []
     gradients = watched_gradients(monkeypatch, trainer) if monkeypatch else {}
@@ -177,8 +187,7 @@ def check_steps(case: str, lanes: int, resolved: Resolved, monkeypatch=None) -> 
                                       model.weights[network]) < 1e-9
             assert largest_difference(trainer, player, small.weights(trainer, player, "average"), lane,
                                       model.averages(network)) < 1e-9
-    if trainer.recipe.consistency.weight > 0:
-        assert any(0 < share < 1 for share in taught), "the case must teach some images and leave others out"
+    return taught
 
 
 def test_without_a_generator_its_weights_stay():

@@ -38,7 +38,7 @@ def drawn_tensors(trainer: Trainer) -> list[torch.Tensor]:
     """All that is random in the opened step, but the labels."""
     drawn = [update for updates in trainer._draw().values() for update in updates]
     return [x for each in drawn
-            for x in tree_leaves({key: value for key, value in each.items() if key not in ("labels", "plain")})]
+            for x in tree_leaves({key: value for key, value in each.items() if key not in ("labels", "plain", "shares")})]
 
 
 def equal(one: Trainer, other: Trainer) -> bool:
