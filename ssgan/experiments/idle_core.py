@@ -1,7 +1,8 @@
-"""A core that a run leaves idle trains the networks of its baselines, in a process of their own.
+"""A core that a run leaves idle trains the networks of its baselines, and what scores images, in a process of their
+own.
 
-The process writes nothing but the baselines' checkpoints, with which the run goes on: what it did not come to, the run
-does itself.
+The process writes nothing but the baselines' checkpoints and the user's cache, with which the run goes on: what it did
+not come to, the run does itself.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member
 from ssgan.experiments.progress import Progress
+from ssgan.experiments.stages import scoring
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted
@@ -39,6 +41,7 @@ class BaselineJob(Job):
     resolved: Resolved
     dataset: str  # by its name
     data_source: str
+    scored: bool  # whether what scores images is made ready too
 
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
@@ -46,6 +49,8 @@ class BaselineJob(Job):
         group = Group(self.members, folders, load(self.dataset, Path(self.data_source)), self.resolved, progress, stop)
         try:
             baseline_runs.train_all(group, self.tables)
+            if self.scored:
+                scoring(group)
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
         return End()
@@ -54,11 +59,11 @@ class BaselineJob(Job):
 class BaselinesBeside:
     """The job while the run is at work."""
 
-    def __init__(self, group: Group, tables: list[Split], data_source: str, executor: Executor):
+    def __init__(self, group: Group, tables: list[Split], data_source: str, scored: bool, executor: Executor):
         self.group, self.executor = group, executor
         folders = [folder.path for folder in group.folders]
         self.task = executor.submit(
-            BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source))
+            BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source, scored))
 
     def wait(self) -> None:
         """Shows how far it is until it is done. Raises Interrupted when the run is asked to stop."""
@@ -92,14 +97,14 @@ def pays(group: Group, tables: list[Split]) -> bool:
 
 
 @contextlib.contextmanager
-def baselines_beside(group: Group, tables: list[Split], data_source: str, *,
-                     wanted: bool) -> Iterator[BaselinesBeside | None]:
-    """The job while it lasts; None where it is not wanted or does not pay."""
+def baselines_beside(group: Group, tables: list[Split], data_source: str, *, wanted: bool,
+                     scored: bool) -> Iterator[BaselinesBeside | None]:
+    """The job while it lasts; None where it is not wanted or does not pay. `scored` says whether generators will be."""
     if not wanted or not pays(group, tables):
         yield None
         return
     with LocalExecutor(1, None, group.progress.say) as executor:
-        beside = BaselinesBeside(group, tables, data_source, executor)
+        beside = BaselinesBeside(group, tables, data_source, scored, executor)
         try:
             yield beside
         finally:

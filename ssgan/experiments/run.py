@@ -75,7 +75,8 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         with _tracked(group, setting):
             tables = split(group)
             idle = setting.beside and "evaluate" in wanted
-            with baselines_beside(group, tables, setting.data_source, wanted=idle) as baselines:
+            scored = "score" in wanted
+            with baselines_beside(group, tables, setting.data_source, wanted=idle, scored=scored) as baselines:
                 if "train" in wanted:
                     train(group, tables)
                 if baselines:

@@ -20,6 +20,7 @@ from ssgan.experiments.group_training import explain, train_group
 from ssgan.experiments.member import Group, Member, lost
 from ssgan.files import write_text
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.loop import Interrupted
 from ssgan.training.trained_model import TrainedModel
 
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
@@ -106,17 +107,25 @@ def score(group: Group, *, again: bool = False) -> None:
     if not lanes:
         return
     began = time.monotonic()
-    network, real = None, None
     generator_scores.check(group.recipe.score, dataset.train, dataset.test)
-    if (dataset.train.labels >= 0).all():
-        network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device,
-                                                      _watched(group)("network"))
-        real = _real_scores(group, lanes[0], network)
+    network, real = scoring(group)
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
         _score_lane(group, lane, network, real, again)
         folder.finish_stage("score", time.monotonic() - began + shared_seconds)
+
+
+def scoring(group: Group) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
+    """What generators are scored by, and the scores of real images: made once for a data set and then cached. None
+    where not all training images have a label.
+    """
+    dataset = group.dataset
+    if (dataset.train.labels < 0).any():
+        return None, None
+    network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device,
+                                                  _watched(group)("network"))
+    return network, _real_scores(group, network)
 
 
 def _lanes_to_do(group: Group, stage: str, again: bool) -> list[int]:
@@ -165,9 +174,9 @@ def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.E
         figures.mistakes_sheet(evaluation, worst, group.dataset.test, into / "mistakes.png")
 
 
-def _real_scores(group: Group, lane: int, network: scoring_network.Network) -> generator_scores.RealScore:
-    """Of the data set's images; the lanes' generators are all told classes, or none."""
-    told = any(sampler.conditional for sampler in TrainedModel.of_run(group.folders[lane]).samplers().values())
+def _real_scores(group: Group, network: scoring_network.Network) -> generator_scores.RealScore:
+    """Of the data set's images."""
+    told = any(technique.generates or technique.gives_classes for technique in techniques.active(group.recipe).values())
     return generator_scores.real_scores(group.dataset, network, group.recipe.score, group.resolved.device,
                                         labelled=told, watched=_watched(group))
 
@@ -180,7 +189,7 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
     samplers = model.samplers(device, average=settings.generator == "average").values()
     if network is None:
         network = scoring_network.itself(model.discriminator().to(device))
-        real = _real_scores(group, lane, network)
+        real = _real_scores(group, network)
     found = generator_scores.score(samplers, group.dataset.test, real, network, settings, device, _watched(group))
     group.progress.end()
     into = folder.stage_folder("score")
@@ -196,10 +205,15 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
 
 
 def _watched(group: Group) -> generator_scores.Watched:
-    """Shows what begins, and how far it is."""
+    """Shows what begins, and how far it is. Raises Interrupted when the run is asked to stop."""
+    def update(done: int, total: int) -> None:
+        if group.stop.requested:
+            raise Interrupted(done)
+        group.progress.update(done, total)
+
     def begin(stage: str) -> Callable[[int, int], None]:
         group.progress.begin(stage, 0)
-        return group.progress.update
+        return update
 
     return begin
 

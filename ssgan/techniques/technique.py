@@ -55,7 +55,7 @@ class Draw(NamedTuple):
     """What is drawn anew for every update of one lane."""
 
     shape: tuple[int, ...]
-    # normal; uniform on [0, 1); exact: uniform, in float32; classes: int64, each as often as the labels tell (View.shares)
+    # normal; uniform on [0, 1); exact: uniform, in float32; classes: int64, each as often as the labels tell (shares)
     kind: str
 
 
