@@ -128,9 +128,17 @@ def test_changes_shrink_in_a_line_over_the_decay_to_their_end(step, expected):
     assert strength(override(recipe, ["augment.end=1"]).augment, recipe.train.decay_from, step, 100) == 1
 
 
-def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch):
+@pytest.mark.parametrize("step, expected", [(0, 0.2), (10, 0.4), (40, 1), (70, 0.8), (99, 0.6067)])
+def test_changes_grow_in_a_line_up_to_the_decay(step, expected):
+    recipe = override(small.MLP, ["augment.begin=0.2", "augment.end=0.6", "train.decay_from=0.4"])
+    assert strength(recipe.augment, recipe.train.decay_from, step, 100) == pytest.approx(expected, abs=1e-4)
+    assert strength(override(recipe, ["augment.begin=1"]).augment, 0.0, 0, 100) == 1, "without a time before the decay"
+
+
+@pytest.mark.parametrize("settings", [["augment.end=0.1"], ["augment.begin=0.1"], ["augment.begin=0.3", "augment.end=0.5"]])
+def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch, settings):
     trainer = small.trainer(override(
-        small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", "augment.end=0.1"]))
+        small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", *settings]))
     largest = []
     monkeypatch.setattr(augment, "warp", lambda x, draw, config: (
         largest.append(draw.abs().max().item()), warp(x, draw, config))[1])
