@@ -135,7 +135,8 @@ def test_changes_grow_in_a_line_up_to_the_decay(step, expected):
     assert strength(override(recipe, ["augment.begin=1"]).augment, 0.0, 0, 100) == 1, "without a time before the decay"
 
 
-@pytest.mark.parametrize("settings", [["augment.end=0.1"], ["augment.begin=0.1"], ["augment.begin=0.2", "augment.end=0.5"]])
+@pytest.mark.parametrize("settings", [["augment.end=0.1"], ["augment.begin=0.1"],
+                                      ["augment.begin=0.2", "augment.end=0.5"]])
 def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch, settings):
     trainer = small.trainer(override(
         small.MLP, ["train.epochs=3", "train.batch=20", "train.decay_from=0.4", "augment.shift=1", *settings]))
@@ -146,7 +147,7 @@ def test_the_images_of_a_step_are_changed_by_its_strength(monkeypatch, settings)
                 for step in range(trainer.steps)]
     for _ in expected:
         trainer.step()
-    assert min(expected) < 0.3 < max(expected) == 1
+    assert min(expected) < 0.3 and 0.95 < max(expected) <= 1
     assert largest == pytest.approx(expected, rel=0.05)  # of hundreds of uniform draws the largest is nearly 1
 
 
