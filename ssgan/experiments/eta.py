@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 
 from ssgan.config import Recipe
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, fitted, trained_without
-from ssgan.techniques import further
+from ssgan.techniques import further, told_classes
 
 FURTHER = 1.0  # of a training with a generator: what techniques' own players are trained for after it
+SCORED = 0.3  # of that: networks that are trained on generated images alone
 AFTER = 0.05  # of a training with a generator: the evaluation and the score
 
 
@@ -20,7 +21,8 @@ def share(recipe: Recipe, stage: str, part: float, until: str = "score") -> floa
     costs = {"train": 1.0 if recipe.gan.weight > 0 else BASELINES[NO_GENERATOR].cost}
     costs |= {name: FURTHER for name in further(recipe)}
     costs |= {served[0].stage: served[0].cost for served in trained_without(recipe).values()}
-    after = AFTER + sum(baseline.cost for baseline in fitted(recipe))
+    after = AFTER + SCORED * (told_classes(recipe) and recipe.score.train_images > 0)
+    after += sum(baseline.cost for baseline in fitted(recipe))
     total = sum(costs.values()) + after
     if stage == "starting":
         return 0.0

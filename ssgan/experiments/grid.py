@@ -67,15 +67,15 @@ class Plan:
         return [Member(replace(recipe, labels=budget), seed, split_seed, self.recipe_name)
                 for _, recipe in self.variants() for seed, split_seed in self.seeds for budget in self.budgets]
 
-    def check(self, dataset: Dataset) -> None:
-        """Raises Mistake for what cannot be done, before anything is written."""
+    def check(self, dataset: Dataset, until: str = "score") -> None:
+        """Raises Mistake for what cannot be done up to that stage, before anything is written."""
         count = len(self.variants()) * len(self.seeds) * len(self.budgets)
         if count > MOST_MEMBERS:
             raise Mistake(f"a sweep of {count:,} runs: the most is {MOST_MEMBERS:,}; take fewer budgets, seeds or "
                           f"values of the grid.")
         for _, recipe in self.variants():
             for budget in self.budgets:
-                check(replace(recipe, labels=budget), dataset)
+                check(replace(recipe, labels=budget), dataset, until)
 
     def groups(self, dataset: Dataset, device: str) -> list[list[Member]]:
         """The members in lane groups of about the same size; lanes of a group differ in seeds and budget alone."""

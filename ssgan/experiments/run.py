@@ -50,7 +50,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
     all of it. Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
     """
     for member in members:
-        check(member.recipe, dataset)
+        check(member.recipe, dataset, until)
     find_device(setting.device)
     if setting.store is not None:
         setting.store.check()

@@ -26,15 +26,15 @@ from ssgan.training.trained_model import TrainedModel
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 
-def check(recipe: Recipe, dataset: Dataset) -> None:
+def check(recipe: Recipe, dataset: Dataset, until: str = "score") -> None:
     """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, and for scores
-    that cannot be had.
+    that cannot be had where the stages go so far.
 
     It is cheap, and asked before anything is written.
     """
     techniques.check(recipe, len(dataset.classes))
     splits.check_budget(dataset, recipe.labels, recipe.split)
-    if recipe.gan.weight > 0:
+    if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, dataset.test)
 
 
@@ -176,7 +176,7 @@ def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.E
 
 def _real_scores(group: Group, network: scoring_network.Network) -> generator_scores.RealScore:
     """Of the data set's images."""
-    told = any(technique.generates or technique.gives_classes for technique in techniques.active(group.recipe).values())
+    told = techniques.told_classes(group.recipe)
     return generator_scores.real_scores(group.dataset, network, group.recipe.score, group.resolved.device,
                                         labelled=told, watched=_watched(group))
 

@@ -131,6 +131,11 @@ def draws_images(recipe: Any) -> bool:
     return any(GENERATOR in technique.parts or technique.generates for technique in active(recipe).values())
 
 
+def told_classes(recipe: Any) -> bool:
+    """Whether some generator is told the class of the image that it shall make."""
+    return any(technique.gives_classes or technique.generates for technique in active(recipe).values())
+
+
 def further(recipe: Any) -> dict[str, int]:
     """By name, the techniques whose own players are trained after the classifier, and in how many steps."""
     return {name: steps for name, technique in active(recipe).items() if (steps := technique.further_steps())}
