@@ -26,6 +26,7 @@ from ssgan.models.fold import fold
 from ssgan.random_streams import torch_generator
 from ssgan.recipes import read
 from ssgan.settings import as_table
+from ssgan.techniques import classifier_alone
 from ssgan.training.in_memory import train
 
 UNLABELLED = -1
@@ -170,8 +171,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             for key, value in (("precision", "fp32"), ("compile", "no")):
                 if getattr(recipe.train, key) == "auto":  # which is found out here, so that two fits could differ
                     recipe = override(recipe, [f"train.{key}={value}"])
-            recipe = override(
-                recipe, [*self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
+            recipe = override(classifier_alone(recipe), [
+                *self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
         except Mistake as mistake:
             raise ValueError(str(mistake)) from None
         if is_image:

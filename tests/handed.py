@@ -24,7 +24,7 @@ from ssgan.training.trained_model import TrainedModel
 
 RECIPE = override(read("digits").recipe, [
     "train.epochs=6", "model.widths=[60, 40]", "model.generator_widths=[20, 20]", "evaluate.supervised=false",
-    "evaluate.classical=false"])
+    "evaluate.classical=false", "pictures.steps=0"])
 KEPT = tempfile.TemporaryDirectory(prefix="ssgan-tests-")  # until the tests end
 
 # Put before a program: any import of ssgan fails in it, as on a machine that has none.

@@ -48,7 +48,7 @@ def test_from_data_to_an_exported_model(tmp_path, monkeypatch):
     seen = []
     data = ssgan.load_data("digits")
     recipe = ssgan.read_recipe("digits", "train.epochs=8", "model.widths=[60, 40]", "model.generator_widths=[20, 20]",
-                               labels=50)
+                               "pictures.steps=0", labels=50)
     split = ssgan.make_split(data, recipe, seed=3)
     model = ssgan.train(recipe, data, split, seed=3, device="cpu",
                         callback=lambda step, values: seen.append((step, values)))
@@ -68,7 +68,8 @@ def test_from_data_to_an_exported_model(tmp_path, monkeypatch):
 
 
 def test_training_twice_gives_the_same_weights():
-    recipe = ssgan.read_recipe("digits", "train.epochs=0.5", "model.widths=[20, 10]", "train.precision=fp32")
+    recipe = ssgan.read_recipe("digits", "train.epochs=0.5", "model.widths=[20, 10]", "train.precision=fp32",
+                               "pictures.steps=0")
     data = ssgan.load_data("digits")
     first, second = (ssgan.train(recipe, data, ssgan.make_split(data, recipe), device="cpu") for _ in range(2))
     assert all(value.equal(second.weights["discriminator"][name])

@@ -18,6 +18,7 @@ from ssgan.experiments.report.text import spread
 from ssgan.experiments.run import TUNE_TAG, Setting, validation_error
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.random_streams import FIRST_TO_TUNE
+from ssgan.techniques import TECHNIQUES, classifier_alone
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
@@ -95,8 +96,9 @@ def check(plan: Plan) -> None:
         if key == "split.validation":
             raise Mistake(f"--grid {key}: all values must be judged on as many images; name their number with "
                           f"--validation.")
-        if key.startswith("score."):
-            raise Mistake(f"--grid {key}: it changes no training, and tuning looks at nothing else.")
+        section = key.partition(".")[0]
+        if section == "score" or (section in TECHNIQUES and TECHNIQUES[section].generates):
+            raise Mistake(f"--grid {key}: it does not change the classifier, and tuning looks at nothing else.")
     for _, split_seed in plan.seeds:
         if split_seed < FIRST_TO_TUNE:
             raise Mistake(f"split seed {split_seed}: tuning takes split seeds from {FIRST_TO_TUNE} on. Those below are "
@@ -233,7 +235,8 @@ def _held_out(plan: Plan, dataset: Dataset, asked: int | None) -> Plan:
 
 
 def _with_validation(recipe: Recipe, images: int) -> Recipe:
-    return replace(recipe, split=replace(recipe.split, validation=images))
+    """Judged is the classifier: what is trained after it is left out."""
+    return replace(classifier_alone(recipe), split=replace(recipe.split, validation=images))
 
 
 def _rows(plan: Plan, dataset: Dataset, setting: Setting) -> dict[int, list[Row]]:

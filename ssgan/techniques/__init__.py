@@ -141,6 +141,11 @@ def further(recipe: Any) -> dict[str, int]:
     return {name: steps for name, technique in active(recipe).items() if (steps := technique.further_steps())}
 
 
+def classifier_alone(recipe: Any) -> Any:
+    """The recipe without what is trained after the classifier, which is the same without it."""
+    return dataclasses.replace(recipe, **{name: getattr(recipe, name).off() for name in further(recipe)})
+
+
 def without(recipe: Any, seen: Collection[str]) -> Any:
     """The recipe with every technique off that sees any of these: labelled, unlabelled, generated, weights."""
     off = {name: getattr(recipe, name).off() for name, technique in TECHNIQUES.items() if technique.sees & set(seen)}

@@ -183,6 +183,7 @@ def size_of(recipe: Recipe, images: Images) -> Size:
     """
     import torch
 
+    from ssgan.techniques import further
     from ssgan.training.gan import build
 
     with torch.device("meta"):
@@ -190,7 +191,7 @@ def size_of(recipe: Recipe, images: Images) -> Size:
     products = sum(modules[name].products for name in ("discriminator", "generator"))
     pair = (modules["discriminator"], modules["generator"])
     return Size(sum(value.numel() for module in pair for value in module.parameters()), products,
-                int(recipe.train.epochs * len(images) / recipe.train.batch))
+                int(recipe.train.epochs * len(images) / recipe.train.batch) + sum(further(recipe).values()))
 
 
 def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:

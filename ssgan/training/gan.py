@@ -113,7 +113,8 @@ class Gan:
         return max(player.first + player.steps for player in self.players.values())
 
     def program(self, done: int) -> Program:
-        """Of the step after so many."""
+        """Of the step after so many; of one beyond the last, the last one's."""
+        done = min(done, self.total - 1)
         playing = tuple(name for name in self.trained
                         if 0 <= done - self.players[name].first < self.players[name].steps)
         return Program(playing, frozenset(name for name, each in self.techniques.items() if done % each.period()))

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from ssgan.cli import main
 
 TINY = ["--set", "train.epochs=2", "--set", "score.samples=60", "--set", "score.splits=3", "--set",
-        "evaluate.classical=false", "--set", "model.widths=[32,16]", "--set", "model.generator_widths=[16]"]
+        "evaluate.classical=false", "--set", "model.widths=[32,16]", "--set", "model.generator_widths=[16]", "--set",
+        "pictures.steps=3", "--set", "score.train_images=20"]
 
 
 def ssgan(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
@@ -47,8 +48,11 @@ def test_a_run_gives_one_json_object_with_everything(finished):
                  "score/score.json", "score/classes.png"):
         assert (Path(found["folder"]) / name).exists()
     assert found["frechet_distance"] > found["frechet_distance_real"] > 0 and found["test_images"] == 360
-    assert list(found["generators"]) == ["generator"] and not (Path(found["folder"]) / "score/by_class.png").exists()
-    assert found["generated_only_error"] is None, "the generator is told no class"
+    assert list(found["generators"]) == ["pictures", "generator"]
+    headline = found["generators"]["pictures"]
+    assert headline["inception_score"] == found["inception_score"] and len(headline["generated_only_errors"]) == 3
+    assert found["generators"]["generator"]["class_agreement"] is None
+    assert (Path(found["folder"]) / "score/by_class.png").exists()
     assert not list(Path(found["folder"]).glob("checkpoint*"))
 
 
@@ -98,7 +102,7 @@ def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
 
 
 def test_a_run_whose_generator_is_told_classes_says_what_can_be_learnt_from_its_images(tmp_path):
-    done = ssgan(tmp_path, "run", "--dataset", "digits", "--labels", "100", *TINY, "--set", "conditional.weight=1",
+    done = ssgan(tmp_path, "run", "--dataset", "digits", "--labels", "100", *TINY, "--set", "conditional.weight=1", "--set", "pictures.steps=0",
                  "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set",
                  "score.train_images=300", "--set", "score.train_epochs=2", "--tracking-uri", "none")
     assert done.returncode == 0, done.stderr
@@ -116,7 +120,7 @@ def test_a_run_whose_generator_is_told_classes_says_what_can_be_learnt_from_its_
 
 LONG = ["--dataset", "digits", "--labels", "20", "--set", "train.epochs=200", "--set", "model.widths=[32,16]", "--set",
         "model.generator_widths=[16]", "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set",
-        "evaluate.classical=false", "--tracking-uri", "none"]
+        "evaluate.classical=false", "--set", "pictures.steps=0", "--tracking-uri", "none"]
 
 
 def start(folder: Path) -> subprocess.Popen:

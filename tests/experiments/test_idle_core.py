@@ -19,7 +19,7 @@ from ssgan.training.trainer import Trainer
 
 RECIPE = override(read("digits").recipe, [
     "train.epochs=1", "train.batch=100", "model.widths=[16]", "model.generator_widths=[16]",
-    "train.initialise_images=50", "evaluate.classical=false"])
+    "train.initialise_images=50", "evaluate.classical=false", "pictures.steps=0"])
 LONGER = override(RECIPE, ["train.epochs=100"])
 MEMBER = Member(RECIPE, 3, 3, "digits")
 

@@ -33,7 +33,7 @@ from ssgan.training.loop import Interrupted
 
 RECIPE = override(read("digits").recipe, ["train.epochs=2", "train.batch=100", "train.averaging_rate=0.1",
                                           "model.widths=[16]", "model.generator_widths=[16]",
-                                           "train.initialise_images=50"])
+                                          "train.initialise_images=50", "pictures.steps=0"])
 PLAN = Plan(RECIPE, "digits", (20, 50), ((0, 1000), (1, 1001)), ("gan.weight=0,1",))
 IMAGES = 60
 
@@ -257,7 +257,7 @@ def test_the_verdict_says_no_more_than_the_seeds_tell(rows, said):
     ({"seeds": ((0, 0),)}, "split seed 0"),
     ({"grid": ("train.epoch=1,2",)}, "did you mean train.epochs"),
     ({"grid": ("split.validation=60,120",)}, "name their number with --validation"),
-    ({"grid": ("score.samples=60,120",)}, "it changes no training"),
+    ({"grid": ("score.samples=60,120",)}, "does not change the classifier"),
     ({"grid": ("evaluate.classical=true,false",)}, "it changes no training"),
     ({"budgets": (20, 105)}, "--labels 105: digits has 10 classes"),
     ({"budgets": (20, 5000)}, "the largest budget is"),

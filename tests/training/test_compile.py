@@ -153,7 +153,8 @@ def command(*arguments: str, folder, **environment: str) -> subprocess.Completed
                           env=os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(folder / "compiled")} | environment)
 
 
-SHORT = ("train", "--dataset", "digits", "--labels", "20", "--tracking-uri", "none", "--set", "train.epochs=0.2")
+SHORT = ("train", "--dataset", "digits", "--labels", "20", "--tracking-uri", "none", "--set", "train.epochs=0.2", "--set",
+         "pictures.steps=0")
 
 
 @pytest.mark.slow
