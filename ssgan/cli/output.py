@@ -43,6 +43,8 @@ def _errors(folder, found: dict[str, Any]):
 
 
 def _scores(found: dict[str, Any]):
+    if found["waiting"]:
+        yield "waiting", found["waiting"]
     if found["inception_score"] is None:
         return
     network = found["score_network"]
@@ -80,7 +82,7 @@ def _generated_only(found: dict[str, Any]) -> str:
     """The test error of what was trained on generated images alone, beside that of real ones."""
     errors, real = found["generated_only_errors"], found["generated_only_error_real"]
     if errors is None:
-        return "none: the generator is told no class (conditional.weight = 0)"
+        return "none: the generator is told no class (pictures.steps = 0, conditional.weight = 0)"
     text = f"{percent(found['generated_only_error']).strip()} test error of a small network trained on "
     text += f"{found['train_images']:,} of these images alone"
     text += f" ({min(errors) * 100:.2f} to {max(errors) * 100:.2f} in {len(errors)})" if len(errors) > 1 else ""

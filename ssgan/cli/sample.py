@@ -9,6 +9,7 @@ from ssgan.cli.output import as_json_line
 from ssgan.errors import Mistake, unknown
 
 MOST_IN_A_PICTURE = 10_000
+OTHER_PICTURES = {".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pdf", ".svg"}
 
 
 @click.command("sample")
@@ -47,6 +48,8 @@ def sample_command(run, number, output, label, which, seed, last, as_json, track
             raise Mistake(f"-n {number}: a picture holds {MOST_IN_A_PICTURE:,} images at most; name a folder with -o.")
         images = sampler.images(0, number)
         sample_sheet((images * 255).round().byte(), output, columns=max(1, round(number ** 0.5)))
+    elif output.suffix.lower() in OTHER_PICTURES:
+        raise Mistake(f"-o {output}: pictures are written as .png; name such a file, or a new folder.")
     else:
         progress = Progress()
         progress.begin("images", number)
@@ -57,13 +60,7 @@ def sample_command(run, number, output, label, which, seed, last, as_json, track
 
 def _sampler(model, which, label, **settings):
     """The generator that is meant, told the class. Raises Mistake."""
-    found = model.samplers(label=_class(model, label), **settings)
-    if not found or which is None:
-        sampler = model.sampler(label=_class(model, label), **settings)
-    elif which not in found:
-        raise unknown("generator", which, found)
-    else:
-        sampler = found[which]
+    sampler = model.sampler(name=which, label=_class(model, label), **settings)
     if label is not None and not sampler.conditional:
         raise Mistake(f"--class {label}: the generator of this run is told no classes.\n"
                       f"Train one that is, with --set pictures.steps=20000, or leave --class out.")

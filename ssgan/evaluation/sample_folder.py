@@ -1,5 +1,6 @@
 """Generated images as files, one folder a class that they were asked for."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,11 +25,10 @@ def write_folder(sampler: Sampler, classes: Sequence[str], count: int, folder: P
     if not folder.parent.is_dir():
         raise Mistake(f"-o {folder}: there is no folder {folder.parent}.")
     names = folder_names(classes)
-    half = folder.with_name(f".{folder.name}.tmp")
+    half = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     counts: dict[str, int] = {}
     try:
         with writing(folder):
-            shutil.rmtree(half, ignore_errors=True)  # what a killed process has left
             half.mkdir()
             for start in range(0, count, PIECE):
                 n = min(PIECE, count - start)

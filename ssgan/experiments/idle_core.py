@@ -21,7 +21,7 @@ from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import scoring
+from ssgan.experiments.stages import scoring, watched
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted
@@ -50,7 +50,7 @@ class BaselineJob(Job):
         try:
             baseline_runs.train_all(group, self.tables)
             if self.scored:
-                scoring(group)
+                scoring(group.recipe, group.dataset, self.resolved.device, watched(progress, stop))
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
         return End()

@@ -71,10 +71,10 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
                     folder.update(status="FINISHED", error=None)
             deliver_finished(folders, setting)
             return _came_through(asked)
-        group = _group(members, folders, dataset, setting)
+        idle = setting.beside and "evaluate" in wanted
+        group = _group(members, folders, dataset, setting, beside=idle)
         with _tracked(group, setting):
             tables = split(group)
-            idle = setting.beside and "evaluate" in wanted
             scored = "score" in wanted
             with baselines_beside(group, tables, setting.data_source, wanted=idle, scored=scored) as baselines:
                 if "train" in wanted:
@@ -118,6 +118,7 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
         "score_network", "score_network_error", "samples", "splits", "samples_per_split", "frechet_distance",
         "frechet_distance_real", "frechet_samples_real", "test_images", "generated_only_error", "generated_only_errors",
         "generated_only_error_real", "train_images", "class_agreement", "generators")}
+    found["waiting"] = facts.get("waiting")
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     ids = tracking.run_ids(folder)
     return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found,
@@ -164,8 +165,11 @@ def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFo
     return WorkFolder.create(work, folder.fingerprint)
 
 
-def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting) -> Group:
-    """The group with what was resolved at its start: read where it is stored, else decided now and stored."""
+def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting, *,
+           beside: bool = False) -> Group:
+    """The group with what was resolved at its start: read where it is stored, else decided now and stored. `beside`:
+    whether its baselines are trained at the same time.
+    """
     stored = folders[0].facts.get("resolved")
     recipe = members[0].recipe
     if stored:
@@ -175,7 +179,7 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
                           f"Leave --device out, or start anew with --again after it has finished.")
     else:
         # Two networks at once on half of the cores each do more than one after the other on all.
-        at_once = 2 if setting.beside and trained_without(recipe) else 1
+        at_once = 2 if beside and trained_without(recipe) else 1
         resolved = resolved_for(recipe, dataset.train, setting.device, at_once)
     tags = {f"ssgan.{key}": str(value)
             for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags

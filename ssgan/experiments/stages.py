@@ -17,7 +17,9 @@ from ssgan.evaluation import classifier, domain_classifier, figures, generator_s
 from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
 from ssgan.experiments import baseline_runs
 from ssgan.experiments.group_training import explain, train_group
+from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member, lost
+from ssgan.experiments.progress import Progress
 from ssgan.files import write_text
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.loop import Interrupted
@@ -108,7 +110,7 @@ def score(group: Group, *, again: bool = False) -> None:
         return
     began = time.monotonic()
     generator_scores.check(group.recipe.score, dataset.train, dataset.test)
-    network, real = scoring(group)
+    network, real = scoring(group.recipe, dataset, group.resolved.device, _watched(group))
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
@@ -116,16 +118,15 @@ def score(group: Group, *, again: bool = False) -> None:
         folder.finish_stage("score", time.monotonic() - began + shared_seconds)
 
 
-def scoring(group: Group) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
-    """What generators are scored by, and the scores of real images: made once for a data set and then cached. None
-    where not all training images have a label.
+def scoring(recipe: Recipe, dataset: Dataset, device: str, watched: generator_scores.Watched,
+            ) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
+    """What a recipe's generators are scored by, and the scores of real images: what takes long in it is made once for a
+    data set and then cached. None where not all training images have a label.
     """
-    dataset = group.dataset
     if (dataset.train.labels < 0).any():
         return None, None
-    network = domain_classifier.domain_classifier(dataset.train, dataset.test, group.resolved.device,
-                                                  _watched(group)("network"))
-    return network, _real_scores(group, network)
+    network = domain_classifier.domain_classifier(dataset.train, dataset.test, device, watched("network"))
+    return network, _real_scores(recipe, dataset, network, device, watched)
 
 
 def _lanes_to_do(group: Group, stage: str, again: bool) -> list[int]:
@@ -174,11 +175,11 @@ def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.E
         figures.mistakes_sheet(evaluation, worst, group.dataset.test, into / "mistakes.png")
 
 
-def _real_scores(group: Group, network: scoring_network.Network) -> generator_scores.RealScore:
+def _real_scores(recipe: Recipe, dataset: Dataset, network: scoring_network.Network, device: str,
+                 watched: generator_scores.Watched) -> generator_scores.RealScore:
     """Of the data set's images."""
-    told = techniques.told_classes(group.recipe)
-    return generator_scores.real_scores(group.dataset, network, group.recipe.score, group.resolved.device,
-                                        labelled=told, watched=_watched(group))
+    return generator_scores.real_scores(dataset, network, recipe.score, device,
+                                        labelled=techniques.told_classes(recipe), watched=watched)
 
 
 def _score_lane(group: Group, lane: int, network: scoring_network.Network | None,
@@ -187,9 +188,11 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
     folder, settings = group.folders[lane], group.recipe.score
     model, device = TrainedModel.of_run(folder), group.resolved.device
     samplers = model.samplers(device, average=settings.generator == "average").values()
+    if not samplers:  # the one that was asked for has not been trained, as the run says
+        return
     if network is None:
         network = scoring_network.itself(model.discriminator().to(device))
-        real = _real_scores(group, network)
+        real = _real_scores(group.recipe, group.dataset, network, device, _watched(group))
     found = generator_scores.score(samplers, group.dataset.test, real, network, settings, device, _watched(group))
     group.progress.end()
     into = folder.stage_folder("score")
@@ -205,14 +208,18 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
 
 
 def _watched(group: Group) -> generator_scores.Watched:
+    return watched(group.progress, group.stop)
+
+
+def watched(progress: Progress, stop: Stop) -> generator_scores.Watched:
     """Shows what begins, and how far it is. Raises Interrupted when the run is asked to stop."""
     def update(done: int, total: int) -> None:
-        if group.stop.requested:
+        if stop.requested:
             raise Interrupted(done)
-        group.progress.update(done, total)
+        progress.update(done, total)
 
     def begin(stage: str) -> Callable[[int, int], None]:
-        group.progress.begin(stage, 0)
+        progress.begin(stage, 0)
         return update
 
     return begin

@@ -6,11 +6,11 @@ from typing import Any
 
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Failed
-from ssgan.evaluation import domain_classifier
 from ssgan.experiments import report
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
+from ssgan.experiments.stages import scoring, watched
 from ssgan.techniques import draws_images
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
@@ -37,9 +37,9 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
         count = worker_count(workers, groups, device)
-        if count > 1 and draws_images(plan.recipe) and (dataset.train.labels >= 0).all():
-            setting.progress.begin("network", 0)  # once, into the cache, and not in every worker
-            domain_classifier.domain_classifier(dataset.train, dataset.test, device, setting.progress.update)
+        if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
+            scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
+            setting.progress.end()
             setting.progress.end()
         run_groups("sweep", plan, groups, dataset, replace(setting,
                                                            tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)

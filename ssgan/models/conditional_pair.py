@@ -8,26 +8,15 @@ from torch.nn import functional
 
 from ssgan.models.batch_norm import SettledBatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import one_hot, sigmoid
+from ssgan.models.functional import add_noise, sigmoid, with_classes
 
 
-class ConditionalDense(nn.Module):
-    """y = W [x; c] + b for a class c as K numbers of 0 and 1: [n, in], [n, k] -> [n, out]; torch's usual first weights,
-    uniform within 1 / sqrt(in + k).
-    """
-
-    def __init__(self, inputs: int, classes: int, outputs: int, generator: torch.Generator | None, bias: bool = True):
-        super().__init__()
-        reach = 1 / math.sqrt(inputs + classes)
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(shape).uniform_(-reach, reach, generator=generator))
-
-        self.weight, self.classes = uniform(outputs, inputs), uniform(outputs, classes)
-        self.bias = uniform(outputs) if bias else None
-
-    def forward(self, x: Tensor, classes: Tensor) -> Tensor:
-        return functional.linear(x, self.weight, self.bias) + classes @ self.classes.T
+def linear(inputs: int, outputs: int, generator: torch.Generator | None, bias: bool = False) -> nn.Linear:
+    """A dense layer whose first numbers are torch's usual ones, uniform within 1 / sqrt(inputs), by the generator."""
+    layer, reach = nn.Linear(inputs, outputs, bias), 1 / math.sqrt(inputs)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -reach, reach, generator=generator)
+    return layer
 
 
 class ConditionalGenerator(nn.Module):
@@ -38,21 +27,16 @@ class ConditionalGenerator(nn.Module):
         super().__init__()
         self.latent, self.classes, self.shape = latent, classes, shape
         inputs = (latent + classes, *widths)
-        self.first = ConditionalDense(latent, classes, widths[0], generator, bias=False)
-        self.hidden = nn.ModuleList(ConditionalDense(a, 0, b, generator, bias=False)
-                                    for a, b in zip(widths, widths[1:]))
+        self.hidden = nn.ModuleList(linear(a, b, generator) for a, b in zip(inputs, widths))
         self.norms = nn.ModuleList(SettledBatchNorm(width) for width in widths)
-        self.output = ConditionalDense(widths[-1], 0, math.prod(shape), generator)
-        self.products = sum(a * b for a, b in zip(inputs, (*widths, math.prod(shape))))
+        self.output = linear(widths[-1], math.prod(shape), generator, bias=True)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """Normal numbers [n, z], and classes in the context -> images [n, c, h, w] in [0, 1]."""
-        classes = one_hot(context.labels, self.classes, latent.dtype)
-        none = classes[:, :0]
-        x = functional.relu(self.norms[0](self.first(latent, classes)))
-        for layer, norm in zip(self.hidden, self.norms[1:]):
-            x = functional.relu(norm(layer(x, none)))
-        return sigmoid(self.output(x, none)).unflatten(1, self.shape)
+        x = with_classes(latent, context.labels, self.classes)
+        for layer, norm in zip(self.hidden, self.norms):
+            x = functional.relu(norm(layer(x)))
+        return sigmoid(self.output(x)).unflatten(1, self.shape)
 
     @torch.no_grad()
     def settle(self, latent: Tensor, context: Context) -> None:
@@ -76,16 +60,14 @@ class Critic(nn.Module):
                  generator: torch.Generator | None):
         super().__init__()
         self.classes, self.noise, inputs = classes, noise, (math.prod(shape), *widths)
-        self.hidden = nn.ModuleList(ConditionalDense(a, classes, b, generator) for a, b in zip(inputs, widths))
-        self.output = ConditionalDense(widths[-1], classes, 1, generator)
+        self.hidden = nn.ModuleList(linear(a + classes, b, generator, bias=True) for a, b in zip(inputs, widths))
+        self.output = linear(widths[-1] + classes, 1, generator, bias=True)
 
     def forward(self, x: Tensor, labels: Tensor, noise: Tensor | None = None) -> Tensor:
         """Images [n, c, h, w] in [0, 1], their classes [n] and normal numbers of the images' shape -> logits [n], above
         0 for real.
         """
-        x, classes = x.flatten(1), one_hot(labels, self.classes, x.dtype)
-        if noise is not None and self.noise:
-            x = torch.add(x, noise.flatten(1), alpha=self.noise)
+        x = add_noise(x, self.noise, noise).flatten(1)
         for layer in self.hidden:
-            x = functional.leaky_relu(layer(x, classes), 0.2)
-        return self.output(x, classes).squeeze(1)
+            x = functional.leaky_relu(layer(with_classes(x, labels, self.classes)), 0.2)
+        return self.output(with_classes(x, labels, self.classes)).squeeze(1)

@@ -12,16 +12,13 @@ def add_noise(x: Tensor, std: float, noise: Tensor | None) -> Tensor:
 
 
 def with_classes(latent: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    """A latent [n, z] with its class as K numbers of 0 and 1 behind: [n, z + k]; without classes as it is."""
+    """Vectors [n, z], latent ones or others, each with its class as K numbers of 0 and 1 behind: [n, z + k]; without
+    classes as they are.
+    """
     if not classes:
         return latent
-    return torch.cat([latent, one_hot(labels, classes, latent.dtype)], 1)
-
-
-def one_hot(labels: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
-    """Classes [n] as K numbers of 0 and 1: [n, k]."""
     assert labels is not None, "this network is told a class with each of its inputs"
-    return (labels[:, None] == torch.arange(classes, device=labels.device)).to(dtype)
+    return torch.cat([latent, (labels[:, None] == torch.arange(classes, device=labels.device)).to(latent.dtype)], 1)
 
 
 def widened(x: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Generated images: number i of a seed is the same image whenever and in whatever company it is asked for."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +48,8 @@ class Sampler:
             return None
         return self._cut([self._labels(number) for number in self._batches(start, count)], start, count)
 
-    def _batches(self, start: int, count: int) -> Iterator[int]:
-        return iter(range(start // self.batch, -(-(start + count) // self.batch)))
+    def _batches(self, start: int, count: int) -> range:
+        return range(start // self.batch, -(-(start + count) // self.batch))
 
     def _cut(self, batches: list[Tensor], start: int, count: int) -> Tensor:
         first = start % self.batch

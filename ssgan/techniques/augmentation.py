@@ -32,8 +32,8 @@ class Augmentation(Technique):
     shear: float = number(0.0, 0, 80, "degrees")
     elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp "
                                          "between")
-    begin: float = number(1.0, 0, 1, "share of all these at the start of the run; they grow from it in a line, up to "
-                                     "train.decay_from")
+    begin: float = number(1.0, 0, 1, "share of all these at the start of the run; they grow from it in a line")
+    grow: float = number(0.25, 0.001, 1, "share of the run over which they grow, where begin is below 1")
     end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from "
                                    "train.decay_from on")
 
@@ -98,13 +98,13 @@ def _places(height: int, width: int, count: int, dtype: torch.dtype, device: tor
 
 
 def strength(config: Augmentation, decay_from: float, step: int, steps: int) -> float:
-    """The share of the full changes in update number `step` (from 0) of `steps`; they grow up to the share `decay_from`
-    of them, and shrink from there on.
+    """The share of the full changes in update number `step` (from 0) of `steps`: they grow at the start, and shrink
+    from the share `decay_from` of the steps on; where both, the smaller counts.
     """
-    top = decay_from * steps
-    if step < top:
-        return config.begin + (1 - config.begin) * step / top
-    return 1 - (1 - config.end) * (step - top) / (steps - top) if step > top else 1.0
+    grown, first = config.grow * steps, decay_from * steps
+    rising = config.begin + (1 - config.begin) * step / grown if step < grown else 1.0
+    falling = 1 - (1 - config.end) * (step - first) / (steps - first) if step > first else 1.0
+    return min(rising, falling)
 
 
 def draw_size(config: Augmentation) -> int:

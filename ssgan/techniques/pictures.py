@@ -83,12 +83,10 @@ class Pictures(Technique):
         probability, answers = pool.answers().max(1)
         known = pool.labels >= 0
         shown = known | (probability >= self.threshold)
-        labels = torch.where(known, pool.labels, answers)[shown]
-        empty, count = torch.zeros_like(state["techniques"][PICTURES]["index"]), len(labels)
-        index = empty.clone()
-        index[:count] = pool.index[shown].to(index.device)
-        empty[:count] = labels.to(empty.device)
-        return {"index": index, "labels": empty, "count": torch.tensor(count)}
+        count, room = int(shown.sum()), len(state["techniques"][PICTURES]["index"])
+        index, labels = (functional.pad(found[shown], (0, room - count))
+                         for found in (pool.index, torch.where(known, pool.labels, answers)))
+        return {"index": index, "labels": labels, "count": torch.tensor(count)}
 
     def waits(self, state: Mapping[str, Tensor]) -> str:
         """Whether there are fewer images to be shown than a batch."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ssgan.config import Recipe
 from ssgan.config import build as build_recipe
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, unknown
 from ssgan.models.context import Context
 from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
@@ -132,13 +132,15 @@ class TrainedModel:
         return found
 
     def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None,
-                label: int | None = None) -> Sampler:
-        """The first of `samplers`. Raises Mistake where no generator was trained."""
+                label: int | None = None, name: str | None = None) -> Sampler:
+        """One of `samplers`: the first, or that of the name. Raises Mistake where there is none, or none such."""
         found = self.samplers(device, average=average, seed=seed, label=label)
         if not found:
             raise Mistake(f"{self.name or 'this model'} was trained without a generator (gan.weight = "
                           f"{self.recipe.gan.weight:g}): there is nothing to sample.")
-        return next(iter(found.values()))
+        if name is not None and name not in found:
+            raise unknown("generator", name, found)
+        return found[name or next(iter(found))]
 
 
 def _key(generator: str, average: bool) -> str:

@@ -154,7 +154,18 @@ class Trainer:
         """
         if not couples_batch(self.gan.players[DISCRIMINATOR].layout.template):
             return averaged_logits(self.gan, self.state, x)
-        return torch.stack([self._referring(self.lane(DISCRIMINATOR, i), i).to(x)(each)[0] for i, each in enumerate(x)])
+        return torch.stack([self._averaged_of(lane)(each) for lane, each in enumerate(x)])
+
+    def _averaged_of(self, lane: int) -> Callable[[Tensor], Tensor]:
+        """The same of one lane: images [n, c, h, w] -> logits [n, k]."""
+        if couples_batch(self.gan.players[DISCRIMINATOR].layout.template):
+            module = self._referring(self.lane(DISCRIMINATOR, lane), lane)
+            return lambda x: module.to(x)(x)[0]
+        its = self.state["players"][DISCRIMINATOR]
+        alone = {"average": its["average"][lane: lane + 1],
+                 "buffers": {name: value[lane: lane + 1] for name, value in its["buffers"].items()}}
+        state = {"players": {DISCRIMINATOR: alone}}
+        return lambda x: averaged_logits(self.gan, state, x[None])[0]
 
     def _referring(self, state: dict[str, Tensor], lane: int) -> nn.Module:
         """The discriminator of a state dict, which compares images with some that this recipe may see."""
@@ -188,9 +199,9 @@ class Trainer:
         labels[torch.searchsorted(index, known)] = self.images.labels[known.to(self.device)].cpu()
 
         def answers() -> Tensor:
-            rows = [self.averaged_logits(self.images.gather(part.expand(len(self.seeds), -1).to(self.device),
-                                                            dtype=self.master))[lane] for part in index.split(1000)]
-            return torch.cat(rows).softmax(1).cpu()
+            logits_of = self._averaged_of(lane)
+            return torch.cat([logits_of(self.images.gather(part.to(self.device), dtype=self.master))
+                              for part in index.split(1000)]).softmax(1).cpu()
 
         return Pool(index, labels, answers)
 

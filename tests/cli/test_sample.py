@@ -78,6 +78,7 @@ def test_either_generator_can_be_asked(ssgan, tmp_path):
     (["--generator", "painter"], "no generator is called 'painter'"),
     (["--generator", "generator", "--class", "3"], "is told no classes"),
     (["-n", "10001"], "name a folder with -o"),
+    (["-o", "x.jpg"], "as .png"),
     (["-o", "mlruns"], "it exists"),
     (["-o", "none/of/these"], "there is no folder"),
     (["-o", "none/x.png"], "in a folder that exists"),

@@ -128,11 +128,16 @@ def test_changes_shrink_in_a_line_over_the_decay_to_their_end(step, expected):
     assert strength(override(recipe, ["augment.end=1"]).augment, recipe.train.decay_from, step, 100) == 1
 
 
-@pytest.mark.parametrize("step, expected", [(0, 0.2), (10, 0.4), (40, 1), (70, 0.8), (99, 0.6067)])
-def test_changes_grow_in_a_line_up_to_the_decay(step, expected):
-    recipe = override(small.MLP, ["augment.begin=0.2", "augment.end=0.6", "train.decay_from=0.4"])
-    assert strength(recipe.augment, recipe.train.decay_from, step, 100) == pytest.approx(expected, abs=1e-4)
-    assert strength(override(recipe, ["augment.begin=1"]).augment, 0.0, 0, 100) == 1, "without a time before the decay"
+@pytest.mark.parametrize("step, expected", [(0, 0.2), (10, 0.6), (20, 1), (40, 1), (70, 0.8), (99, 0.6067)])
+def test_changes_grow_in_a_line_over_their_share_of_the_run(step, expected):
+    settings = ["augment.begin=0.2", "augment.grow=0.2", "augment.end=0.6", "train.decay_from=0.4"]
+    assert strength(override(small.MLP, settings).augment, 0.4, step, 100) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("step, expected", [(0, 0.2), (25, 0.6), (40, 0.68), (49, 0.608), (60, 0.52)])
+def test_where_changes_grow_and_shrink_at_once_the_smaller_counts(step, expected):
+    config = override(small.MLP, ["augment.begin=0.2", "augment.grow=0.5", "augment.end=0.2"]).augment
+    assert strength(config, 0.0, step, 100) == pytest.approx(expected, abs=1e-4), "no decay_from is needed"
 
 
 @pytest.mark.parametrize("settings", [["augment.end=0.1"], ["augment.begin=0.1"],

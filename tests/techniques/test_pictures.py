@@ -28,7 +28,7 @@ class PlainCritic(nn.Module):
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
         names = ["hidden.0", "hidden.1", "output"]
-        self.layers = nn.ModuleList(joined(state, name) for name in names)
+        self.layers = nn.ModuleList(dense(state, name) for name in names)
 
     def forward(self, x, labels, noise):
         x, told = (x + 0.3 * noise).flatten(1), functional.one_hot(labels, CLASSES).double()
@@ -42,7 +42,7 @@ class PlainGenerator(nn.Module):
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
-        self.first, self.hidden, self.output = (joined(state, name) for name in ("first", "hidden.0", "output"))
+        self.first, self.hidden, self.output = (dense(state, name) for name in ("hidden.0", "hidden.1", "output"))
         self.norms = nn.ModuleList(nn.BatchNorm1d(n, dtype=torch.float64) for n in (7, 9))
 
     def forward(self, latent, labels):
@@ -52,14 +52,11 @@ class PlainGenerator(nn.Module):
         return self.output(x).sigmoid().view(-1, 2, 6, 8)
 
 
-def joined(state, name: str) -> nn.Linear:
-    """One layer of the weights of images and of classes side by side."""
-    weight = torch.cat([state[f"{name}.weight"], state[f"{name}.classes"]], 1)
+def dense(state, name: str) -> nn.Linear:
+    """torch's own layer with these weights."""
+    weight = state[f"{name}.weight"]
     layer = nn.Linear(weight.shape[1], len(weight), bias=f"{name}.bias" in state, dtype=torch.float64)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if layer.bias is not None:
-            layer.bias.copy_(state[f"{name}.bias"])
+    layer.load_state_dict({key: state[f"{name}.{key}"] for key in layer.state_dict()})
     return layer
 
 
@@ -103,7 +100,7 @@ def test_it_is_a_plain_pair_of_networks(compiled):
         adams[1].zero_grad()
         lie.mean().backward()
         adams[1].step()
-        history.append(joined_weights(generator))
+        history.append(weights_of(generator))
         assert measured is None and len(labels) == 60
     for make, name, network in ((PlainCritic, "critic", critic), (PlainGenerator, "pictures", generator)):
         found = make(small.lane_weights(trainer, name, small.weights(trainer, name), 0))
@@ -113,10 +110,10 @@ def test_it_is_a_plain_pair_of_networks(compiled):
     shares = [0.999 ** (9 - i) for i in range(10)]
     average = sum(share * each for share, each in zip(shares, history)) / sum(shares)
     mine = PlainGenerator(small.lane_weights(trainer, "pictures", small.weights(trainer, "pictures", "average"), 0))
-    torch.testing.assert_close(joined_weights(mine), average, rtol=0, atol=1e-9)
+    torch.testing.assert_close(weights_of(mine), average, rtol=0, atol=1e-9)
 
 
-def joined_weights(generator: PlainGenerator) -> torch.Tensor:
+def weights_of(generator: PlainGenerator) -> torch.Tensor:
     layers = (generator.first, generator.hidden, generator.output)
     return torch.cat([layer.weight.detach().flatten() for layer in layers])
 
