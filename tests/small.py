@@ -1,5 +1,6 @@
 """Small data, recipes and trainers, with which a test of the training takes milliseconds."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.images import Images
 from ssgan.data.splits import Split, make_split
 from ssgan.errors import Mistake
+from ssgan.techniques import TECHNIQUES
+from ssgan.techniques.technique import Technique
 from ssgan.training.compile import compiled
 from ssgan.training.execution import Resolved
 from ssgan.training.trainer import Trainer
@@ -57,6 +60,14 @@ def trainer(recipe: Recipe, resolved: Resolved = FP64, seeds: tuple[int, ...] = 
     tables = [split(recipe, data, seed, budget) for seed, budget in zip(
         seeds, labels or [recipe.labels] * len(seeds), strict=True)]
     return Trainer(recipe, data.train, tables, list(seeds), resolved)
+
+
+def recipe_with(patch: pytest.MonkeyPatch, name: str, technique: Technique) -> Recipe:
+    """MLP with a made-up technique as the section of that name, while the patch lasts."""
+    kind = type(technique)
+    patch.setitem(TECHNIQUES, name, kind)
+    extended = dataclasses.make_dataclass("Extended", [(name, kind, kind())], bases=(Recipe,), frozen=True)
+    return extended(**{item.name: getattr(MLP, item.name) for item in dataclasses.fields(Recipe)}, **{name: technique})
 
 
 PLAYERS = "discriminator", "generator"

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ssgan.config import Recipe
 from ssgan.settings import number
-from ssgan.techniques import TECHNIQUES
 from ssgan.techniques.technique import Moment, Pool, Size, Technique, Term, View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
@@ -53,19 +52,10 @@ class Levels(Technique):
         return Term(loss, {"level_loss": loss})
 
 
-@dataclass(frozen=True)
-class WithLevels(Recipe):
-    """A recipe that has the section."""
-
-    levels: Levels = Levels()
-
-
 @pytest.fixture
-def recipe(monkeypatch) -> WithLevels:
+def recipe(monkeypatch) -> Recipe:
     """One with the technique on."""
-    monkeypatch.setitem(TECHNIQUES, "levels", Levels)
-    values = {item.name: getattr(small.MLP, item.name) for item in dataclasses.fields(Recipe)}
-    return WithLevels(**values, levels=Levels(weight=0.5))
+    return small.recipe_with(monkeypatch, "levels", Levels(weight=0.5))
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -96,7 +86,7 @@ def test_it_is_asked_before_its_steps_lane_by_lane_and_losses_see_what_it_gives(
     assert (small.weights(trainer) != small.weights(run(small.trainer(quiet(recipe), seeds=(3, 4)), 5))).any()
 
 
-def quiet(recipe: WithLevels) -> WithLevels:
+def quiet(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, levels=Levels(weight=0))
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ssgan.config import Recipe, override
 from ssgan.settings import number
-from ssgan.techniques import TECHNIQUES
 from ssgan.techniques.technique import Optimiser, Size, Technique, Term, View
 from ssgan.training.lanes import tree_leaves
 
@@ -51,19 +50,10 @@ class MeanPicture(Technique):
         return Term((view.players["picture"]() - view.images["unlabelled"]).square().sum((1, 2, 3)).mean())
 
 
-@dataclass(frozen=True)
-class WithPicture(Recipe):
-    """A recipe that has the section."""
-
-    picture: MeanPicture = MeanPicture()
-
-
 @pytest.fixture
-def recipe(monkeypatch) -> WithPicture:
+def recipe(monkeypatch) -> Recipe:
     """One with the technique on, whose learning rate decays."""
-    monkeypatch.setitem(TECHNIQUES, "picture", MeanPicture)
-    values = {item.name: getattr(small.MLP, item.name) for item in dataclasses.fields(Recipe)}
-    return override(WithPicture(**values, picture=MeanPicture(weight=0.5)), ["train.schedule=linear"])
+    return override(small.recipe_with(monkeypatch, "picture", MeanPicture(weight=0.5)), ["train.schedule=linear"])
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -106,19 +106,10 @@ class Painting(Technique):
         return gradient + self.pull * (weights - mean), {"weights": mean}
 
 
-@dataclass(frozen=True)
-class WithPainting(Recipe):
-    """A recipe that has the section."""
-
-    painting: Painting = Painting()
-
-
 @pytest.fixture
-def recipe(monkeypatch) -> WithPainting:
+def recipe(monkeypatch) -> Recipe:
     """One with the technique on."""
-    monkeypatch.setitem(TECHNIQUES, "painting", Painting)
-    values = {item.name: getattr(small.MLP, item.name) for item in dataclasses.fields(Recipe)}
-    return WithPainting(**values, painting=Painting(weight=0.5))
+    return small.recipe_with(monkeypatch, "painting", Painting(weight=0.5))
 
 
 def run(trainer: Trainer, steps: int) -> Trainer:
@@ -202,7 +193,7 @@ def test_with_every_technique_a_lane_that_is_not_finite_leaves_the_others_bits(n
 
 
 def test_it_is_a_section_of_keys_and_off_where_unlabelled_images_may_not_be_seen(recipe):
-    assert settings.describe(WithPainting)["painting.weight"] == "weight of the loss; 0 is off"
+    assert settings.describe(type(recipe))["painting.weight"] == "weight of the loss; 0 is off"
     assert "painting" not in active(without(recipe, {"unlabelled"}))
     assert "painting" in active(without(recipe, {"generated"}))
     with pytest.raises(Mistake, match=r"painting.weight must be a number from 0 to 10, found 11"):
