@@ -34,7 +34,7 @@ def ssgan(tmp_path_factory):
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setitem(domain_classifier.SETTINGS, "steps", 20)
+        patch.setitem(domain_classifier.SETTINGS, "most_steps", 20)
         for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
             patch.setattr(reports, name, lambda *arguments, **options: None)
         yield lambda *arguments: CliRunner().invoke(main, arguments)

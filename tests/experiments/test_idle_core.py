@@ -7,8 +7,10 @@ import pytest
 import small
 
 from ssgan.config import override
+from ssgan.errors import Mistake
 from ssgan.evaluation import figures as reports
 from ssgan.experiments import idle_core
+from ssgan.experiments import run as runs
 from ssgan.experiments.executors import local
 from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
@@ -161,3 +163,21 @@ def test_a_process_that_is_stopped_saves_what_it_has(tmp_path, executors):
         start()
     folder, = (tmp_path / "work").iterdir()
     assert (folder / "checkpoint-supervised-only.pt").exists() and process(executors).exitcode == 0
+
+
+@pytest.mark.parametrize("until, beside, changes, at_once", [
+    ("evaluate", True, [], 2), ("train", True, [], 1), ("evaluate", False, [], 1),
+    ("evaluate", True, ["evaluate.supervised=false", "evaluate.gan_off=false"], 1)])
+def test_the_cores_are_shared_only_where_baselines_are_trained_beside(tmp_path, monkeypatch, until, beside, changes,
+                                                                      at_once):
+    asked = []
+
+    def resolving(recipe, images, device, number):
+        asked.append(number)
+        raise Mistake("as much as is to be known")
+
+    monkeypatch.setattr(runs, "resolved_for", resolving)
+    setting, _ = run(tmp_path, beside=beside)
+    with pytest.raises(Mistake):
+        run_group([replace(MEMBER, recipe=override(RECIPE, changes))], small.digits(), setting, until=until)
+    assert asked == [at_once]

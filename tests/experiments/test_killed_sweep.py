@@ -23,7 +23,7 @@ from ssgan.evaluation import domain_classifier
 from ssgan.experiments import sweep
 from ssgan.training import loop as training
 
-domain_classifier.SETTINGS["steps"] = 20
+domain_classifier.SETTINGS["most_steps"] = 20
 run_to_end = training.run_to_end
 training.run_to_end = lambda *arguments, **options: run_to_end(*arguments, **options | {"checkpoint_seconds": 0.0})
 sweep.run_sweep(test_killed_sweep.LONGER, small.digits(), test_sweep.setting(Path(sys.argv[1])))

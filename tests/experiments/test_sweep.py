@@ -40,7 +40,7 @@ def light(tmp_path_factory):
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setitem(domain_classifier.SETTINGS, "steps", 20)
+        patch.setitem(domain_classifier.SETTINGS, "most_steps", 20)
         for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
             patch.setattr(reports, name, lambda *arguments, **options: None)
         yield

@@ -10,11 +10,17 @@ from torch.nn import functional
 
 from ssgan.config import override
 from ssgan.errors import Mistake
+from ssgan.experiments.group_training import explain
+from ssgan.experiments.interrupt import Stop
+from ssgan.experiments.member import Group, Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group, summary
 from ssgan.models.context import Context
 from ssgan.training import checkpoint
 from ssgan.training.lanes import tree_leaves, tree_map
 from ssgan.training.loop import Interrupted, Record, Sheet, run_to_end
 from ssgan.training.trained_model import TrainedModel
+from ssgan.training.trainer import Failure
 
 STEPS = 12
 WITH = override(small.MLP, [f"pictures.steps={STEPS}", "pictures.batch=6", "pictures.latent=3", "pictures.threshold=0.3",
@@ -258,3 +264,30 @@ def test_one_class_alone_is_a_mistake():
     one = small.dataset(count=20, classes=1)
     with pytest.raises(Mistake, match=r"\[pictures\] needs images of at least 2 classes.*pictures.steps=0"):
         small.trainer(override(WITH, ["labels=4"]), data=one, labels=(4,))
+
+
+def test_a_classifier_that_couples_its_batch_answers_too():
+    recipe = override(WITH, ["model.minibatch_kernels=3", "pictures.threshold=0"])
+    trainer = to_pictures(recipe, small.FP32, seeds=(0, 1))
+    for lane in range(2):
+        state = {name: value[lane] for name, value in trainer.state["techniques"]["pictures"].items()}
+        images = trainer.images.gather(state["index"]).expand(2, -1, -1, -1, -1)
+        answers = trainer.averaged_logits(images)[lane].argmax(1)
+        known = torch.isin(state["index"], torch.from_numpy(trainer.splits[lane].labelled))
+        assert int(state["count"]) == 60 and torch.equal(state["labels"][~known], answers[~known])
+
+
+def test_what_may_help_a_pair_that_diverges_is_its_own_rate():
+    group = Group([Member(WITH, 0, 0)], [], small.dataset(), small.FP32, Progress(quiet=True), Stop())
+    assert "pictures.learning_rate=0.00013" in explain(Failure(0, 14, "critic_loss"), group)
+    assert "train.learning_rate=0.001" in explain(Failure(0, 4, "labelled_loss"), group)
+
+
+def test_a_run_without_another_generator_that_waits_is_finished_without_a_score(tmp_path):
+    recipe = override(WITH, ["gan.weight=0", "pictures.batch=50", "pictures.threshold=1", "evaluate.classical=false",
+                             "evaluate.supervised=false", "score.samples=10", "score.splits=2"])
+    setting = Setting(tmp_path / "work", None, "cpu", progress=Progress(quiet=True))
+    folder, = run_group([Member(recipe, 0, 0)], small.dataset(shape=(1, 6, 8)), setting)
+    found = summary(folder)
+    assert found["status"] == "FINISHED" and found["inception_score"] is None
+    assert "8 images have a known class" in found["waiting"]

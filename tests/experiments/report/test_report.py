@@ -3,8 +3,6 @@
 import math
 import re
 import statistics
-from html.parser import HTMLParser
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -13,11 +11,8 @@ from curves import curve, result
 from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.experiments import report as efficiency
-from ssgan.experiments.report import as_plain, compare, markdown, of_folder, page, pictures, text
-from ssgan.experiments.report.results import of_stored
+from ssgan.experiments.report import as_plain, compare, markdown, page, text
 from ssgan.experiments.report.table import MOST_SERIES, Stat, paper_row
-from ssgan.tracking import StoredRun
-from ssgan.tracking.workfolder import WorkFolder
 
 
 def series_of(results, **options):
@@ -211,19 +206,6 @@ def test_the_markdown_table_has_every_number():
         assert all(f"{100 * one.error:.2f}" in line for one in made if one.labels == budget)
 
 
-class Sources(HTMLParser):
-    """What a page would load, and its tags."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.loads, self.names = [], set()
-        self.feed(content)
-
-    def handle_starttag(self, tag, attributes):
-        self.names.add(tag)
-        self.loads += [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
-
-
 def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
     scores = {"frechet_distance": 43.8, "frechet_distance_real": 4.56, "generated_only_error": 0.2,
               "generated_only_error_real": 0.037}
@@ -242,60 +224,6 @@ def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
     assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)
     row, = as_plain(compare([result(100, 0)]))["series"][0]["table"]
     assert row["frechet_distance"] is row["generated_only_error"] is None
-
-
-def test_the_page_needs_nothing_beside_it_and_holds_pictures_and_sheets(tmp_path):
-    from PIL import Image
-
-    Image.new("L", (9, 7), 99).save(tmp_path / "samples-0000100.png")
-    found = compare(curve(fetch=lambda pattern: tmp_path / "samples-0000100.png" if "samples" in pattern else None),
-                    targets=[0.02])
-    content = page(found, "a <b>title</b> & more", pictures(found))
-    sources = Sources(content)
-    assert len(sources.loads) == 5 and all(source.startswith("data:image/png;base64,") for source in sources.loads)
-    assert (not sources.names & {"script", "link", "iframe", "object"} and "url(" not in content
-            and "@import" not in content)
-    assert "a &lt;b&gt;title&lt;/b&gt; &amp; more" in content
-    for words in ("I have", "How good is that?", "How sure are we?", "What would 100 more buy?",
-                  "to reach 2\u00a0% you need about"):
-        assert words in content
-    for row in found.series[0].rows:
-        assert f"{100 * row.stat.mean:.2f} % test error" in content
-        assert f"#b0-{row.labels}:checked ~ .for-{row.labels} {{ display: grid }}" in content
-        assert f'id="b0-{row.labels}"' in content and f'for="b0-{row.labels}"' in content
-    assert re.findall(r'id="(b0-\d+)" checked', content) == ["b0-100"]
-
-
-def test_a_page_of_several_settings_has_an_answer_for_each_data_set_and_tables_for_each_setting():
-    lost = result(20, 9, None, status="FAILED", reason="<b>not finite</b> & so on\nTry this.")
-    found = compare([*curve(), *curve(settings={"train.epochs": "1.0"}), *curve(dataset="mnist", images=60_000), lost])
-    content = page(found, "title", pictures(found))
-    assert content.count("I have") == content.count("The curve") == content.count("data:image/png") == 2
-    assert content.count("What more labels would bring") == 3
-    for words in ("<h2>digits</h2>", "<h2>mnist</h2>", "<h2>digits, train.epochs=1.0</h2>", "3 settings, 36 runs",
-                  "failed: &lt;b&gt;not finite&lt;/b&gt; &amp; so on"):
-        assert words in content
-    assert set(re.findall(r'id="(b\d)-100" checked', content)) == {"b0", "b1"}
-
-
-def test_where_the_usual_budget_was_not_run_the_middle_one_is_open():
-    found = compare([result(labels, seed) for labels in (30, 60, 90) for seed in range(2)])
-    assert re.findall(r'id="(b0-\d+)" checked', page(found, "title", pictures(found))) == ["b0-60"]
-
-
-@pytest.mark.parametrize("made", [
-    curve(), curve(seeds=1), [result()], [result(error=0.0), result(seed=1, error=0.0)],
-    curve(dataset="mnist", images=None), [*curve(), *curve(settings={"train.epochs": "1.0"})],
-    [result(labels=budget) for budget in range(10, 400, 10)]],
-    ids=["curve", "one seed", "one run", "no errors", "mnist", "two settings", "many budgets"])
-def test_there_is_a_picture_of_whatever_was_run(made):
-    from PIL import Image
-
-    found = compare(made)
-    png, = pictures(found).values()
-    image = np.asarray(Image.open(BytesIO(png)).convert("L"))
-    assert image.shape[1] > 1000 and (image < 128).mean() > 0.002
-    assert page(found, "title", {made[0].dataset: png}) and markdown(found, "title")
 
 
 def test_the_report_is_left_alone_where_nothing_has_changed(tmp_path):
@@ -318,74 +246,3 @@ def test_json_has_no_number_that_json_lacks():
     assert ([row["labels"] for row in series["table"]] == [20, 50, 100, 200]
             and series["forecast"]["targets"][0]["estimate"] is None)
     assert series["table"][0]["errors"] == [run.error for run in curve(spread=0.02)[:3]]
-
-
-FACTS = {
-    "name": "digits · 20 labels · seed 3", "dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4,
-    "recipe_name": "digits", "status": "FINISHED", "ended": 7.0,
-    "params": {"dataset": "digits", "labels": 20, "seed": 3, "split_seed": 4, "recipe": "digits", "train.epochs": 5.0,
-               "model.widths": [8, 4], "evaluate.classical": False},
-               "inputs": {"train": 1437, "name": "digits", "sha256": "ab"},
-               "stages": {"train": {"seconds": 2.0, "finished": True}, "score": {"seconds": 1.5, "finished": True}},
-    "result": {"evaluation": {"error": 0.1, "wrong": 36, "total": 360},
-               "baselines": [{"name": SUPERVISED, "error": 0.2}, {"name": "SVM", "error": 0.3}],
-               "score": {"inception_score": 3.5, "inception_score_real": 8.0, "frechet_distance": 44.0,
-                         "frechet_distance_real": 4.5, "generated_only_error": 0.25,
-                         "generated_only_error_real": 0.04}}}
-
-
-def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
-    folder = WorkFolder.create(tmp_path, "abc")
-    folder.update(**FACTS)
-    params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "recipe": "digits",
-              "train.epochs": "5.0", "model.widths": "[8, 4]", "evaluate.classical": "true"}
-    metrics = {"test/error": 0.1, "test/wrong": 36.0, "test/supervised_only_error": 0.2, "test/svm_error": 0.3,
-               "score/inception_score": 3.5, "score/inception_score_real": 8.0, "score/frechet_distance": 44.0,
-               "score/frechet_distance_real": 4.5, "score/generated_only_error": 0.25,
-               "score/generated_only_error_real": 0.04, "score/generator/frechet_distance": 7.0,
-               "stage/train/seconds": 2.0,
-               "stage/score/seconds": 1.5, "train/labelled_loss": 9.0}
-    stored = of_stored(StoredRun("abc", FACTS["name"], "FINISHED", 7.0, params, metrics, {}, 1437,
-                                 lambda pattern: None))
-    local = of_folder(folder)
-    for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total",
-                  "baselines", "score", "score_real", "seconds", "ended", "settings", "images",
-                  "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real"):
-        assert getattr(local, field) == getattr(stored, field), field
-    assert (local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0"
-            and "evaluate.classical" not in local.settings)
-
-
-def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
-    """Under the old names of keys, and without those that came later; from a folder and from a store alike."""
-    folders = [WorkFolder.create(tmp_path, name) for name in ("old", "new", "other")]
-    keys = ({"consistency.balance": 0.5, "gan.pull_away": 0.0}, {"class_balance.weight": 0.5, "entropy.weight": 0.0},
-            {"class_balance.weight": 0.25})
-    for seed, (folder, params) in enumerate(zip(folders, keys)):
-        folder.update(**FACTS | {"seed": seed, "params": FACTS["params"] | params})
-    found = compare([of_folder(folder) for folder in folders])
-    sizes = {series.title: [row.stat.n for row in series.rows] for series in found.series}
-    assert sizes == {"digits, class_balance.weight=0.25": [1], "digits, class_balance.weight=0.5": [2]}
-    texts = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4", "train.epochs": "5.0",
-             "model.widths": "[8, 4]", "consistency.balance": "0.5"}
-    metrics = {"test/error": 0.1}
-    stored = of_stored(StoredRun("abc", "x", "FINISHED", 7.0, texts, metrics, {}, None, lambda pattern: None))
-    assert stored.settings == of_folder(folders[1]).settings
-
-
-@pytest.mark.parametrize("change", [{"labels": "many"}, {"seed": ""}, {"dataset": None}], ids=str)
-def test_a_stored_run_that_is_no_run_of_a_budget_is_passed_over(change):
-    params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4"} | change
-    params = {key: value for key, value in params.items() if value is not None}
-    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, params, {"test/error": 0.1}, {}, None,
-                               lambda pattern: None)) is None
-    assert of_stored(StoredRun("abc", "x", "FINISHED", 7.0, {
-        "dataset": "d", "labels": "1", "seed": "1", "split_seed": "1"}, {}, {}, None, lambda pattern: None)) is None
-
-
-def test_a_folder_without_a_result_says_why(tmp_path):
-    folder = WorkFolder.create(tmp_path, "abc")
-    folder.update(name="x", status="FAILED", error="not finite")
-    found = of_folder(folder)
-    assert (found.error, found.status, found.reason) == (None, "FAILED", "not finite")
-    assert of_folder(WorkFolder.create(tmp_path, "new")).status == "not begun"
