@@ -118,8 +118,8 @@ def test_readme_shows_the_api_and_the_estimator():
     assert any("ssgan.load_data" in text for text in EXAMPLES) and any(SLOW in text for text in EXAMPLES)
 
 
-@pytest.mark.parametrize(
-    "example", [pytest.param(text, marks=[pytest.mark.slow] * (SLOW in text)) for text in EXAMPLES])
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_of_readme_runs(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -101,6 +101,7 @@ def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
     assert refused.returncode == 2 and "seed: 0 there, 5 asked" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_run_whose_generator_is_told_classes_says_what_can_be_learnt_from_its_images(tmp_path):
     done = ssgan(tmp_path, "run", "--dataset", "digits", "--labels", "100", *TINY, "--set", "conditional.weight=1", "--set", "pictures.steps=0",
                  "--set", "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--set",

@@ -65,6 +65,7 @@ def test_with_time_enough_every_run_is_trained_to_its_end_and_evaluated():
                 and row["standard_error"] == pytest.approx(row["std"] / 3**0.5))
 
 
+@pytest.mark.slow
 def test_lane_groups_give_the_errors_of_solo_runs():
     found = table(replace(PLAN, lanes=3))
     assert found["groups"] == [3, 3] and found["lanes"] == 3

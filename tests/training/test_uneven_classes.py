@@ -116,6 +116,7 @@ def chosen(images: Images, seed: int) -> Split:
     return Split(np.sort(labelled), np.arange(130), nothing, nothing, 30, seed, "inclusive", "X", images.sha256)
 
 
+@pytest.mark.slow
 def test_one_to_nine_is_better_than_a_support_vector_machine_and_than_shares_taken_for_even(monkeypatch):
     """Even ones teach a good part of the frequent class wrongly. Means of three choices of the labels."""
     images, test, truth = rare_and_frequent()
