@@ -9,6 +9,7 @@ from ssgan.config import Recipe, override
 from ssgan.data import named, splits
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split
+from ssgan.errors import Mistake
 from ssgan.evaluation import classifier, domain_classifier, generator_scores, scoring_network
 from ssgan.export import formats, write
 from ssgan.export.model_card import card_of
@@ -52,7 +53,11 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
 
 
 def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
-    """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
+    """The classifier on the test images: .error, .balanced_error, .wrong, .total, .low, .high, .confusion,
+    .probabilities and so on. Raises Mistake where there are none.
+    """
+    if not dataset.tested:
+        raise Mistake(f"{dataset.name} has no test part: `ssgan run` estimates the error by cross-validation.")
     return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
 
 
@@ -62,16 +67,17 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> gen
     generator's in .generators. Raises Mistake.
     """
     settings, device = model.recipe.score, find_device(device)
-    generator_scores.check(settings, dataset.train, dataset.test)
+    test = generator_scores.compared(dataset)[1]
+    generator_scores.check(settings, dataset.train, test)
     model.sampler()  # or the Mistake that there is none
     samplers = model.samplers(device, average=settings.generator == "average").values()
-    if (dataset.train.labels >= 0).all():
+    if (dataset.train.labels >= 0).all() and dataset.tested:
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, device)
     else:
         network = scoring_network.itself(model.discriminator().to(device))
     real = generator_scores.real_scores(dataset, network, settings, device,
                                         labelled=any(sampler.conditional for sampler in samplers))
-    return generator_scores.score(samplers, dataset.test, real, network, settings, device)
+    return generator_scores.score(samplers, test, real, network, settings, device)
 
 
 def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,
@@ -83,8 +89,9 @@ def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None 
     """
     path = Path(path)
     kinds = {kind.ending: name for name, kind in formats.FORMATS.items()}
-    error = evaluate(model, dataset).error if dataset else model.test_error
+    error = evaluate(model, dataset).error if dataset and dataset.tested else model.test_error
     card = dataclasses.replace(card_of(model), test_error=error)
-    images = dataset.test.pixels.numpy() if dataset else write.random_images(card)
+    real = dataset and (dataset.test if dataset.tested else dataset.train)
+    images = real.pixels.numpy() if real else write.random_images(card)
     return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images,
                                    force=force)

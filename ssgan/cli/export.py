@@ -110,7 +110,8 @@ def _images(folder, card, data_dir):
         why = f"its data set is not here: {str(mistake).splitlines()[0]}"
     else:
         if dataset.sha256 == folder.facts["settings"]["data"]:
-            return dataset.test.pixels.numpy(), "test images"
+            part, kind = (dataset.test, "test") if dataset.tested else (dataset.train, "training")
+            return part.pixels.numpy(), f"{kind} images"
         why = f"the {card.dataset} here is not the data of the run"
     print(f"ssgan: checked on random images instead of the run's test images; {why}", file=sys.stderr)
     return random_images(card), "random images"

@@ -9,9 +9,18 @@ from ssgan.cli import output
 from ssgan.cli.options import Chosen, choose, make_setting, place_options, recipe_options
 
 
+ESTIMATE = click.option("--no-estimate", is_flag=True, help="Where there is no test part: does not train up to five "
+                                                            "times more to estimate the error.")
+
+
+def _plain(command):
+    return command
+
+
 def _command(name: str, until: str, text: str):
     @click.command(name, help=text)
     @recipe_options
+    @(ESTIMATE if until == "score" else _plain)
     @click.option("--again", is_flag=True, help="Runs anew although the same run has finished; the old one stays.")
     @click.option("--resume", metavar="RUN", help="Goes on with that run: a run id, a unique prefix, or latest.")
     @place_options
@@ -25,6 +34,7 @@ def _stage_command(name: str, text: str):
     @click.command(name, help=text)
     @click.argument("run", required=False)
     @recipe_options
+    @(ESTIMATE if name == "evaluate" else _plain)
     @place_options
     def command(run, **options):
         if run is None:
@@ -43,10 +53,11 @@ evaluate_command = _stage_command("evaluate", "Test error and baselines, of a fi
 score_command = _stage_command("score", "Scores the generated images of a finished RUN, or of the settings given.")
 
 
-def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
+def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, no_estimate=False,
+         **recipe_choice) -> None:
     member = _resumed(resume, tracking_uri, experiment, recipe_choice) if resume else _member(choose(**recipe_choice))
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    setting.beside = True
+    setting.beside, setting.estimate = True, not no_estimate
     from ssgan.experiments.run import run_group, summary
 
     dataset = _load(member.recipe.dataset, setting)
@@ -55,8 +66,10 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
     output.run(folder, summary(folder), as_json)
 
 
-def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
+def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, no_estimate=False,
+           **recipe_choice) -> None:
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
+    setting.estimate = not no_estimate
     from ssgan.experiments import resume
     from ssgan.experiments.run import stage_again, summary
     from ssgan.training.trained_model import TrainedModel

@@ -10,7 +10,7 @@ from typing import Any
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
-from ssgan.experiments import identity
+from ssgan.experiments import cross_validation, identity
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.grid import Plan, written
@@ -87,7 +87,8 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
             yield unit
 
     def shown(running: list[tuple[list[Member], str, float]]) -> None:
-        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until))
+        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until,
+                                             cross_validation.stages(dataset, unit[0].recipe)))
                   for unit, stage, part in running]
         left = pace.left(shares)
         progress.tell(len(seen), sum(count * done for count, done in shares),

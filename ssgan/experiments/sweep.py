@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssgan.data.dataset import Dataset
-from ssgan.errors import Failed
-from ssgan.experiments import report
+from ssgan.errors import Failed, Mistake
+from ssgan.experiments import cross_validation, report
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
@@ -34,6 +34,7 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     side, on data that they load by name; None chooses. Raises Mistake before anything is written, Failed where no
     member came through, Interrupted.
     """
+    _check_error(plan, dataset)
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
         count = worker_count(workers, groups, device)
@@ -50,6 +51,16 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0]
             for number, found in enumerate(folders)}
     return Outcome(folder, folders, grid, comparison)
+
+
+def _check_error(plan: Plan, dataset: Dataset) -> None:
+    """Raises Mistake where a budget's error can neither be measured nor estimated: a sweep is about nothing else."""
+    plan.check(dataset)
+    for budget in plan.budgets:
+        if not dataset.tested and not cross_validation.stages(dataset, replace(plan.recipe, labels=budget)):
+            raise Mistake(f"--labels {budget}: {dataset.name} has no test part, and with fewer than two classes of two "
+                          f"labels or more nothing can be held out to estimate the error.\n"
+                          f"Take more labels, or give the data a test part; a run alone is `ssgan run`.")
 
 
 def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comparison:
