@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ssgan.data import own_data
 
 MOST_CLASSES = 5  # named in a line
 
@@ -157,8 +158,9 @@ def _rest(found: dict[str, Any], duration):
         budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
         yield "next", "ssgan ui                      all runs, in MLflow"
         yield "", f"ssgan sample {short} -n 100    a picture of generated images"
-        yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
-        sweep = f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3"
+        file = shlex.quote(f"{own_data.short(found['dataset'])}.onnx")
+        yield "", f"ssgan export {short} -o {file}    the classifier, for use without ssgan"
+        sweep = f"ssgan sweep --dataset {shlex.quote(found['dataset'])} --labels {budgets} --seeds 3"
         yield "", f"{sweep}    what more labels would bring"
 
 

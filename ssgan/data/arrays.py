@@ -9,8 +9,8 @@ import numpy as np
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
 
-WANTED = ("It holds x, images [n, h, w], [n, h, w, c] or [n, c, h, w] as uint8 or as numbers from 0 to 1, and y, labels "
-          "[n] with -1 for none; x_test and y_test, if you have them.")
+WANTED = ("It holds x, images [n, h, w], [n, h, w, c] or [n, c, h, w] as uint8 or as numbers from 0 to 1, and y, "
+          "labels [n] with -1 for none; x_test and y_test, if you have them.")
 MOST_CHANNELS = 16  # of an axis that may be that of channels
 
 
@@ -103,8 +103,8 @@ def _images(x: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], where: 
     if pixels.dtype != np.uint8:
         if pixels.dtype.kind not in "fiu" or not ((pixels >= 0) & (pixels <= (1 if pixels.dtype.kind == "f" else 255))
                                                   ).all():
-            raise Mistake(f"{where} is {x.dtype} with values from {np.min(x):.4g} to {np.max(x):.4g}; images are uint8, "
-                          f"or numbers from 0 to 1.")
+            raise Mistake(f"{where} is {x.dtype} with values from {np.min(x):.4g} to {np.max(x):.4g}; images are "
+                          f"uint8, or numbers from 0 to 1.")
         pixels = pixels.astype(np.float32 if pixels.dtype.kind == "f" else np.uint8)
     return Images.of(torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels), classes)
 
@@ -119,6 +119,6 @@ def _channels_first(x: np.ndarray, where: str) -> np.ndarray:
     if first and last and (x.shape[1] in (1, 3)) != (x.shape[3] in (1, 3)):
         first, last = x.shape[1] in (1, 3), x.shape[3] in (1, 3)
     if first == last:
-        raise Mistake(f"{where} has shape {x.shape}: it cannot be told which axis is that of the channels. Save it with "
-                      f"1 or 3 channels in front of or behind height and width, both larger than {MOST_CHANNELS}.")
+        raise Mistake(f"{where} has shape {x.shape}: it cannot be told which axis is that of the channels. Save it "
+                      f"with 1 or 3 channels in front of or behind height and width, both larger than {MOST_CHANNELS}.")
     return x if first else x.transpose(0, 3, 1, 2)

@@ -99,8 +99,8 @@ def shape_of(seen: Seen, image_size: int, where: str) -> tuple[int, int, int]:
         middle = float(np.median(sides)) if len(sides) else 0.0
         width = height = min(LARGEST, max(ROUND, round(middle / ROUND) * ROUND) if middle >= SMALLEST else int(middle))
     if min(width, height) < SMALLEST:
-        raise Mistake(f"the images of {where} are of {width}x{height} pixels, too small to learn from: a side must have "
-                      f"{SMALLEST} at least.\n--image-size 16, say, takes them enlarged.")
+        raise Mistake(f"the images of {where} are of {width}x{height} pixels, too small to learn from: a side must "
+                      f"have {SMALLEST} at least.\n--image-size 16, say, takes them enlarged.")
     return channels, height, width
 
 

@@ -56,7 +56,8 @@ def _rows(content: bytes, where: str) -> list[tuple[int, str, Row]]:
         header = [name.strip().lower() for name in next(reader, [])]
         columns = {name: header.index(name) for name in ("file", "label", "part") if name in header}
         if "file" not in columns or "label" not in columns:
-            raise Mistake(f"{where} begins with {shown(first[:80])!r}, which names no columns file and label.\n{WANTED}")
+            raise Mistake(f"{where} begins with {shown(first[:80])!r}, which names no columns file and label.\n"
+                          f"{WANTED}")
         return [(reader.line_num, *_row(cells, columns, where, reader.line_num)) for cells in reader
                 if any(cell.strip() for cell in cells)]
     except csv.Error as error:

@@ -15,8 +15,8 @@ TEST = ("test", "testing")
 VALIDATION = ("val", "valid", "validation")
 DEEPEST = 8  # folders, each the only one in the other, that are gone down
 CLASSES_SHOWN = 12
-WANTED = ("Put images into labelled/<class>/ and unlabelled/, or train/<class>/ and test/<class>/, or <class>/, or name "
-          f"their labels in {TABLE} (file,label).")
+WANTED = ("Put images into labelled/<class>/ and unlabelled/, or train/<class>/ and test/<class>/, or <class>/, or "
+          f"name their labels in {TABLE} (file,label).")
 
 Labels = dict[Entry, str]  # in the order of the images; "" is none
 Parts = dict[str, list[Entry]]  # files by the folder in some folder that they lie in or below; "" for those in it

@@ -63,6 +63,11 @@ def short(name: str) -> str:
     return last or "own"
 
 
+def title(recipe_name: str, dataset: str) -> str:
+    """What runs of a recipe on a data set are called: as the recipe, but on one's own data as these."""
+    return short(dataset) if is_own(dataset) else recipe_name or dataset
+
+
 def load(name: str, reading: Reading) -> "Dataset":
     """The data set of that name. Raises Mistake where it cannot be read, or has nothing to learn from."""
     kind, path = split(absolute(name))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import title
 from ssgan.errors import Failed, Mistake
 from ssgan.evaluation.baselines import trained_without
 from ssgan.evaluation.classifier import class_table
@@ -231,7 +232,7 @@ def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, A
     same = member.seed == member.split_seed
     text = f"seed {member.seed}" if same else f"split {member.split_seed}, seed {member.seed}"
     return {
-        "name": f"{member.recipe_name or recipe.dataset} · {recipe.labels} labels · {text}",
+        "name": f"{title(member.recipe_name, recipe.dataset)} · {recipe.labels} labels · {text}",
         "dataset": recipe.dataset, "labels": recipe.labels, **seeds, "recipe_name": member.recipe_name,
         "settings": stored_settings(member, dataset.sha256),
         "params": flatten(recipe) | seeds | {"recipe": member.recipe_name},

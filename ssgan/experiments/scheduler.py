@@ -9,6 +9,7 @@ from typing import Any
 
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import title
 from ssgan.errors import Mistake
 from ssgan.experiments import cross_validation, identity
 from ssgan.experiments.eta import Pace, roughly, share
@@ -119,7 +120,8 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
     grid = f" × {', '.join(plan.grid)}" if plan.grid else ""
     one = "s" * (len(plan.seeds) != 1)
     return {
-        "name": f"{plan.recipe_name or dataset.name} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}{grid}",
+        "name": f"{title(plan.recipe_name, dataset.name)} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}"
+                f"{grid}",
         "kind": KINDS[kind], "dataset": dataset.name, "recipe_name": plan.recipe_name,
         "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets,
                    "seeds": _texts(seed for seed, _ in plan.seeds),
