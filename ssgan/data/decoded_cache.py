@@ -10,6 +10,8 @@ import json
 import os
 import tempfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,19 +40,19 @@ class Decoded:
     kept: np.ndarray  # [n] the numbers of their entries
     doubles: Doubles
     seen: Seen
-    folder: Path | None  # of the cache; None where it cannot be written
+    notes: Path | None  # the cache's file of hashes; None where it cannot be written
 
     def known_sha256(self, key: str) -> list[str] | None:
         """The hashes that were noted under that key."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads((self.folder / "sha256.json").read_text())[key]
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = json.loads(self.notes.read_text())[key]
             return found if all(isinstance(each, str) for each in found) else None
         return None
 
     def note_sha256(self, key: str, hashes: list[str]) -> None:
         """Notes hashes of the content, so that it need not be read whole to be known again."""
-        if self.folder is not None:
-            with contextlib.suppress(Mistake), replacing(self.folder / "sha256.json") as file:
+        if self.notes is not None:
+            with contextlib.suppress(Mistake), replacing(self.notes) as file:
                 file.write(json.dumps({key: hashes}).encode())
 
 
@@ -117,9 +119,9 @@ def _decode(path: Path, source: Source, entries: Sequence[Entry], image_size: in
         with replacing(place.folder / f"{place.digest}.npz") as file:
             np.savez(file, kept=kept, equal=pairs.equal, near=pairs.near, about=np.array(json.dumps(about)))
         for old in place.folder.glob("*.*"):
-            if old.suffix in (".pixels", ".npz") and old.stem != place.digest:
+            if old.suffix == ".json" or (old.suffix in (".pixels", ".npz") and old.stem != place.digest):
                 old.unlink(missing_ok=True)
-    return Decoded(pixels, kept, pairs, seen, place.folder if place.kept else None)
+    return Decoded(pixels, kept, pairs, seen, _notes(place.folder, place.digest) if place.kept else None)
 
 
 def _closed_up(file: BinaryIO, kept: np.ndarray, shape: tuple[int, int, int], coloured: bool) -> tuple[int, int, int]:
@@ -137,13 +139,17 @@ def _closed_up(file: BinaryIO, kept: np.ndarray, shape: tuple[int, int, int], co
 
 def _read(folder: Path, digest: str) -> Decoded | None:
     """What the cache holds; None where it is not there, or not whole."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError):
-        with np.load(folder / f"{digest}.npz", allow_pickle=False) as saved:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        with open(folder / f"{digest}.npz", "rb") as file, np.load(file, allow_pickle=False) as saved:
             about: dict[str, Any] = json.loads(str(saved["about"]))
             kept, pairs = saved["kept"], Doubles(saved["equal"], saved["near"])
         pixels = _mapped(folder / f"{digest}.pixels", len(kept), tuple(about["shape"]))
-        return Decoded(pixels, kept, pairs, Seen.of_plain(about["seen"]), folder)
+        return Decoded(pixels, kept, pairs, Seen.of_plain(about["seen"]), _notes(folder, digest))
     return None
+
+
+def _notes(folder: Path, digest: str) -> Path:
+    return folder / f"{digest}.json"
 
 
 def _mapped(path: Path, count: int, shape: tuple[int, int, int]) -> np.ndarray:

@@ -92,11 +92,13 @@ def shape_of(seen: Seen, image_size: int, where: str) -> tuple[int, int, int]:
             raise Mistake(f"--image-size {image_size}: a side has {SMALLEST} pixels at least; 0 finds one by looking.")
         return channels, image_size, image_size
     sizes = list(seen.sizes)
+    if not sizes:  # none can be decoded, which is told elsewhere
+        return channels, SMALLEST, SMALLEST
     if len(sizes) == 1 and max(sizes[0]) <= LARGEST:
         width, height = sizes[0]
     else:
         sides = np.repeat([math.sqrt(width * height) for width, height in sizes], [seen.sizes[size] for size in sizes])
-        middle = float(np.median(sides)) if len(sides) else 0.0
+        middle = float(np.median(sides))
         width = height = min(LARGEST, max(ROUND, round(middle / ROUND) * ROUND) if middle >= SMALLEST else int(middle))
     if min(width, height) < SMALLEST:
         raise Mistake(f"the images of {where} are of {width}x{height} pixels, too small to learn from: a side must "

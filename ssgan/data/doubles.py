@@ -9,7 +9,7 @@ from ssgan.data.entries import counted, shown
 
 BANDS = 4  # of a hash's 64 bits: hashes that differ in fewer bits are equal in one of them
 FURTHEST = BANDS - 1  # bits in which hashes of images may differ that look alike
-LONGEST = 100  # images that share a band and are compared, each with so many behind it
+LONGEST = 20  # images that share a band and are compared, each with so many behind it
 LEAST_CORRELATION = 0.98  # of the pixels of images that look alike
 MOST_SHOWN = 3
 
@@ -65,7 +65,7 @@ def lines(found: Doubles, labels: np.ndarray, train: int, names: Sequence[str], 
                              (~across & differ, "under two classes")):
             if chosen.any():
                 some = "; ".join(_pair(pair, labels, names, classes) for pair in pairs[chosen][:MOST_SHOWN])
-                told.append(f"{counted(int(chosen.sum()), 'time')} {kind} {text}, left in: {some}")
+                told.append(f"{counted(int(chosen.sum()), 'pair')} of {kind} {text}, left as they are: {some}")
     return told
 
 
@@ -78,7 +78,7 @@ def _pair(pair: np.ndarray, labels: np.ndarray, names: Sequence[str], classes: S
 
 def _close(number: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """Pairs [m, 2] of the numbers whose hashes differ in few bits."""
-    pairs, width = [np.zeros((0, 2), dtype=np.int64)], 64 // BANDS
+    pairs, width = [np.zeros(0, dtype=np.int64)], 64 // BANDS  # a pair as one number
     for band in range(BANDS):
         key = (hashes >> np.uint64(band * width)) & np.uint64(2**width - 1)
         order = np.lexsort((hashes, key))
@@ -89,8 +89,8 @@ def _close(number: np.ndarray, hashes: np.ndarray) -> np.ndarray:
                 break
             a, b = a[same], b[same]
             few = _bits(hashes[a] ^ hashes[b]) <= FURTHEST
-            pairs.append(np.sort(np.stack([number[a[few]], number[b[few]]], axis=1), axis=1))
-    return np.unique(np.concatenate(pairs), axis=0)
+            pairs.append(np.minimum(a[few], b[few]) * len(hashes) + np.maximum(a[few], b[few]))
+    return number[np.stack(np.divmod(np.unique(np.concatenate(pairs)), len(hashes)), axis=1)]
 
 
 def _bits(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """`Folder`: a data set that lies in a folder: its files found, and what would lead out of it or in circles refused."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -42,30 +43,43 @@ class Folder:
                     name = prefix + item.name
                     if is_litter(item.name):
                         found.litter.append(name)
-                    elif item.is_symlink() and not _inside(item.path, root):
-                        raise Mistake(f"{shown(item.path)} is a link that leads out of the folder, to "
-                                      f"{shown(os.path.realpath(item.path))}.\nPut the files themselves there, or name "
-                                      f"the folder in which they lie.")
-                    elif item.is_dir():
-                        folders.append((name, os.path.realpath(item.path) if item.is_symlink() else item.path))
+                        continue
+                    if item.is_symlink():
+                        _check_link(item.path, root)
+                    if item.is_dir():
+                        folders.append(name)
                     elif is_wanted(item.name, endings) and item.is_file():
                         about = item.stat()
                         found.entries.append(Entry(name, about.st_size, about.st_mtime_ns))
-                    elif is_wanted(item.name, endings) and item.is_symlink():  # to nothing: told as a broken image
+                    elif is_wanted(item.name, endings) and item.is_symlink():  # to nothing
                         found.entries.append(Entry(name, 0, 0))
                     else:
                         found.others.append(name)
         except OSError as error:
             raise Mistake(f"{shown(str(self.path / prefix))} cannot be read: {error.strerror or error}.\n"
                           f"Give yourself permission to read it, or name another folder.") from None
-        for name, place in folders:
-            real = os.path.realpath(place)
+        for name in folders:
+            real = os.path.realpath(self.path / name)
             if real in above:
-                raise Mistake(f"{shown(str(self.path / name))} is a link that leads in a circle, back to "
-                              f"{shown(real)}: remove it.")
+                raise _circle(str(self.path / name))
             self._walk(f"{name}/", root, (*above, real), endings, found)
 
 
-def _inside(link: str, root: str) -> bool:
+def _check_link(link: str, root: str) -> None:
+    """Raises Mistake for a link to itself, and for one that leads out of the folder."""
     real = os.path.realpath(link)
-    return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
+    if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+        raise Mistake(f"{shown(link)} is a link that leads out of the folder, to {shown(real)}.\n"
+                      f"Put the files themselves there, or name the folder in which they lie.")
+    try:
+        os.stat(link)
+    except FileNotFoundError:  # to nothing: told as a broken image
+        pass
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _circle(link) from None
+        raise
+
+
+def _circle(link: str) -> Mistake:
+    return Mistake(f"{shown(link)} is a link that leads in a circle: remove it.")
