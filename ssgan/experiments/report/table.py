@@ -16,6 +16,7 @@ from ssgan.experiments.report.forecast import Forecast, Interval, forecast
 from ssgan.experiments.report.results import Result
 
 MOST_SERIES = 12
+ERROR_NAMES = {"test": "test error", "cross-validation": "cross-validated error"}
 LADDER = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # errors that people ask for
 
 
@@ -102,6 +103,12 @@ class Row:
                 for name in BASELINES if all(name in result.baselines for result in self.results)}
 
     @property
+    def balanced_error(self) -> Stat | None:
+        """The mean of the classes' errors, where all runs have it and classes are uneven."""
+        return (_stat_of_all([result.balanced_error for result in self.results])
+                if any(result.uneven for result in self.results) else None)
+
+    @property
     def score(self) -> Stat | None:
         """The Inception Score, where all runs have one."""
         return _stat_of_all([result.score for result in self.results])
@@ -146,8 +153,14 @@ class Series:
         return next((result.images for row in self.rows for result in row.results if result.images), None)
 
     @property
+    def error_name(self) -> str:
+        """What its error is: of test images, or of labelled ones that were held out."""
+        kinds = {result.error_from for row in self.rows for result in row.results}
+        return "error" if len(kinds) > 1 else ERROR_NAMES[kinds.pop()]
+
+    @property
     def total(self) -> int | None:
-        """Test images, if known."""
+        """The images on which the error was measured, if known."""
         return next((result.total for row in self.rows for result in row.results if result.total), None)
 
     def gain(self, fewer: Row, more: Row) -> Stat:
