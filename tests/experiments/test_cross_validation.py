@@ -29,9 +29,11 @@ from ssgan.experiments.member import Member
 from ssgan.experiments.run import run_group, stage_again, summary
 from ssgan.experiments.sweep import run_sweep
 from ssgan.experiments.tune import run_tune
+from ssgan.export.model_card import card_of, of_strings
 from ssgan.tracking import StoredRun
 from ssgan.training import in_memory
 from ssgan.training.loop import Interrupted
+from ssgan.training.trained_model import TrainedModel
 
 NAMES = ("zero", "one", "two", "three")
 OWN = override(RECIPE, ["labels=60", "train.epochs=3", "evaluate.classical=true"])
@@ -125,7 +127,7 @@ def test_the_run_itself_is_trained_on_all_labels_and_keeps_what_it_answered(whol
 def test_a_person_is_told_what_the_error_is_of(whole, capsys):
     output.run(whole, summary(whole), False)
     told = capsys.readouterr().out
-    assert "wrong of 58 labelled images, each held out once; 95 % interval" in told
+    assert "wrong of 58 labelled images, each held out once; 95 % interval" in told and "of these images only" in told
     assert "5 models, each trained on 4/5 of the labels" in told
     assert "zero (2): fewer labels than the 5 folds" in told
     assert "balanced error" in told and "by class" in told and "test error" not in told and "test images" not in told
@@ -199,6 +201,21 @@ def test_a_training_that_is_lost_leaves_the_error_unknown(tmp_path, monkeypatch)
     assert "in fold 3 of 5, training failed" in told["error_reason"]
 
 
+def test_members_that_train_at_once_have_folds_of_their_own(whole, tmp_path, monkeypatch):
+    members = [Member(OWN, 0, 0), Member(replace(OWN, labels=20), 1, 1)]
+    with monkeypatch.context() as patch:
+        first = trainings(patch, stop_at=7)
+        with pytest.raises(Interrupted):
+            run_group(members, DATA, setting(tmp_path))
+    again = trainings(monkeypatch)
+    folders = run_group(members, DATA, setting(tmp_path))
+    assert len(first) == 7 and [trainer.first == trainer.steps for _, _, trainer in again] == 7 * [True] + (
+        len(again) - 7) * [False]
+    assert folders[0].facts["result"]["evaluation"] == whole.facts["result"]["evaluation"]
+    assert folders[1].facts["result"]["evaluation"]["folds"] == len(again) - 5
+    assert not [path for folder in folders for path in folder.path.glob("checkpoint-*")]
+
+
 def test_a_sweep_has_the_folds_of_every_member_and_says_so(whole, tmp_path):
     plan = Plan(replace(OWN, labels=1), "mine", (20, 60), ((0, 0), (1, 1)))
     outcome = run_sweep(plan, DATA, setting(tmp_path))
@@ -255,6 +272,21 @@ def test_no_estimate_on_the_command_line_and_in_memory(tmp_path, monkeypatch):
     assert json.loads(done.stdout.splitlines()[-1])["error_from"] == "none"
     with pytest.raises(Mistake, match="no test part"):
         api.evaluate(api.load_run("latest", tracking_uri="none"), DATA)
+
+
+def test_what_is_handed_on_says_what_its_error_is(whole):
+    card = card_of(TrainedModel.of_run(whole))
+    assert (card.test_error, card.error_from) == (summary(whole)["test_error"], "cross-validation")
+    assert of_strings(card.strings(), "it") == card
+    older = {key: text for key, text in card.strings().items() if key != "ssgan.error_from"}
+    assert of_strings(older, "it") == replace(card, error_from="test")
+
+
+def test_a_table_against_the_clock_needs_a_test_part(monkeypatch):
+    monkeypatch.setattr(named, "load", lambda name, place: DATA)
+    done = CliRunner().invoke(main, ["bench", "--recipe", "digits", "--lanes", "none", "--table", "1", "--labels", "20",
+                                     "--seeds", "1", "--set", "split.balance=proportional"])
+    assert done.exit_code == 2 and "--table: folder:made has no test part" in done.stderr
 
 
 def _stored(folder) -> StoredRun:
