@@ -7,7 +7,7 @@ from ssgan.experiments.report.results import Result
 from ssgan.experiments.report.table import Series
 
 MOST_CLASSES = 20  # shown, those with the lowest recall first
-COLUMNS = {"recall": "of its images right, %", "precision": "of these answers right, %", "f1": "F1, %"}
+COLUMNS = {"recall": "recall, %", "precision": "precision, %", "f1": "F1, %"}
 
 
 def class_table(series: Series) -> list[list[str]]:

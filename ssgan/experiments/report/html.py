@@ -52,7 +52,7 @@ def _cards(series: Series, row: Row) -> list[dict[str, Any]]:
     sure = f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %" if interval else alike
     return [{"question": question, "answer": answer, "lines": lines} for question, answer, lines in (
         ("How good is that?", f"{percent(row.stat.mean)} {series.error_name}", how_good(row)),
-        ("How sure are we?", sure, how_sure(row, series.total)),
+        ("How sure are we?", sure, how_sure(row, row.total)),
         (f"What would {row.labels:,} more buy?", gain, more))]
 
 

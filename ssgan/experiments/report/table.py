@@ -97,6 +97,11 @@ class Row:
         return statistics.median(self.errors)
 
     @property
+    def total(self) -> int | None:
+        """The images on which a run's error was measured, if known."""
+        return next((result.total for result in self.results if result.total), None)
+
+    @property
     def baselines(self) -> dict[str, Stat]:
         """The errors of every baseline that all runs have."""
         return {name: Stat.of(result.baselines[name] for result in self.results)
@@ -157,11 +162,6 @@ class Series:
         """What its error is: of test images, or of labelled ones that were held out."""
         kinds = {result.error_from for row in self.rows for result in row.results}
         return "error" if len(kinds) > 1 else ERROR_NAMES[kinds.pop()]
-
-    @property
-    def total(self) -> int | None:
-        """The images on which the error was measured, if known."""
-        return next((result.total for row in self.rows for result in row.results if result.total), None)
 
     def gain(self, fewer: Row, more: Row) -> Stat:
         """The measured fall of the error from one budget to another; of the same seeds where they were run with
