@@ -101,8 +101,9 @@ def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None 
     """
     path = Path(path)
     kinds = {kind.ending: name for name, kind in formats.FORMATS.items()}
-    error = evaluate(model, dataset).error if dataset and dataset.tested else model.test_error
-    card = dataclasses.replace(card_of(model), test_error=error)
+    card = card_of(model)
+    if dataset and dataset.tested:
+        card = dataclasses.replace(card, test_error=evaluate(model, dataset).error, error_from="test")
     real = dataset and (dataset.test if dataset.tested else dataset.train)
     images = real.pixels.numpy() if real else write.random_images(card)
     return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images,

@@ -57,7 +57,7 @@ def _error(found: dict[str, Any]):
     else:
         folds = found["folds"]
         yield "estimated error", (f"{percent(found['test_error'])}  {wrong} {found['test_total']:,} labelled images, "
-                                  f"each held out once; {interval}")
+                                  f"each held out once; {interval}, for the choice of these images only")
         yield "", (f"there is no test part: cross-validation, {folds} models, each trained on {folds - 1}/{folds} of "
                    f"the labels; this one, on all, may be better")
     if found["uneven_classes"]:

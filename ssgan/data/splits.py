@@ -132,9 +132,10 @@ def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfi
     if validation < 0:
         raise Mistake(f"split.validation {validation}: it is a number of images, from 0 on; try --set "
                       f"split.validation=0.")
-    labelled, held_out = shares.labelled(labels), shares.held_out(validation)  # [k], [k]
+    held_out = shares.held_out(validation)  # [k]
+    labelled = shares.labelled(labels, held_out)  # [k]
     if np.any(labelled + held_out > shares.sizes) or held_out.sum() < validation:
-        left = shares.most_labels(labels, held_out)
+        left = shares.most_labels(held_out)
         fewer = f", or --labels {left}" if left > 0 and held_out.sum() == validation else ""
         raise Mistake(
             f"--labels {labels} and split.validation {validation} are too many together for the {shares.sizes.sum()} "
@@ -198,9 +199,11 @@ class _Shares:
     sizes: np.ndarray
     proportional: bool  # the labelled images; the validation images always are
 
-    def labelled(self, labels: int) -> np.ndarray:
-        """[k] images: as many of each, or in proportion by largest remainder, and at least one of each."""
-        sizes, k = self.sizes, len(self.sizes)
+    def labelled(self, labels: int, held_out: np.ndarray) -> np.ndarray:
+        """[k] images: as many of each, or in proportion to what is not held out [k], by largest remainder and at least
+        one of each.
+        """
+        sizes, k = self.sizes - held_out, len(self.sizes)
         if not self.proportional:
             return np.full(k, labels // k)
         scarce = np.zeros(k, dtype=bool)  # classes that have one, as they would have none: the others share the rest
@@ -217,20 +220,18 @@ class _Shares:
         return _allot(min(validation, int(weights.sum())) if self.proportional else validation, weights)
 
     def room(self, labels: int) -> int:
-        """The validation images that there are beside the labels: a class of weight w among W gives at most
-        ceil(validation * w / W).
+        """The validation images that there are beside the labels: of a balanced budget, a class of size s among n gives
+        at most ceil(validation * s / n).
         """
-        weights, left = self._weights, self.sizes - self.labelled(labels)
-        with_some = weights > 0
-        return int((left[with_some] * weights.sum() // weights[with_some]).min(initial=weights.sum()))
+        sizes, n = self.sizes, self.sizes.sum()
+        if self.proportional:
+            return int(min(n - labels, self._weights.sum()))
+        return int(((sizes - labels // len(sizes)) * n // np.maximum(1, sizes)).min())
 
-    def most_labels(self, labels: int, held_out: np.ndarray) -> int:
-        """The largest budget up to `labels` beside these validation images [k]; 0 where there is none."""
-        k = len(self.sizes)
-        if not self.proportional:
-            return max(0, k * int((self.sizes - held_out).min()))
-        fits = (fewer for fewer in range(labels, k - 1, -1) if not np.any(self.labelled(fewer) + held_out > self.sizes))
-        return next(fits, 0)
+    def most_labels(self, held_out: np.ndarray) -> int:
+        """The largest budget beside these validation images [k]; 0 or less where there is none."""
+        left = self.sizes - held_out
+        return int(left.sum() if self.proportional else len(left) * left.min())
 
     @property
     def _weights(self) -> np.ndarray:

@@ -60,7 +60,7 @@ class Evaluation:
                  "ece": self.ece, "nll": self.nll, "balanced_error": self.balanced_error}
         found |= {f"error/{name}": value for name, value in self._of_class().items() if value is not None}
         for name, scores in class_table(self.confusion, self.classes).items():
-            found |= {f"{score}/{name}": scores[score] for score in SCORES if scores[score] is not None}
+            found |= {f"{score}/{name}": float(value) for score, value in scores.items() if value is not None}
         return {f"{where}/{name}": value for name, value in found.items()}
 
     def summary(self) -> dict[str, Any]:

@@ -82,9 +82,10 @@ def balanced_error(counts: np.ndarray) -> float:
     return float(np.nanmean(per_class_error(counts)))
 
 
-def are_uneven(counts: np.ndarray) -> bool:
-    """Whether the classes that have images differ so much in their number that the error tells little of the small."""
-    n = counts.sum(axis=1)  # [k]
+def are_uneven(n: np.ndarray) -> bool:
+    """Whether classes of n [k] images differ so much that the error tells little of the small; those without images do
+    not count.
+    """
     return bool(n.max() > UNEVEN * n[n > 0].min())
 
 

@@ -141,7 +141,7 @@ def _kind_of_error(evaluation: dict[str, Any]) -> dict[str, Any]:
         "error_reason": evaluation.get("reason"), "folds": evaluation.get("folds"),
         "not_estimated": evaluation.get("not_estimated", {}),
         "balanced_error": None if counts is None else balanced_error(counts),
-        "uneven_classes": None if counts is None else are_uneven(counts),
+        "uneven_classes": None if counts is None else are_uneven(counts.sum(1)),
         "per_class": None if counts is None else class_table(counts, classes)}
 
 

@@ -105,8 +105,8 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
         else:
             _estimate_lane(group, lane, tables[lane], again)
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
-        for path in folder.path.glob("checkpoint-*.pt"):
-            path.unlink()
+    for path in (path for folder in group.folders for path in folder.path.glob("checkpoint-*.pt")):
+        path.unlink()
 
 
 def score(group: Group, *, again: bool = False) -> None:

@@ -67,7 +67,7 @@ def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comp
     """The comparison of the members. Raises Failed where none came through."""
     results = [report.of_folder(folder) for folder in folders]
     if not any(result.error is not None for result in results):
-        errors = [folder.facts["error"] for folder in folders if folder.facts.get("error")]
+        errors = [result.reason for result in results if result.reason]
         raise Failed(f"none of the {len(folders)} runs came through. The first: "
                      f"{errors[0] if errors else 'it has not begun'}")
     return report.compare(results, targets=targets)

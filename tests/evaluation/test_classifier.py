@@ -62,7 +62,7 @@ def test_every_number_has_a_name_and_fits_into_json():
              "test/balanced_error"}
     measured = result.measurements()
     answered = set(result.predictions.tolist())  # a class that was never answered has no precision
-    assert set(measured) == (names | {f"test/{what}/class {i}" for i in range(4) for what in ("error", "recall", "f1")}
+    assert set(measured) == (names | {f"test/{what}/class {i}" for i in range(4) for what in ("error", "recall", "f1", "n")}
                              | {f"test/precision/class {i}" for i in answered})
     assert set(result.measurements("cross_validation")) == {
         name.replace("test/", "cross_validation/") for name in measured}

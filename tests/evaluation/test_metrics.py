@@ -55,7 +55,7 @@ def test_scores_of_classes_are_those_of_scikit_learn(k, n, seed):
 @pytest.mark.parametrize(("sizes", "uneven"), [((10, 10), False), ((15, 10), False), ((16, 10), True), ((0, 9), False),
                                                ((0, 9, 14), True)])
 def test_classes_are_uneven_from_half_as_many_again(sizes, uneven):
-    assert metrics.are_uneven(np.diag(sizes)) is uneven
+    assert metrics.are_uneven(np.array(sizes)) is uneven
 
 
 def _answers(seed, n=400, k=7, sharpness=3.0):
