@@ -35,5 +35,5 @@ def cases(data_dir) -> Path:
     """The folder of small inputs of kinds that have failed elsewhere, beside that of real data."""
     folder = data_dir.parent / "cases"
     if not folder.is_dir():
-        pytest.skip(f"{folder} is not there: the tests on small inputs of kinds that have failed elsewhere are left out")
+        pytest.skip(f"{folder} is not there: the tests on inputs of kinds that have failed elsewhere are left out")
     return folder

@@ -99,9 +99,9 @@ def messy(root: Path) -> Path:
         write(unlabelled / f"{number}.png", number, number % 3)
     for number in range(160, 166):  # a class that nobody named
         Image.fromarray(255 - picture(number)).save(unlabelled / f"fourth {number}.png")
-    for name, count in {"rare": 2, "some größe": 3, "often": 6}.items():
+    for kind, (name, count) in enumerate({"rare": 2, "some größe": 3, "often": 6}.items()):
         for number in range(200, 200 + count):
-            write(test / name / f"{number}.png", 1000 + number + 10 * count, ["rare", "some größe", "often"].index(name))
+            write(test / name / f"{number}.png", 1000 + number + 10 * count, kind)
     colours = np.stack([picture(300), picture(301), picture(302)], axis=2)
     Image.fromarray(colours).save(labelled / "often" / "colour.jpg", quality=95)
     Image.fromarray(picture(303, 2)).convert("P").save(labelled / "often" / "palette.png")

@@ -138,7 +138,8 @@ class OwnImages:
             found.append(f"left out, for by their names they are no images: {counted(len(left), 'file')}, "
                          f"{examples(left)}")
         if self.broken():
-            found.append(f"left out, for they cannot be decoded: {self._told_broken(list(self.broken()))}")
+            first = sorted(self.broken(), key=lambda number: (labels[number] < 0, number))  # the labelled ones
+            found.append(f"left out, for they cannot be decoded: {self._told_broken(first)}")
         return found + doubles.lines(self.decoded.doubles, labels[kept], len(self.parts()[0].rows),
                                      [names[number] for number in kept.tolist()], self.layout.classes)
 

@@ -80,8 +80,10 @@ def test_a_table_that_is_no_text_is_a_mistake():
 def test_a_layout_that_lies_deeper_is_found_and_said(wrapped):
     for names in (("train/a/1.png", "train/b/2.png"), ("labelled/a/1.png", "labelled/b/1.png"), ("a/1.png", "b/2.png")):
         found = layout(*(f"{wrapped}/{name}" for name in names))
-        assert found.classes == ("a", "b") and found.told[0] == f"everything lies deeper, in {wrapped}/: read from there"
-    found = layout(f"{wrapped}/1.png", f"{wrapped}/2.png", f"{wrapped}/labels.csv", table="file,label\n1.png,a\n2.png,b\n")
+        assert found.classes == ("a", "b")
+        assert found.told[0] == f"everything lies deeper, in {wrapped}/: read from there"
+    found = layout(*(f"{wrapped}/{name}" for name in ("1.png", "2.png", "labels.csv")),
+                   table="file,label\n1.png,a\n2.png,b\n")
     assert found.classes == ("a", "b")
 
 
@@ -94,7 +96,8 @@ def test_images_come_by_their_names_whatever_their_folders_and_numbers_by_value(
 
 
 def test_what_belongs_to_no_class_or_part_is_told():
-    found = layout("train/a/1.png", "train/b/2.png", "train/3.png", "other/4.png", "5.png", "test/a/6.png", "test/7.png")
+    found = layout("train/a/1.png", "train/b/2.png", "train/3.png", "other/4.png", "5.png", "test/a/6.png",
+                   "test/7.png")
     text = "\n".join(found.told)
     assert parts(found)[0]["train/3.png"] == "" and "1 image in no folder of a class, taken as unlabelled" in text
     assert "2 images in no part of this layout, left out: other/4.png, 5.png" in text
