@@ -24,15 +24,20 @@ USUAL_BUDGET = 100  # the one whose answer is open at first, if it was run
 
 def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
     """The page; `pictures` are PNGs by data set. Texts from outside, such as a run's reason of failure, are escaped."""
+    parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
+             for number, (dataset, picture) in enumerate(pictures.items())]
+    template = environment().get_template("report.html.j2")
+    return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
+
+
+def environment():
+    """Where the templates of pages are filled in; texts are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     jinja = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"data_uri": _data_uri, "unbroken": _unbroken}
-    parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
-             for number, (dataset, picture) in enumerate(pictures.items())]
-    template = jinja.get_template("report.html.j2")
-    return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
+    return jinja
 
 
 def _part(group: str, dataset: str, picture: bytes, shown: list[Series]) -> dict[str, Any]:
