@@ -18,8 +18,8 @@ class Unreadable:
 def find(words: Iterable[str], lines: Iterable[str]) -> Iterator[Path | Unreadable]:
     """Every file that the words mean, as soon as it is known; `-` stands for `lines`, one path each.
 
-    A folder means the images in it and below, by their names' endings, in sorted order. What means nothing comes as
-    Unreadable.
+    A folder means the images in it and below, by their names' endings, in sorted order, a zip or a tar those in it.
+    What means nothing comes as Unreadable.
     """
     for word in words:
         if word != "-":
@@ -35,7 +35,7 @@ def _named(word: str, *, pattern: bool) -> Iterator[Path | Unreadable]:
     if path.is_dir():
         yield from _folder(path)
     elif path.is_file():
-        yield path
+        yield from _file(path)
     elif os.path.lexists(path):
         yield Unreadable(path, "it is no file")
     elif pattern and glob.has_magic(word):
@@ -46,6 +46,13 @@ def _named(word: str, *, pattern: bool) -> Iterator[Path | Unreadable]:
             yield Unreadable(path, "nothing matches this pattern")
     else:
         yield Unreadable(path, "there is no such file")
+
+
+def _file(path: Path) -> Iterator[Path | Unreadable]:
+    """The file itself, or the images in it where it is an archive."""
+    from ssgan.data.archives import ENDINGS, is_archive, packed
+
+    yield from packed(path) if path.suffix.lower() in ENDINGS and is_archive(path) else [path]
 
 
 def _folder(folder: Path) -> Iterator[Path | Unreadable]:

@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ssgan.data.archives import Packed
 from ssgan.data.image_files import Unreadable
 from ssgan.errors import Mistake
 
@@ -38,7 +39,7 @@ class Reader:
     def read(self, path: Path) -> tuple[Path, np.ndarray] | Unreadable:
         """The path with the image's pixels; Unreadable where Pillow cannot decode it."""
         with pillow_is_quiet():
-            pixels = self.decode(lambda: path, path)
+            pixels = self.decode(path.content if isinstance(path, Packed) else lambda: path, path)
         return pixels if isinstance(pixels, Unreadable) else (path, pixels)
 
     def decode(self, open_file: Callable[[], BinaryIO | Path], path: Path) -> np.ndarray | Unreadable:
