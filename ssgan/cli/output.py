@@ -155,7 +155,8 @@ def _rest(found: dict[str, Any], duration):
     yield "run", found["run_id"]
     if "score" in found["seconds"]:
         short = found["run_id"][:8]
-        budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
+        own = own_data.is_own(found["dataset"])  # whose labels may all be used
+        budgets = ",".join(str(max(2, int(found["labels"] * times))) for times in ((0.5, 1) if own else (1, 2, 4)))
         yield "next", "ssgan ui                      all runs, in MLflow"
         yield "", f"ssgan sample {short} -n 100    a picture of generated images"
         file = shlex.quote(f"{own_data.short(found['dataset'])}.onnx")
