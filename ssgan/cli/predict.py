@@ -29,7 +29,8 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
 
     MODEL is a file.onnx, a file.pt2 or an MLflow folder from `ssgan export`, or a run (its id, a unique prefix, or
     latest). PATHS are files, folders with all images below, zips, tars, patterns in quotes, or - for a list on stdin.
-    Other colours and sizes are converted, which is said once; files that cannot be read are listed at the end, with exit code 1.
+    Other colours and sizes are converted, which is said once; files that cannot be read are listed at the end, with
+    exit code 1.
     """
     if as_csv and as_json:
         raise Mistake("--csv and --json: choose one.")
