@@ -188,3 +188,21 @@ def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
 def test_a_draw_has_numbers_for_the_lattice_only_where_it_is_used():
     assert draw_size(Augmentation(shift=1)) == 6 and draw_size(Augmentation(elastic=1)) == 56
     assert Augmentation(elastic=1).is_on()
+
+
+def test_every_other_image_is_mirrored_by_a_number_of_its_own_and_then_changed_as_without():
+    x, config = some(4, 1, 5, 7), Augmentation(shift=1, flip=True)
+    assert Augmentation(flip=True).is_on() and config.change(None).shape == (7,)
+    numbers = {"strength": torch.tensor(1.0, dtype=torch.float64)}
+    draw = torch.rand(4, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    draw[:, -1] = torch.tensor([0.0, 0.49, 0.5, 0.99])
+    mirrored = torch.cat([x[:2].flip(-1), x[2:]])
+    torch.testing.assert_close(config.changed(x, draw, numbers),
+                               Augmentation(shift=1).changed(mirrored, draw[:, :-1], numbers), rtol=0, atol=0)
+
+
+def test_mirrored_alone_no_pixel_is_interpolated():
+    x, numbers = some(2, 1, 4, 4), {"strength": torch.tensor(0.0, dtype=torch.float64)}
+    draw = torch.full((2, 7), 0.25, dtype=torch.float64)
+    torch.testing.assert_close(Augmentation(flip=True, begin=0.0).changed(x, draw, numbers), x.flip(-1), rtol=0,
+                               atol=1e-12)
