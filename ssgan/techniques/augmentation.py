@@ -32,6 +32,8 @@ class Augmentation(Technique):
     elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp "
                                          "between")
     flip: bool = switch(False, "mirrored left to right too, every other image: where both sides mean the same")
+    labelled: float = number(1.0, 0, 1, "share of all these on labelled images: strongly changed, few known images can "
+                                        "come to look like another class")
     begin: float = number(1.0, 0, 1, "share of all these at the start of the run; they grow from it in a line")
     grow: float = number(0.25, 0.001, 1, "share of the run over which they grow, where begin is below 1")
     end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from "
@@ -53,13 +55,18 @@ class Augmentation(Technique):
         """The numbers of one image's change."""
         return Draw((draw_size(self) + self.flip,), "uniform")
 
-    def changed(self, images: Tensor, draw: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
-        """The images [n, c, h, w] warped by their draws [n, d]."""
+    def changed(self, images: Mapping[str, Tensor], draws: Mapping[str, Tensor],
+                numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The images [n, c, h, w] of each kind warped by their draws [n, d], all at once."""
+        counts = [len(x) for x in images.values()]
+        draw = torch.cat([(draws[kind] * 2 - 1) * (self.labelled if kind == "labelled" else 1) for kind in images])
+        x = torch.cat(list(images.values()))
         if self.flip:
-            images = torch.where(draw[:, -1, None, None, None] < 0.5, images.flip(-1), images)
+            x = torch.where(torch.cat([draws[kind][:, -1] for kind in images])[:, None, None, None] < 0.5, x.flip(-1),
+                            x)
             draw = draw[:, :-1]
-        draw = draw * 2 - 1
-        return warp(images, draw if self.begin == self.end == 1 else draw * numbers["strength"], self)
+        warped = warp(x, draw if self.begin == self.end == 1 else draw * numbers["strength"], self)
+        return dict(zip(images, warped.split(counts)))
 
 
 def warp(x: Tensor, draw: Tensor, config: Augmentation) -> Tensor:
