@@ -6,10 +6,13 @@ from pathlib import Path
 
 from ssgan import recipes, tracking
 from ssgan.config import Recipe, override
-from ssgan.data import named, splits
+from ssgan.data import named, own_data, splits
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split
+from ssgan.errors import Mistake
 from ssgan.evaluation import classifier, domain_classifier, generator_scores, scoring_network
+from ssgan.experiments.fitted_recipe import fitted
+from ssgan.experiments.progress import Progress
 from ssgan.export import formats, write
 from ssgan.export.model_card import card_of
 from ssgan.training import in_memory
@@ -17,9 +20,18 @@ from ssgan.training.execution import find_device
 from ssgan.training.trained_model import TrainedModel
 
 
-def load_data(name: str, data_dir: str | Path | None = None) -> Dataset:
-    """The data set of that name, one of `ssgan.data.named.SOURCES`. `data_dir` as --data-dir. Raises Mistake."""
-    return named.load(name, named.data_dir(str(data_dir) if data_dir else None))
+def load_data(name: str, data_dir: str | Path | None = None, *, image_size: int = 0,
+              skip_broken: bool = False) -> Dataset:
+    """The data set of that name: one of `ssgan.data.named.SOURCES`, with `data_dir` as --data-dir; or folder:PATH or
+    npz:FILE, with `image_size` and `skip_broken` as on the command line; what is found there is said. Raises Mistake.
+    """
+    name = own_data.absolute(name) if own_data.is_own(name) else name
+    progress = Progress()
+    try:
+        return named.load(name, named.data_dir(str(data_dir) if data_dir else None),
+                          own_data.Reading(image_size, skip_broken, watching=progress))
+    finally:
+        progress.end()
 
 
 def read_recipe(name: str, *overrides: str, labels: int | None = None) -> Recipe:
@@ -32,6 +44,7 @@ def read_recipe(name: str, *overrides: str, labels: int | None = None) -> Recipe
 
 def make_split(dataset: Dataset, recipe: Recipe, seed: int = 0) -> Split:
     """Which images are labelled, unlabelled and held out, by the recipe's budget and the seed. Raises Mistake."""
+    recipe = fitted(recipe, dataset)
     return splits.make_split(dataset, recipe.labels, seed, recipe.split)
 
 
@@ -39,7 +52,7 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, seed: int = 0, *, devi
           callback: Callable[[int, dict[str, float]], object] = lambda step, values: None) -> TrainedModel:
     """Trains in memory, untracked; `callback(step, {name: value})` comes every 100 steps. Raises Mistake and Failed."""
     split.verify(dataset)
-    return in_memory.train(recipe, dataset.train, split, seed, device=device, callback=callback)
+    return in_memory.train(fitted(recipe, dataset), dataset.train, split, seed, device=device, callback=callback)
 
 
 def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
@@ -52,7 +65,11 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
 
 
 def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
-    """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
+    """The classifier on the test images: .error, .balanced_error, .wrong, .total, .low, .high, .confusion,
+    .probabilities and so on. Raises Mistake where there are none.
+    """
+    if not dataset.tested:
+        raise Mistake(f"{dataset.name} has no test part: `ssgan run` estimates the error by cross-validation.")
     return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
 
 
@@ -62,16 +79,17 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> gen
     generator's in .generators. Raises Mistake.
     """
     settings, device = model.recipe.score, find_device(device)
-    generator_scores.check(settings, dataset.train, dataset.test)
+    test = generator_scores.compared(dataset)[1]
+    generator_scores.check(settings, dataset.train, test)
     model.sampler()  # or the Mistake that there is none
     samplers = model.samplers(device, average=settings.generator == "average").values()
-    if (dataset.train.labels >= 0).all():
+    if (dataset.train.labels >= 0).all() and dataset.tested:
         network = domain_classifier.domain_classifier(dataset.train, dataset.test, device)
     else:
         network = scoring_network.itself(model.discriminator().to(device))
     real = generator_scores.real_scores(dataset, network, settings, device,
                                         labelled=any(sampler.conditional for sampler in samplers))
-    return generator_scores.score(samplers, dataset.test, real, network, settings, device)
+    return generator_scores.score(samplers, test, real, network, settings, device)
 
 
 def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,
@@ -83,8 +101,10 @@ def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None 
     """
     path = Path(path)
     kinds = {kind.ending: name for name, kind in formats.FORMATS.items()}
-    error = evaluate(model, dataset).error if dataset else model.test_error
-    card = dataclasses.replace(card_of(model), test_error=error)
-    images = dataset.test.pixels.numpy() if dataset else write.random_images(card)
+    card = card_of(model)
+    if dataset and dataset.tested:
+        card = dataclasses.replace(card, test_error=evaluate(model, dataset).error, error_from="test")
+    real = dataset and (dataset.test if dataset.tested else dataset.train)
+    images = real.pixels.numpy() if real else write.random_images(card)
     return write.export_classifier(model.discriminator(), card, kinds.get(path.suffix.lower(), "mlflow"), path, images,
                                    force=force)

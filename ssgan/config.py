@@ -1,5 +1,6 @@
 """`Recipe`: the settings of a run."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,8 @@ class TrainConfig:
     """The optimisation, in epochs of the full pool's length."""
 
     epochs: float = number(300.0, 0.001, 100_000, "epochs, each of the full pool's length whatever the budget")
+    least_steps: int = number(0, 0, 100_000_000, "steps that are made at least, where the epochs have fewer")
+    most_steps: int = number(0, 0, 100_000_000, "steps that are made at most; 0 is as many as the epochs have")
     batch: int = number(100, 2, 65536, "unlabelled images in a step; as many labelled and generated ones, where no "
                                        "other share is given")
     labelled_share: float = number(1.0, 0.001, 1, "labelled images in a step, as a share of batch")
@@ -61,6 +64,11 @@ class TrainConfig:
                                                               "here")
     compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ "
                                                          "compiler; auto for many steps")
+
+    def steps_of(self, steps_per_epoch: float) -> int:
+        """Steps in all, where an epoch has so many."""
+        steps = max(self.least_steps, math.ceil(round(self.epochs * steps_per_epoch, 6)))
+        return max(1, min(steps, self.most_steps or steps))
 
     @property
     def labelled_images(self) -> int:
@@ -99,8 +107,11 @@ class ScoreConfig:
 class Recipe:
     """One file under pipelines/: what to do, and the evidence that it works."""
 
-    dataset: str = field(default="digits", metadata={"help": "name of the data set"})
-    labels: int = number(100, 1, 100_000_000, "label budget: labelled images over all classes")
+    dataset: str = field(default="digits", metadata={"help": "name of the data set, or folder:PATH or "
+                                                                   "npz:FILE for one's own"})
+    labels: int = number(100, 0, 100_000_000, "label budget: labelled images over all classes; 0 is all labels that "
+                                              "there are")
+    image_size: int = number(0, 0, 1024, "pixels a side of images from a folder; 0 is found by looking")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     gan: KPlus1 = KPlus1()

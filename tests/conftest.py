@@ -28,3 +28,12 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("SSGAN_DATA_DIR is not set: name the folder that holds MNIST/raw to run the tests on real MNIST")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cases(data_dir) -> Path:
+    """The folder of small inputs of kinds that have failed elsewhere, beside that of real data."""
+    folder = data_dir.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: the tests on inputs of kinds that have failed elsewhere are left out")
+    return folder

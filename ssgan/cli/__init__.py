@@ -9,6 +9,7 @@ from ssgan.cli.bench import bench_command
 from ssgan.cli.compare import compare_command
 from ssgan.cli.deliver import deliver_command
 from ssgan.cli.export import export_command
+from ssgan.cli.inspect import inspect_command
 from ssgan.cli.predict import predict_command
 from ssgan.cli.recipes import recipes_command
 from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
@@ -56,8 +57,8 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, sweep_command, compare_command, tune_command, split_command, train_command,
-                evaluate_command, score_command, sample_command, export_command, predict_command, bench_command,
+for command in (run_command, inspect_command, sweep_command, compare_command, tune_command, split_command,
+                train_command, evaluate_command, score_command, sample_command, export_command, predict_command, bench_command,
                 recipes_command, ui_command, deliver_command):
     main.add_command(command)
 

@@ -69,6 +69,9 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
         plan.check(dataset)
+        if not dataset.tested:
+            raise Mistake(f"--table: {dataset.name} has no test part, on which its errors would be measured; leave it "
+                          f"out.")
     resolved = resolved_for(chosen.recipe, dataset.train, device)
     found = {"recipe": recipe, "machine": benchmark.machine_name(resolved), "date": datetime.date.today().isoformat(),
              **benchmark.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}

@@ -7,6 +7,7 @@ import click
 
 from ssgan.cli.options import open_store, store_options, work_root
 from ssgan.cli.output import as_json_line
+from ssgan.data.own_data import short
 from ssgan.errors import Mistake
 
 KINDS = ("onnx", "pt2", "mlflow")
@@ -46,7 +47,7 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     folder = tracking.find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
     card, discriminator = card_of(model), model.discriminator()
-    paths = _paths(kinds, output, f"{card.dataset}-{card.labels}-{card.run_id[:8]}")
+    paths = _paths(kinds, output, f"{short(card.dataset)}-{card.labels}-{card.run_id[:8]}")
     several = len(kinds) > 1 and output is not None
     for kind, path in paths.items():
         if path.parent.is_dir() or not several:
@@ -102,15 +103,18 @@ def _images(folder, card, data_dir):
     """The run's test images, uint8 [n, c, h, w], and their name; random ones, openly, where its data cannot be had."""
     from ssgan.data.named import data_dir as data_folder
     from ssgan.data.named import load
+    from ssgan.data.own_data import Reading
     from ssgan.export.write import random_images
 
     try:
-        dataset = load(card.dataset, data_folder(data_dir))
+        size = folder.facts["settings"]["recipe"].get("image_size", 0)
+        dataset = load(card.dataset, data_folder(data_dir), Reading(size, skip_broken=True))
     except Mistake as mistake:
         why = f"its data set is not here: {str(mistake).splitlines()[0]}"
     else:
         if dataset.sha256 == folder.facts["settings"]["data"]:
-            return dataset.test.pixels.numpy(), "test images"
+            part, kind = (dataset.test, "test") if dataset.tested else (dataset.train, "training")
+            return part.pixels.numpy(), f"{kind} images"
         why = f"the {card.dataset} here is not the data of the run"
     print(f"ssgan: checked on random images instead of the run's test images; {why}", file=sys.stderr)
     return random_images(card), "random images"

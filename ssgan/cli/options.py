@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from ssgan.data.named import SOURCES
+from ssgan.data.own_data import absolute, is_own
 from ssgan.errors import Mistake, unknown
 
 if TYPE_CHECKING:
     from ssgan.config import Recipe
+    from ssgan.data.dataset import Dataset
     from ssgan.experiments.run import Setting
     from ssgan.tracking import Store
 
+OWN_RECIPE = "folder"  # of one's own data
 SEED = click.IntRange(0, 2**31 - 1)
-DATASETS = f"Name of the data set: {', '.join(SOURCES)}."
+DATASETS = (f"Name of the data set: {', '.join(SOURCES)}; or folder:PATH, a folder, zip or tar of your own images, or "
+            f"npz:FILE.")
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Chosen:
 
 
 def recipe_options(command):
-    """--dataset, --labels, --recipe, --set, --seed, --split-seed."""
+    """--dataset, --labels, --recipe, --set, --image-size, --seed, --split-seed."""
     options = (
         click.option("--dataset", help=DATASETS),
         click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the "
@@ -40,22 +44,29 @@ def recipe_options(command):
         click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set."),
         click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
                      help="Overrides a key of the recipe, e.g. train.epochs=20."),
+        IMAGE_SIZE,
         click.option("--seed", type=SEED, help="Training seed: weights, noise, order.  [default: 0]"),
         click.option("--split-seed", type=SEED, help="Label seed: which images are labelled.  [default: --seed]"))
     return _with(options, command)
 
 
 def place_options(command):
-    """--device, --data-dir, --tracking-uri, --experiment, --json, --quiet."""
+    """--device, --data-dir, --skip-broken, --recheck, --tracking-uri, --experiment, --json, --quiet."""
     options = (
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
         click.option("--data-dir", help="Folder of the data files. Default: SSGAN_DATA_DIR, else the user's cache "
                                         "folder."),
+        click.option("--skip-broken", is_flag=True, help="Goes on without labelled images that cannot be decoded."),
+        click.option("--recheck", is_flag=True, help="Decodes every image of a folder again, whatever the cache has."),
         *STORE_OPTIONS,
         click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout."),
         click.option("--quiet", is_flag=True, help="No progress."))
     return _with(options, command)
 
+
+IMAGE_SIZE = click.option("--image-size", type=click.IntRange(0, 1024), metavar="PIXELS",
+                          help="Side to which the images of a folder are brought; 0 is found by looking.  "
+                               "[default: the recipe's]")
 
 STORE_OPTIONS = (
     click.option("--tracking-uri", help="MLflow store; none keeps everything in the work folder. Default: "
@@ -72,8 +83,11 @@ def _with(options, command):
     return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
-def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe | None" = None) -> Chosen:
-    """The recipe that the options mean. Raises Mistake."""
+def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe | None" = None,
+           image_size: int | None = None) -> Chosen:
+    """The recipe that the options mean; without a label budget, one's own data are taken with all their labels. Raises
+    Mistake.
+    """
     from ssgan.config import override
     from ssgan.recipes import names, read
 
@@ -83,18 +97,26 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe |
         file = read(recipe)
         found, name = file.recipe, file.name
     elif dataset:
-        if dataset not in names():
+        if is_own(dataset):
+            found, name = read(OWN_RECIPE).recipe, OWN_RECIPE
+        elif dataset not in names():
             if dataset not in SOURCES:
                 raise unknown("data set", dataset, SOURCES)
             raise Mistake(f"no recipe is named {dataset}: take one of another data set, "
                           f"for example --dataset {dataset} --recipe mnist; `ssgan recipes` lists them.")
-        found, name = read(dataset).recipe, dataset
+        else:
+            found, name = read(dataset).recipe, dataset
     else:
         raise Mistake(f"no data set is named: type --dataset NAME ({', '.join(SOURCES)}; digits is bundled), "
                       f"or --recipe NAME; see `ssgan recipes`.")
+    if base is None and dataset and is_own(dataset):
+        found = replace(found, labels=0)
     found = override(found, list(overrides))
     tell_old_names()
-    found = replace(found, dataset=dataset or found.dataset)
+    dataset = dataset or found.dataset
+    found = replace(found, dataset=absolute(dataset) if is_own(dataset) else dataset)
+    if image_size is not None:
+        found = replace(found, image_size=image_size)
     if labels is not None:
         if labels < 1:
             raise Mistake(f"--labels {labels}: a label budget is a positive number, for example --labels 100.")
@@ -141,10 +163,26 @@ def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting"
     return Setting(work_root(), store, device, str(data_folder(data_dir)), Progress(quiet=quiet))
 
 
-def parse_budgets(text: str | None, overrides: Sequence[str] = ()) -> tuple[int, ...]:
-    """Label budgets of `20,50,100`, in rising order. Raises Mistake, also where one of the overrides names a budget."""
+def read_data(recipe: "Recipe", setting: "Setting", *, recheck: bool = False, skip_broken: bool = False) -> "Dataset":
+    """The data set of a recipe; what is found in one's own is said. Raises Mistake."""
+    from ssgan.data.named import load
+    from ssgan.data.own_data import Reading
+
+    try:
+        return load(recipe.dataset, Path(setting.data_source),
+                    Reading(recipe.image_size, skip_broken, recheck, setting.progress))
+    finally:
+        setting.progress.end()
+
+
+def parse_budgets(text: str | None, overrides: Sequence[str] = (), dataset: str | None = None) -> tuple[int, ...]:
+    """Label budgets of `20,50,100`, in rising order; without one, all labels of one's own data are one (0). Raises
+    Mistake, also where one of the overrides names a budget.
+    """
     if any(override.partition("=")[0].strip() == "labels" for override in overrides):
         raise Mistake("--set labels: the label budgets are named with --labels 20,50,100.")
+    if text is None and dataset and is_own(dataset):
+        return (0,)
     if text is None or not text.strip(" ,"):
         raise Mistake("no label budget is named: type --labels with numbers and commas, for example --labels "
                       "20,50,100,200.")

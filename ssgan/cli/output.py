@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from ssgan.data import own_data
+
+MOST_CLASSES = 5  # named in a line
+
 
 def as_json_line(found: Any) -> None:
     """One JSON object as the last line of stdout."""
@@ -28,11 +32,12 @@ def run(folder, found: dict[str, Any], as_json: bool) -> None:
 
 
 def _errors(folder, found: dict[str, Any]):
+    if found["error_from"] == "none":
+        yield "error", f"not known: {found['error_reason']}"
     if found["test_error"] is None:
         return
-    low, high = found["test_error_interval"]
-    yield "test error", (f"{percent(found['test_error'])}  {found['test_wrong']} wrong of {found['test_total']:,}; "
-                         f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, for the choice of test images only")
+    yield from _error(found)
+    yield from _not_estimated(found)
     rows = folder.facts.get("result", {}).get("baselines", [])
     for row in rows:
         yield row["name"], f"{percent(row['error'])}  {row['note'] or ''}"
@@ -40,6 +45,40 @@ def _errors(folder, found: dict[str, Any]):
         best = min(rows, key=lambda row: row["error"])
         gain = best["error"] - found["test_error"]
         yield "gain", f"{100 * gain:+.2f} points over {best['name']}, the best of these"
+
+
+def _error(found: dict[str, Any]):
+    """The error and its interval; where classes are uneven the mean over them too; and how the classes do."""
+    low, high = found["test_error_interval"]
+    wrong, interval = f"{found['test_wrong']} wrong of", f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
+    if found["error_from"] == "test":
+        yield "test error", (f"{percent(found['test_error'])}  {wrong} {found['test_total']:,}; {interval}, for the "
+                             f"choice of test images only")
+    else:
+        folds = found["folds"]
+        yield "estimated error", (f"{percent(found['test_error'])}  {wrong} {found['test_total']:,} labelled images, "
+                                  f"each held out once; {interval}, for the choice of these images only")
+        yield "", (f"there is no test part: cross-validation, {folds} models, each trained on {folds - 1}/{folds} of "
+                   f"the labels; this one, on all, may be better")
+    if found["uneven_classes"]:
+        yield "balanced error", f"{percent(found['balanced_error'])}  mean of the classes' errors"
+        yield "by class", _by_class(found["per_class"])
+
+
+def _not_estimated(found: dict[str, Any]):
+    """The classes of which no image was held out."""
+    if found["not_estimated"]:
+        names = ", ".join(f"{name} ({count})" for name, count in list(found["not_estimated"].items())[:MOST_CLASSES])
+        more = len(found["not_estimated"]) - MOST_CLASSES
+        yield "not estimated", (f"{names}{f' and {more} more' if more > 0 else ''}: fewer labels than the "
+                                f"{found['folds']} folds, so none was held out, and the error is of the other classes")
+
+
+def _by_class(classes: dict[str, dict[str, Any]]) -> str:
+    """The share of right answers in the classes that have the lowest."""
+    known = sorted((scores["recall"], name, scores["n"]) for name, scores in classes.items() if scores["n"])
+    told = ", ".join(f"{name} {100 * recall:.1f} % of {n:,}" for recall, name, n in known[:MOST_CLASSES])
+    return f"right are {told}" + (f"; better in {len(known) - MOST_CLASSES} more" if len(known) > MOST_CLASSES else "")
 
 
 def _scores(found: dict[str, Any]):
@@ -64,7 +103,7 @@ def _scores(found: dict[str, Any]):
 
 def _real(found: dict[str, Any]) -> str:
     """The real images' score, and ours at their count where it is another."""
-    text = f"real test images {found['inception_score_real']:.2f}"
+    text = f"real {_kind(found)} {found['inception_score_real']:.2f}"
     if found["real_samples"] == found["samples"]:
         return text
     return f"{text} on {found['real_samples']:,}, generated ones {found['inception_score_matched']:.2f} on as many"
@@ -75,7 +114,12 @@ def _counts(found: dict[str, Any]) -> str:
     text, real = f"of {found['samples']:,}", found["frechet_samples_real"]
     if real != found["samples"]:
         text += f", and of {real:,} real ones,"
-    return f"{text} to {found['test_images']:,} test images, in the features of that network"
+    return f"{text} to {found['test_images']:,} {_kind(found)}, in the features of that network"
+
+
+def _kind(found: dict[str, Any]) -> str:
+    """What stands for real images; of a run without a test part it is a half of what it was trained on."""
+    return "training images" if found["error_from"] in ("cross-validation", "none") else "test images"
 
 
 def _generated_only(found: dict[str, Any]) -> str:
@@ -114,8 +158,9 @@ def _rest(found: dict[str, Any], duration):
         budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
         yield "next", "ssgan ui                      all runs, in MLflow"
         yield "", f"ssgan sample {short} -n 100    a picture of generated images"
-        yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
-        sweep = f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3"
+        file = shlex.quote(f"{own_data.short(found['dataset'])}.onnx")
+        yield "", f"ssgan export {short} -o {file}    the classifier, for use without ssgan"
+        sweep = f"ssgan sweep --dataset {shlex.quote(found['dataset'])} --labels {budgets} --seeds 3"
         yield "", f"{sweep}    what more labels would bring"
 
 

@@ -6,12 +6,21 @@ from pathlib import Path
 import click
 
 from ssgan.cli import output
-from ssgan.cli.options import Chosen, choose, make_setting, place_options, recipe_options
+from ssgan.cli.options import Chosen, choose, make_setting, place_options, read_data, recipe_options
+
+
+ESTIMATE = click.option("--no-estimate", is_flag=True, help="Where there is no test part: does not train up to five "
+                                                            "times more to estimate the error.")
+
+
+def _plain(command):
+    return command
 
 
 def _command(name: str, until: str, text: str):
     @click.command(name, help=text)
     @recipe_options
+    @(ESTIMATE if until == "score" else _plain)
     @click.option("--again", is_flag=True, help="Runs anew although the same run has finished; the old one stays.")
     @click.option("--resume", metavar="RUN", help="Goes on with that run: a run id, a unique prefix, or latest.")
     @place_options
@@ -25,6 +34,7 @@ def _stage_command(name: str, text: str):
     @click.command(name, help=text)
     @click.argument("run", required=False)
     @recipe_options
+    @(ESTIMATE if name == "evaluate" else _plain)
     @place_options
     def command(run, **options):
         if run is None:
@@ -43,20 +53,27 @@ evaluate_command = _stage_command("evaluate", "Test error and baselines, of a fi
 score_command = _stage_command("score", "Scores the generated images of a finished RUN, or of the settings given.")
 
 
-def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
+def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, recheck, skip_broken,
+         no_estimate=False, **recipe_choice) -> None:
     member = _resumed(resume, tracking_uri, experiment, recipe_choice) if resume else _member(choose(**recipe_choice))
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    setting.beside = True
+    setting.beside, setting.estimate = True, not no_estimate
+    from dataclasses import replace
+
+    from ssgan.experiments.fitted_recipe import fitted
     from ssgan.experiments.run import run_group, summary
 
-    dataset = _load(member.recipe.dataset, setting)
+    dataset = read_data(member.recipe, setting, recheck=recheck, skip_broken=skip_broken)
+    member = replace(member, recipe=fitted(member.recipe, dataset, setting.progress.say))
     with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
     output.run(folder, summary(folder), as_json)
 
 
-def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
+def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, recheck, skip_broken,
+           no_estimate=False, **recipe_choice) -> None:
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
+    setting.estimate = not no_estimate
     from ssgan.experiments import resume
     from ssgan.experiments.run import stage_again, summary
     from ssgan.training.trained_model import TrainedModel
@@ -64,16 +81,10 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
     folder, begun, asked = _found(run, setting.store, recipe_choice)
     resume.check_stage(run, begun, asked, stage)
     TrainedModel.of_run(folder)  # or the Mistake that there is none
-    dataset = _load(asked.recipe.dataset, setting)
+    dataset = read_data(asked.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     with stoppable(setting):
         stage_again(folder, asked, dataset, setting, stage)
     output.run(folder, summary(folder), as_json)
-
-
-def _load(name: str, setting):
-    from ssgan.data.named import load
-
-    return load(name, Path(setting.data_source))
 
 
 def _member(chosen: Chosen):

@@ -7,6 +7,7 @@ import click
 from ssgan.cli import output
 from ssgan.cli.options import (
     DATASETS,
+    IMAGE_SIZE,
     choose,
     make_setting,
     parse_budgets,
@@ -14,6 +15,7 @@ from ssgan.cli.options import (
     parse_seeds,
     parse_targets,
     place_options,
+    read_data,
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
@@ -29,6 +31,7 @@ from ssgan.cli.run import stoppable
               help="Overrides a key of the recipe, e.g. train.epochs=20.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; "
                                                                "may be given several times.")
+@IMAGE_SIZE
 @click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
                                                                  "what its memory holds on a GPU.")
 @click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
@@ -36,27 +39,25 @@ from ssgan.cli.run import stoppable
 @click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May "
                                                                  "be given several times.")
 @place_options
-def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, lanes, workers, target, as_json, device,
-                  data_dir, tracking_uri, experiment, quiet) -> None:
+def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, image_size, lanes, workers, target,
+                  as_json, device, data_dir, skip_broken, recheck, tracking_uri, experiment, quiet) -> None:
     """Label budgets x seeds, each a run as `ssgan run` makes it, and a report of what more labels bring.
 
     The same command again goes on where it was stopped.
     """
-    budgets = parse_budgets(labels, overrides)
+    budgets = parse_budgets(labels, overrides, dataset)
     pairs = _pairs(seeds, split_seeds)
     targets, count = parse_targets(target), parse_number("--workers", workers, 64)
-    chosen = choose(dataset, None, recipe, overrides, None, None)
+    chosen = choose(dataset, None, recipe, overrides, None, None, image_size=image_size)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    from pathlib import Path
-
-    from ssgan.data.named import load
     from ssgan.experiments.grid import Plan
     from ssgan.experiments.sweep import run_sweep
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
     tell_old_names()
     plan.variants()  # a grid that makes no sense is told before the data are read
-    data = load(chosen.recipe.dataset, Path(setting.data_source))
+    data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
+    plan = plan.fitted(data, setting.progress.say)
     with stoppable(setting):
         outcome = run_sweep(plan, data, setting, targets, count)
     _save_view(outcome, setting, plan.grid)

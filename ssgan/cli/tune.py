@@ -7,12 +7,14 @@ import click
 from ssgan.cli import output
 from ssgan.cli.options import (
     DATASETS,
+    IMAGE_SIZE,
     choose,
     make_setting,
     parse_budgets,
     parse_number,
     parse_seeds,
     place_options,
+    read_data,
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
@@ -32,32 +34,31 @@ from ssgan.random_streams import FIRST_TO_TUNE
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Overrides a key of the recipe, e.g. train.epochs=20.")
+@IMAGE_SIZE
 @click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
                                                                  "what its memory holds on a GPU.")
 @click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
                                                                    "one on a GPU.")
 @place_options
-def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, lanes, workers, as_json,
-                 device, data_dir, tracking_uri, experiment, quiet) -> None:
+def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, image_size, lanes, workers,
+                 as_json, device, data_dir, skip_broken, recheck, tracking_uri, experiment, quiet) -> None:
     """Every value of a grid x label budget x seed, trained and judged on held-out training images, never on test
     images.
 
     The same command again goes on where it was stopped; with more values or seeds it trains what is new.
     """
-    budgets, count = parse_budgets(labels, overrides), parse_number("--workers", workers, 64)
+    budgets, count = parse_budgets(labels, overrides, dataset), parse_number("--workers", workers, 64)
     pairs = _pairs(seeds, split_seeds)
-    chosen = choose(dataset, None, recipe, overrides, None, None)
+    chosen = choose(dataset, None, recipe, overrides, None, None, image_size=image_size)
     setting = make_setting(device, data_dir, tracking_uri, experiment, quiet)
-    from pathlib import Path
-
-    from ssgan.data.named import load
     from ssgan.experiments.grid import Plan
     from ssgan.experiments.tune import check, run_tune
 
     plan = Plan(chosen.recipe, chosen.recipe_name, budgets, pairs, grid, parse_number("--lanes", lanes, 1024))
     tell_old_names()
     check(plan)  # what makes no sense is told before the data are read
-    data = load(chosen.recipe.dataset, Path(setting.data_source))
+    data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
+    plan = plan.fitted(data, setting.progress.say)
     with stoppable(setting):
         found = run_tune(plan, data, setting, validation, count)
     named = [part for option, value in (("--dataset", dataset), ("--recipe", recipe)) if value

@@ -1,8 +1,10 @@
 """`Reader`: image files decoded by Pillow and converted to what a classifier takes."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -14,6 +16,8 @@ MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
 LARGEST = 100_000_000  # pixels; decoded they take 400 MB
 ORIENTATION = 0x0112
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -29,24 +33,17 @@ class Reader:
             raise Mistake(f"this classifier takes images of {channels} channels; only grey and RGB images can be read "
                           f"from files.")
         self._mode, self._size, self._say = MODES[channels], (width, height), say
-        self._said: set[str] = set()
+        self.notes: Counter[str] = Counter()  # how many images had each kind of conversion
 
     def read(self, path: Path) -> tuple[Path, np.ndarray] | Unreadable:
         """The path with the image's pixels; Unreadable where Pillow cannot decode it."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, about strange EXIF data and about sizes, which are checked here
-            try:
-                with Image.open(path) as image:
-                    if image.width * image.height > LARGEST:
-                        return Unreadable(path, f"it has more than {LARGEST:,} pixels")
-                    return path, self._convert(image, path)
-            except UnidentifiedImageError:
-                return Unreadable(path, "it is no image")
-            except _NoRange as reason:
-                return Unreadable(path, str(reason))
-            except Exception as error:  # of a damaged file a decoder raises whatever comes; the file is listed with it
-                text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                return Unreadable(path, text.splitlines()[0])
+        with pillow_is_quiet():
+            pixels = self.decode(lambda: path, path)
+        return pixels if isinstance(pixels, Unreadable) else (path, pixels)
+
+    def decode(self, open_file: Callable[[], BinaryIO | Path], path: Path) -> np.ndarray | Unreadable:
+        """The pixels of what is opened, under that path in messages; Unreadable as above. Pillow may warn."""
+        return reading(open_file, path, self._convert)
 
     def _convert(self, image: Image.Image, path: Path) -> np.ndarray:
         if getattr(image, "is_animated", False):
@@ -92,9 +89,33 @@ class Reader:
         return image.convert("L" if grey else "RGB")
 
     def _note(self, kind: str, path: Path, detail: str = "") -> None:
-        if kind not in self._said:
-            self._said.add(kind)
+        self.notes[kind] += 1
+        if self.notes[kind] == 1:
             self._say(f"{kind} (first: {path}{detail})")
+
+
+def pillow_is_quiet() -> warnings.catch_warnings:
+    """A block in which Pillow does not warn, of strange EXIF data and of sizes, which are checked here; it is the whole
+    process's.
+    """
+    return warnings.catch_warnings(action="ignore")
+
+
+def reading(open_file: Callable[[], BinaryIO | Path], path: Path,
+            use: Callable[[Image.Image, Path], T]) -> T | Unreadable:
+    """What is made of the image in what is opened; Unreadable where it is none, or too large, or damaged."""
+    try:
+        with Image.open(open_file()) as image:
+            if image.width * image.height > LARGEST:
+                return Unreadable(path, f"it has more than {LARGEST:,} pixels")
+            return use(image, path)
+    except UnidentifiedImageError:
+        return Unreadable(path, "it is no image")
+    except _NoRange as reason:
+        return Unreadable(path, str(reason))
+    except Exception as error:  # of a damaged file a decoder raises whatever comes; the file is listed with it
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Unreadable(path, text.splitlines()[0])
 
 
 class _NoRange(Exception):

@@ -30,8 +30,12 @@ class Images:
         assert labels.dtype == torch.int64 and labels.shape == pixels.shape[:1], "labels are int64 [n]"
         assert ((labels >= -1) & (labels < len(classes))).all(), "labels are -1 or index classes"
         pixels = pixels.contiguous()
-        return cls(pixels, labels, tuple(classes), _sha256(pixels, labels, classes),
-                   (labels >= 0).nonzero()[:, 0].cpu())
+        return cls.hashed(pixels, labels, classes, _sha256(pixels, labels, classes))
+
+    @classmethod
+    def hashed(cls, pixels: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...], sha256: str) -> "Images":
+        """Images as `of` makes them, whose hash is known, so that they need not be read."""
+        return cls(pixels, labels, tuple(classes), sha256, (labels >= 0).nonzero()[:, 0].cpu())
 
     def __len__(self) -> int:
         """The number of images n."""

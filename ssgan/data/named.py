@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssgan.data.own_data import Reading, is_own
+from ssgan.data.own_data import load as load_own
 from ssgan.errors import Mistake, unknown
 from ssgan.files import cache_folder, writing
 
@@ -21,10 +23,17 @@ if TYPE_CHECKING:  # the command line lists SOURCES, without torch
     from ssgan.data.images import Images
 
 
-def load(name: str, data_dir: Path) -> "Dataset":
-    """The data set of that name, its files found under `data_dir` or downloaded to it. Raises Mistake."""
+def load(name: str, data_dir: Path, reading: Reading = Reading()) -> "Dataset":
+    """The data set of that name, its files found under `data_dir` or downloaded to it; folder:PATH and npz:FILE are
+    one's own, read as `reading` says. Raises Mistake.
+    """
+    if is_own(name):
+        return load_own(name, reading)
     if name not in SOURCES:
         raise unknown("data set", name, SOURCES)
+    if reading.image_size:
+        raise Mistake(f"--image-size {reading.image_size}: the images of {name} have their size; it is for --dataset "
+                      f"folder:PATH.")
     from ssgan.data.dataset import Dataset
 
     train, test = SOURCES[name](data_dir)

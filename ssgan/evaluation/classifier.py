@@ -1,6 +1,6 @@
-"""The evaluation of a classifier on test images: errors, calibration, and its worst mistakes."""
+"""The evaluation of a classifier on images that it was not trained on: errors, calibration, and its worst mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,21 @@ from ssgan.evaluation import metrics
 from ssgan.files import replacing
 
 LogitsOf = Callable[[Tensor], Tensor]
+SCORES = ("recall", "precision", "f1")  # of a class
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a classifier answered on n test images, and how good that is."""
+    """What a classifier answered on n images, and how good that is."""
 
     classes: tuple[str, ...]
-    index: np.ndarray  # [n] into the test images
+    index: np.ndarray  # [n] into the test images, or into the training images that were held out
     labels: np.ndarray  # [n]
     probabilities: np.ndarray  # [n, k] float32
     confusion: np.ndarray  # [k, k], rows are the true classes
     wrong: int
     total: int
-    low: float  # 95 % interval of the error, for the sampling of test images alone
+    low: float  # 95 % interval of the error, for the sampling of these images alone
     high: float
     ece: float
     nll: float
@@ -48,16 +49,26 @@ class Evaluation:
         """The share of wrong answers among the images of each class, NaN where there are none: [k]."""
         return metrics.per_class_error(self.confusion)
 
-    def measurements(self) -> dict[str, float]:
-        """Name and value of everything that is a number."""
-        found = {"test/error": self.error, "test/error_low": self.low, "test/error_high": self.high,
-                 "test/wrong": float(self.wrong), "test/ece": self.ece, "test/nll": self.nll}
-        return found | {f"test/error/{name}": value for name, value in self._of_class().items() if value is not None}
+    @property
+    def balanced_error(self) -> float:
+        """The mean of the classes' errors, in which a small class counts as much as a large one."""
+        return metrics.balanced_error(self.confusion)
+
+    def measurements(self, where: str = "test") -> dict[str, float]:
+        """Name and value of everything that is a number; `where` it was measured comes first in the names."""
+        found = {"error": self.error, "error_low": self.low, "error_high": self.high, "wrong": float(self.wrong),
+                 "ece": self.ece, "nll": self.nll, "balanced_error": self.balanced_error}
+        found |= {f"error/{name}": value for name, value in self._of_class().items() if value is not None}
+        for name, scores in class_table(self.confusion, self.classes).items():
+            found |= {f"{score}/{name}": float(value) for score, value in scores.items() if value is not None}
+        return {f"{where}/{name}": value for name, value in found.items()}
 
     def summary(self) -> dict[str, Any]:
         """The same as plain values for JSON."""
-        found = {key: getattr(self, key) for key in ("wrong", "total", "error", "low", "high", "ece", "nll")}
-        return found | {"per_class": self._of_class(), "confusion": self.confusion.tolist()}
+        found = {key: getattr(self, key) for key in ("wrong", "total", "error", "low", "high", "ece", "nll",
+                                                     "balanced_error")}
+        return found | {"per_class": self._of_class(), "by_class": class_table(self.confusion, self.classes),
+                        "confusion": self.confusion.tolist()}
 
     def save(self, path: Path) -> None:
         """Writes probabilities, labels, index and class names as .npz, whole or not at all. Raises Mistake where
@@ -85,11 +96,35 @@ def evaluate(logits_of: LogitsOf, images: Images, index: Tensor, batch: int = 10
                       "Train it anew with a smaller train.learning_rate, or with --set train.precision=fp32.")
     probabilities = logits.softmax(1).float().numpy()
     labels = images.labels[index.to(images.labels.device)].cpu().numpy()
-    counts = metrics.confusion(labels, probabilities.argmax(1), len(images.classes))
+    return _of_answers(images.classes, index.cpu().numpy(), labels, probabilities)
+
+
+def pooled(parts: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of all images of several ones, in the order of their index."""
+    index = np.concatenate([part.index for part in parts])
+    order = np.argsort(index, kind="stable")
+    labels, probabilities = (np.concatenate([getattr(part, name) for part in parts])[order]
+                             for name in ("labels", "probabilities"))
+    return _of_answers(parts[0].classes, index[order], labels, probabilities)
+
+
+def class_table(counts: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Recall, precision, F1 and number n of images of every class by its name, from a confusion matrix [k, k], as plain
+    values for JSON; None is what cannot be told.
+    """
+    found = metrics.class_scores(np.asarray(counts))
+    rows = zip(*(found[name].tolist() for name in (*SCORES, "n")), strict=True)
+    return {name: dict(zip((*SCORES, "n"), (None if value != value else value for value in row), strict=True))
+            for name, row in zip(classes, rows, strict=True)}
+
+
+def _of_answers(classes: tuple[str, ...], index: np.ndarray, labels: np.ndarray,
+                probabilities: np.ndarray) -> Evaluation:
+    counts = metrics.confusion(labels, probabilities.argmax(1), len(classes))
     wrong, total = int(counts.sum() - np.trace(counts)), int(counts.sum())
     return Evaluation(
-        images.classes, index.cpu().numpy(), labels, probabilities, counts, wrong, total,
-        *metrics.error_interval(wrong, total), metrics.expected_calibration_error(probabilities, labels),
+        classes, index, labels, probabilities, counts, wrong, total, *metrics.error_interval(wrong, total),
+        metrics.expected_calibration_error(probabilities, labels),
         metrics.negative_log_likelihood(probabilities, labels))
 
 

@@ -55,6 +55,32 @@ def by_class_sheet(sampler: "Sampler", classes: tuple[str, ...], path: Path, col
     _save(figure, path)
 
 
+def classes_sheet(pixels: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], path: Path,
+                  columns: int = 12) -> None:
+    """Images among uint8 [n, c, h, w] with labels [n], evenly chosen: a row for each class, a last one for -1."""
+    rows, names = [], []
+    for label, name in (*enumerate(classes[:MANY]), (-1, "unlabelled")):
+        of = np.flatnonzero(labels == label)
+        if len(of):
+            names.append(name)
+            rows.append(of[np.unique(np.linspace(0, len(of) - 1, columns).round().astype(int))])
+    height, width = pixels.shape[2:]
+    sheet = np.full((len(rows) * (height + 1), columns * (width + 1), len(pixels[0])), 96, dtype=np.uint8)
+    for row, chosen in enumerate(rows):
+        for column, number in enumerate(chosen):
+            y, x = row * (height + 1), column * (width + 1)
+            sheet[y: y + height, x: x + width] = pixels[number].transpose(1, 2, 0)
+    figure = _figure(7.5, 0.4 + 6.2 * sheet.shape[0] / sheet.shape[1])
+    axes = figure.add_subplot()
+    axes.imshow(sheet.squeeze(2) if sheet.shape[2] == 1 else sheet, cmap="gray", vmin=0, vmax=255,
+                interpolation="nearest")
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * (height + 1), _names(tuple(names)), fontsize=9)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    _save(figure, path)
+
+
 def mistakes_sheet(evaluation: "Evaluation", worst: np.ndarray, images: "Images", path: Path, columns: int = 8) -> None:
     """The images at the positions `worst` of an evaluation, each with its true class, the answer and its confidence."""
     import torch

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -134,11 +134,41 @@ class Score:
             "generators": {name: one.summary() for name, one in self.generators.items()}}
 
 
-def check(settings: ScoreConfig, train: Images, test: Images) -> None:
+@dataclass(frozen=True, eq=False)
+class Half:
+    """A random half of the training images. Where there is no test part, one half stands for the test images; no label
+    of theirs is asked for, as what is scored may have learnt from it.
+    """
+
+    images: Images
+    index: torch.Tensor
+    known: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """As `Images.gather`."""
+        return self.images.gather(self.index[index])
+
+
+def compared(dataset: Dataset) -> tuple[Images | Half, Images | Half]:
+    """The real images that generated ones are compared with: training images and test images, or what stands for
+    them.
+    """
+    if dataset.test is not None and len(dataset.test):
+        return dataset.train, dataset.test
+    order = torch.randperm(len(dataset.train), generator=torch_generator(0, "halves"))
+    first, second = order.tensor_split(2)
+    return Half(dataset.train, first), Half(dataset.train, second)
+
+
+def check(settings: ScoreConfig, train: Images, test: Images | Half) -> None:
     """Raises Mistake for settings that these images cannot be scored with."""
     count = min(settings.samples, len(test))
     if settings.splits > count:
-        real = f"the {count} images to be split" if count < len(test) else f"the {count} real test images"
+        kind = "real test images" if isinstance(test, Images) else "real images, half of those there are"
+        real = f"the {count} images to be split" if count < len(test) else f"the {count} {kind}"
         raise _mistake(f"score.splits = {settings.splits} is more than {real}", f"score.splits={max(1, count // 100)}")
     if 0 < settings.train_images < len(train.classes):
         raise _mistake(f"score.train_images = {settings.train_images} is less than one for each of the "
@@ -152,7 +182,7 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
     Their Fréchet distance is that of as many training images as are generated, or all of them if there are fewer: half
     of the test images against the other half would be smaller sets, whose distance is larger. Raises Mistake.
     """
-    train, test = dataset.train, dataset.test
+    train, test = compared(dataset)
     order = torch.randperm(len(test), generator=torch_generator(0, "real images"))
     seen = look(network, lambda start, n: test.gather(order[start: start + n]), len(test))
     count = min(settings.samples, len(test))
@@ -165,7 +195,7 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
                      frechet_distance(others.features, seen.features), len(chosen), errors)
 
 
-def score(samplers: Collection[Sampler], test: Images, real: RealScore, network: Network, settings: ScoreConfig,
+def score(samplers: Collection[Sampler], test: Images | Half, real: RealScore, network: Network, settings: ScoreConfig,
           device: str, watched: Watched = lambda stage: lambda done, total: None) -> Score:
     """Scores images number 0 to `settings.samples` of every generator, the one first that stands for the run. Raises
     Mistake.

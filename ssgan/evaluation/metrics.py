@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 NORMAL_975 = 1.959963984540054
+UNEVEN = 1.5  # times as many images in one class as in another
 LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
@@ -59,6 +60,33 @@ def per_class_error(counts: np.ndarray) -> np.ndarray:
     totals = counts.sum(axis=1)  # [k]
     wrong = totals - np.diagonal(counts)  # [k]
     return np.divide(wrong, totals, out=np.full(len(totals), math.nan), where=totals > 0)
+
+
+def class_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Recall, precision and F1 of each class [k] and its number of images n, from a confusion matrix [k, k].
+
+    NaN is what cannot be told: all three of a class without images, and the precision of one that was never answered.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    true, answered = np.indices(counts.shape).reshape(2, -1)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        true, answered, labels=np.arange(len(counts)), sample_weight=counts.ravel(), zero_division=np.nan)
+    n = counts.sum(axis=1)  # [k]
+    found = {"recall": recall, "precision": precision, "f1": f1}
+    return {name: np.where(n > 0, values, np.nan) for name, values in found.items()} | {"n": n}
+
+
+def balanced_error(counts: np.ndarray) -> float:
+    """The mean of the errors of the classes that have images, from a confusion matrix [k, k]."""
+    return float(np.nanmean(per_class_error(counts)))
+
+
+def are_uneven(n: np.ndarray) -> bool:
+    """Whether classes of n [k] images differ so much that the error tells little of the small; those without images do
+    not count.
+    """
+    return bool(n.max() > UNEVEN * n[n > 0].min())
 
 
 def inception_score(probabilities: np.ndarray, splits: int) -> tuple[float, float]:

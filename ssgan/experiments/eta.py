@@ -12,15 +12,16 @@ SCORED = 0.3  # of that: networks that are trained on generated images alone
 AFTER = 0.05  # of a training with a generator: the evaluation and the score
 
 
-def share(recipe: Recipe, stage: str, part: float, until: str = "score") -> float:
+def share(recipe: Recipe, stage: str, part: float, until: str = "score", folds: Sequence[str] = ()) -> float:
     """How much of a run is done when `part` of a stage is, both from 0 to 1; stages by the names that a person sees. It
-    ends with `until`.
+    ends with `until`. `folds` are the trainings that a run without a test part has in the place of its baselines'.
     """
     if until == "train":
         return part if stage == "train" else 0.0
     costs = {"train": 1.0 if recipe.gan.weight > 0 else BASELINES[NO_GENERATOR].cost}
     costs |= {name: FURTHER for name in further(recipe)}
-    costs |= {served[0].stage: served[0].cost for served in trained_without(recipe).values()}
+    costs |= (dict.fromkeys(folds, costs["train"]) if folds else
+              {served[0].stage: served[0].cost for served in trained_without(recipe).values()})
     after = AFTER + SCORED * (told_classes(recipe) and recipe.score.train_images > 0)
     after += sum(baseline.cost for baseline in fitted(recipe))
     total = sum(costs.values()) + after

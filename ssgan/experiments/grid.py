@@ -11,6 +11,7 @@ from typing import Any
 from ssgan.config import Recipe, override, today
 from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake
+from ssgan.experiments.fitted_recipe import all_labels, fitted
 from ssgan.experiments.member import Member
 from ssgan.experiments.stages import check
 from ssgan.settings import flatten
@@ -25,6 +26,7 @@ MOST_WORKERS = 8
 LANE_BYTES = 64
 LANE_ROOM = 2**28  # bytes for a lane's images, noise and activations
 REFUSED = {"labels": "label budgets are named with --labels 20,50,100",
+           "image_size": "it changes the data; make a sweep for each",
            "dataset": "a sweep is over one data set; make one for each"}
 
 
@@ -43,13 +45,19 @@ class Plan:
         assignments = (assignment.partition("=") for assignment in self.grid)
         object.__setattr__(self, "grid", tuple(today(key) + equals + values for key, equals, values in assignments))
 
+    def fitted(self, dataset: Dataset, say: Callable[[str], object]) -> "Plan":
+        """The plan with what depends on the data put in; what is changed is said. Raises Mistake."""
+        budgets = tuple(sorted({budget or all_labels(self.recipe, dataset) for budget in self.budgets}))
+        recipe = fitted(replace(self.recipe, labels=max(budgets)), dataset, say)
+        return replace(self, recipe=replace(recipe, labels=self.recipe.labels), budgets=budgets)
+
     def variants(self) -> list[tuple[dict[str, Any], Recipe]]:
         """Every combination of the grid's values, with its recipe. Raises Mistake."""
         keys = [assignment.partition("=")[0].strip() for assignment in self.grid]
         for key in keys:
             if keys.count(key) > 1:
                 raise Mistake(f"--grid {key} is there twice: write its values in one, --grid {key}=a,b.")
-            if key in ("labels", "dataset") or key.startswith("evaluate."):
+            if key in REFUSED or key.startswith("evaluate."):
                 raise Mistake(f"--grid {key}: "
                               f"{REFUSED.get(key, 'it changes no training; set it for the whole sweep with --set')}.")
         axes = [[f"{key}={value}" for value in _values(assignment)] for key, assignment in zip(keys, self.grid)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssgan.data.named import load
+from ssgan.data.own_data import Reading
 from ssgan.data.splits import Split
 from ssgan.evaluation.baselines import trained_without
 from ssgan.experiments import baseline_runs
@@ -46,7 +47,9 @@ class BaselineJob(Job):
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
         folders = [WorkFolder(path) for path in self.folders]
-        group = Group(self.members, folders, load(self.dataset, Path(self.data_source)), self.resolved, progress, stop)
+        reading = Reading(self.members[0].recipe.image_size, skip_broken=True)  # what is broken has been told
+        dataset = load(self.dataset, Path(self.data_source), reading)
+        group = Group(self.members, folders, dataset, self.resolved, progress, stop)
         try:
             baseline_runs.train_all(group, self.tables)
             if self.scored:

@@ -31,6 +31,7 @@ class Group:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     stop: Stop = field(default_factory=Stop)
     checkpoint_seconds: float = 30.0
+    estimate: bool = True  # whether the error is estimated by cross-validation where there is no test part
 
     @property
     def recipe(self) -> Recipe:

@@ -6,10 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import title
 from ssgan.errors import Failed, Mistake
 from ssgan.evaluation.baselines import trained_without
+from ssgan.evaluation.classifier import class_table
+from ssgan.evaluation.metrics import are_uneven, balanced_error
 from ssgan.experiments.identity import folder_of, stored_settings
 from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
@@ -39,6 +44,7 @@ class Setting:
     tags: dict[str, str] = field(default_factory=dict)
     until: str = "score"  # the last stage of the members of a sweep
     beside: bool = False  # whether a core that a run leaves idle trains the networks of its baselines
+    estimate: bool = True  # whether the error is estimated by cross-validation where there is no test part
 
 
 def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, until: str = "score",
@@ -71,7 +77,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
                     folder.update(status="FINISHED", error=None)
             deliver_finished(folders, setting)
             return _came_through(asked)
-        idle = setting.beside and "evaluate" in wanted
+        idle = setting.beside and "evaluate" in wanted and dataset.tested
         group = _group(members, folders, dataset, setting, beside=idle)
         with _tracked(group, setting):
             tables = split(group)
@@ -110,7 +116,8 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     result, evaluation = facts.get("result", {}), facts.get("result", {}).get("evaluation", {})
     found = {key: facts.get(key) for key in ("dataset", "labels", "seed", "split_seed", "status", "error")}
     found |= {f"test_{key}": evaluation.get(key) for key in ("error", "wrong", "total")}
-    found["test_error_interval"] = [evaluation.get("low"), evaluation.get("high")] if evaluation else None
+    found["test_error_interval"] = [evaluation["low"], evaluation["high"]] if "low" in evaluation else None
+    found |= _kind_of_error(evaluation)
     found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
     scores = result.get("score", {})
     found |= {key: scores.get(key) for key in (
@@ -123,6 +130,19 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     ids = tracking.run_ids(folder)
     return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found,
             "folder": str(folder.path)}
+
+
+def _kind_of_error(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Where the error is from, and what else the same answers tell; of older runs too, whose answers are counted."""
+    counts = np.array(evaluation["confusion"]) if "confusion" in evaluation else None
+    classes = evaluation.get("per_class", {})
+    return {
+        "error_from": evaluation.get("error_from", "test") if evaluation else None,
+        "error_reason": evaluation.get("reason"), "folds": evaluation.get("folds"),
+        "not_estimated": evaluation.get("not_estimated", {}),
+        "balanced_error": None if counts is None else balanced_error(counts),
+        "uneven_classes": None if counts is None else are_uneven(counts.sum(1)),
+        "per_class": None if counts is None else class_table(counts, classes)}
 
 
 def validation_error(folder: WorkFolder) -> float | None:
@@ -195,7 +215,7 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
             lanes = [[other.recipe.labels, other.seed, other.split_seed] for other in members]
             facts |= _identity(member, dataset, setting) | {"resolved": resolved.table(), "group": lanes}
         folder.update(**facts)
-    return Group(members, folders, dataset, resolved, setting.progress, setting.stop)
+    return Group(members, folders, dataset, resolved, setting.progress, setting.stop, estimate=setting.estimate)
 
 
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
@@ -212,12 +232,12 @@ def _identity(member: Member, dataset: Dataset, setting: Setting) -> dict[str, A
     same = member.seed == member.split_seed
     text = f"seed {member.seed}" if same else f"split {member.split_seed}, seed {member.seed}"
     return {
-        "name": f"{member.recipe_name or recipe.dataset} · {recipe.labels} labels · {text}",
+        "name": f"{title(member.recipe_name, recipe.dataset)} · {recipe.labels} labels · {text}",
         "dataset": recipe.dataset, "labels": recipe.labels, **seeds, "recipe_name": member.recipe_name,
         "settings": stored_settings(member, dataset.sha256),
         "params": flatten(recipe) | seeds | {"recipe": member.recipe_name},
         "inputs": {"name": dataset.name, "sha256": dataset.sha256, "source": setting.data_source or dataset.name,
-                   "train": len(dataset.train), "test": len(dataset.test), "classes": list(dataset.classes)}}
+                   "train": len(dataset.train), "test": len(dataset.test or ()), "classes": list(dataset.classes)}}
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from typing import Any
 
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import title
 from ssgan.errors import Mistake
-from ssgan.experiments import identity
+from ssgan.experiments import cross_validation, identity
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.grid import Plan, written
@@ -87,7 +88,8 @@ def run_groups(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datas
             yield unit
 
     def shown(running: list[tuple[list[Member], str, float]]) -> None:
-        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until))
+        shares = [(unsettled[unit[0]], share(unit[0].recipe, stage, part, setting.until,
+                                             cross_validation.stages(dataset, unit[0].recipe)))
                   for unit, stage, part in running]
         left = pace.left(shares)
         progress.tell(len(seen), sum(count * done for count, done in shares),
@@ -118,7 +120,8 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
     grid = f" × {', '.join(plan.grid)}" if plan.grid else ""
     one = "s" * (len(plan.seeds) != 1)
     return {
-        "name": f"{plan.recipe_name or dataset.name} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}{grid}",
+        "name": f"{title(plan.recipe_name, dataset.name)} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}"
+                f"{grid}",
         "kind": KINDS[kind], "dataset": dataset.name, "recipe_name": plan.recipe_name,
         "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets,
                    "seeds": _texts(seed for seed, _ in plan.seeds),

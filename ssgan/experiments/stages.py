@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from ssgan import techniques
 from ssgan.config import Recipe
 from ssgan.data import splits
 from ssgan.data.dataset import Dataset
+from ssgan.data.images import Images
 from ssgan.errors import Failed
 from ssgan.evaluation import classifier, domain_classifier, figures, generator_scores, scoring_network
 from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
-from ssgan.experiments import baseline_runs
+from ssgan.experiments import baseline_runs, cross_validation
 from ssgan.experiments.group_training import explain, train_group
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member, lost
@@ -37,7 +38,7 @@ def check(recipe: Recipe, dataset: Dataset, until: str = "score") -> None:
     techniques.check(recipe, len(dataset.classes))
     splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
-        generator_scores.check(recipe.score, dataset.train, dataset.test)
+        generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1])
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:
@@ -87,18 +88,24 @@ def train(group: Group, tables: list[splits.Split]) -> None:
 
 
 def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -> None:
-    """Looks at the test set, once, with the averaged last weights in fp32; then the baselines on the same splits."""
+    """Looks at the test set, once, with the averaged last weights in fp32; then the baselines on the same splits.
+
+    Without a test part, the error is estimated by cross-validation.
+    """
     lanes = _lanes_to_do(group, "evaluate", again)
     if not lanes:
         return
-    began = time.monotonic()
-    trained = baseline_runs.measure_all(group, tables)
+    began, tested = time.monotonic(), group.dataset.tested
+    trained = baseline_runs.measure_all(group, tables) if tested else []
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
-        _evaluate_lane(group, lane, tables[lane], trained[lane], again)
+        if tested:
+            _evaluate_lane(group, lane, tables[lane], trained[lane], again)
+        else:
+            _estimate_lane(group, lane, tables[lane], again)
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
-    for path in group.folders[0].path.glob("checkpoint-*.pt"):
+    for path in (path for folder in group.folders for path in folder.path.glob("checkpoint-*.pt")):
         path.unlink()
 
 
@@ -109,7 +116,7 @@ def score(group: Group, *, again: bool = False) -> None:
     if not lanes:
         return
     began = time.monotonic()
-    generator_scores.check(group.recipe.score, dataset.train, dataset.test)
+    generator_scores.check(group.recipe.score, dataset.train, generator_scores.compared(dataset)[1])
     network, real = scoring(group.recipe, dataset, group.resolved.device, _watched(group))
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
@@ -121,9 +128,9 @@ def score(group: Group, *, again: bool = False) -> None:
 def scoring(recipe: Recipe, dataset: Dataset, device: str, watched: generator_scores.Watched,
             ) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
     """What a recipe's generators are scored by, and the scores of real images: what takes long in it is made once for a
-    data set and then cached. None where not all training images have a label.
+    data set and then cached. None where not all training images have a label, or none is there to test with.
     """
-    if (dataset.train.labels < 0).any():
+    if (dataset.train.labels < 0).any() or not dataset.tested:
         return None, None
     network = domain_classifier.domain_classifier(dataset.train, dataset.test, device, watched("network"))
     return network, _real_scores(recipe, dataset, network, device, watched)
@@ -142,15 +149,30 @@ def _evaluate_lane(group: Group, lane: int, table: splits.Split, trained: dict[s
     evaluation = classifier.evaluate(logits_of, group.dataset.test, torch.from_numpy(table.test))
     evaluation.save(folder.stage_folder("evaluate") / "test.npz")
     compared = [*trained.values(), *_fitted(group, lane, table)]
-    rows = [dataclasses.asdict(measured) for measured in compared]
-    _write_evaluation(group, folder, evaluation, rows)
     gains = _gains(trained, evaluation.error)
     step = _step(folder, again)
     folder.measure(step, evaluation.measurements())
     folder.measure(step, {BASELINES[measured.name].metric: measured.error for measured in compared})
     folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
     folder.measure(table.labels, _by_labels(table.labels, evaluation.error, trained, gains))
-    folder.update(result=folder.facts.get("result", {}) | {"evaluation": evaluation.summary(), "baselines": rows})
+    _write_evaluation(folder, evaluation.summary() | {"error_from": "test"}, compared)
+    _draw_evaluation(folder, evaluation, group.dataset.test)
+
+
+def _estimate_lane(group: Group, lane: int, table: splits.Split, again: bool) -> None:
+    """One member's answers on labelled images that were held out of its folds' trainings, or why there are none."""
+    folder, found = group.folders[lane], cross_validation.estimate(group, lane, table)
+    if found.evaluation is not None:
+        where = "cross_validation"
+        found.evaluation.save(folder.stage_folder("evaluate") / "cross-validation.npz")
+        step = _step(folder, again)
+        folder.measure(step, found.evaluation.measurements(where))
+        folder.measure(step, {f"{where}/{BASELINES[measured.name].key}_error": measured.error
+                              for measured in found.baselines})
+        folder.measure(table.labels, _by_labels(table.labels, found.evaluation.error, {}, {}))
+    _write_evaluation(folder, found.summary(), found.baselines)
+    if found.evaluation is not None:
+        _draw_evaluation(folder, found.evaluation, group.dataset.train)
 
 
 def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:
@@ -164,15 +186,20 @@ def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:
     return rows
 
 
-def _write_evaluation(group: Group, folder: WorkFolder, evaluation: classifier.Evaluation,
-                      rows: list[dict[str, Any]]) -> None:
-    """evaluation.json, and the pictures of the confusion and of the worst mistakes."""
+def _write_evaluation(folder: WorkFolder, summary: dict[str, Any], compared: Sequence[Measured]) -> None:
+    """evaluation.json, and the same among the facts of the run."""
+    rows = [dataclasses.asdict(measured) for measured in compared]
+    write_text(folder.stage_folder("evaluate") / "evaluation.json", json.dumps(summary | {"baselines": rows}, indent=1))
+    folder.update(result=folder.facts.get("result", {}) | {"evaluation": summary, "baselines": rows})
+
+
+def _draw_evaluation(folder: WorkFolder, evaluation: classifier.Evaluation, images: Images) -> None:
+    """The pictures of the confusion and of the worst mistakes among these images."""
     into = folder.stage_folder("evaluate")
-    write_text(into / "evaluation.json", json.dumps(evaluation.summary() | {"baselines": rows}, indent=1))
-    figures.confusion_picture(evaluation.confusion, group.dataset.classes, into / "confusion.png")
+    figures.confusion_picture(evaluation.confusion, evaluation.classes, into / "confusion.png")
     worst = classifier.worst_mistakes(evaluation, 40)
     if len(worst):
-        figures.mistakes_sheet(evaluation, worst, group.dataset.test, into / "mistakes.png")
+        figures.mistakes_sheet(evaluation, worst, images, into / "mistakes.png")
 
 
 def _real_scores(recipe: Recipe, dataset: Dataset, network: scoring_network.Network, device: str,
@@ -193,7 +220,8 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
     if network is None:
         network = scoring_network.itself(model.discriminator().to(device))
         real = _real_scores(group.recipe, group.dataset, network, device, _watched(group))
-    found = generator_scores.score(samplers, group.dataset.test, real, network, settings, device, _watched(group))
+    test = generator_scores.compared(group.dataset)[1]
+    found = generator_scores.score(samplers, test, real, network, settings, device, _watched(group))
     group.progress.end()
     into = folder.stage_folder("score")
     write_text(into / "score.json", json.dumps(found.summary(), indent=1))

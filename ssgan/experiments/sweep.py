@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssgan.data.dataset import Dataset
-from ssgan.errors import Failed
-from ssgan.experiments import report
+from ssgan.errors import Failed, Mistake
+from ssgan.experiments import cross_validation, report
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
@@ -34,6 +34,7 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     side, on data that they load by name; None chooses. Raises Mistake before anything is written, Failed where no
     member came through, Interrupted.
     """
+    _check_error(plan, dataset)
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
         device = find_device(setting.device)
         count = worker_count(workers, groups, device)
@@ -52,11 +53,21 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     return Outcome(folder, folders, grid, comparison)
 
 
+def _check_error(plan: Plan, dataset: Dataset) -> None:
+    """Raises Mistake where a budget's error can neither be measured nor estimated: a sweep is about nothing else."""
+    plan.check(dataset)
+    for budget in plan.budgets:
+        if not dataset.tested and not cross_validation.stages(dataset, replace(plan.recipe, labels=budget)):
+            raise Mistake(f"--labels {budget}: {dataset.name} has no test part, and with fewer than two classes of two "
+                          f"labels or more nothing can be held out to estimate the error.\n"
+                          f"Take more labels, or give the data a test part; a run alone is `ssgan run`.")
+
+
 def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comparison:
     """The comparison of the members. Raises Failed where none came through."""
     results = [report.of_folder(folder) for folder in folders]
     if not any(result.error is not None for result in results):
-        errors = [folder.facts["error"] for folder in folders if folder.facts.get("error")]
+        errors = [result.reason for result in results if result.reason]
         raise Failed(f"none of the {len(folders)} runs came through. The first: "
                      f"{errors[0] if errors else 'it has not begun'}")
     return report.compare(results, targets=targets)

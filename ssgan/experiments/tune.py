@@ -223,7 +223,7 @@ def _held_out(plan: Plan, dataset: Dataset, asked: int | None) -> Plan:
     """The plan with its number of validation images. Raises Mistake."""
     recipe, most = plan.recipe, max(plan.budgets)
     replace(plan, recipe=_with_validation(recipe, 0)).check(dataset, "train")
-    room = most_validation(dataset, most)
+    room = most_validation(dataset, most, recipe.split)
     if room < 1:
         raise Mistake(f"--labels {most}: of a class of {dataset.name} no training image would be left to judge by; "
                       f"take fewer labels.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ssgan.data.dataset import Dataset
 from ssgan.data.named import load
+from ssgan.data.own_data import Reading
 from ssgan.errors import Failed, Mistake
 from ssgan.experiments.executors.executor import End, Executor, Job, Task
 from ssgan.experiments.interrupt import Stop
@@ -51,7 +52,7 @@ class UnitJob(Job):
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
         try:
-            dataset = _dataset(self.dataset, self.setting.data_source)
+            dataset = _dataset(self.dataset, self.setting.data_source, self.unit[0].recipe.image_size)
             return End(run_unit(self.unit, dataset, replace(self.setting, progress=progress, stop=stop)))
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
@@ -86,6 +87,6 @@ def side_by_side(units: Iterable[Unit], executor: Executor, dataset: str, settin
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(name: str, data_source: str) -> Dataset:
-    """The data of this process's units."""
-    return load(name, Path(data_source))
+def _dataset(name: str, data_source: str, image_size: int) -> Dataset:
+    """The data of this process's units; what is broken in them has been told."""
+    return load(name, Path(data_source), Reading(image_size, skip_broken=True))

@@ -27,6 +27,7 @@ class Card:
     test_error: float | None  # a fraction; None: not evaluated
     run_id: str
     version: str  # of ssgan
+    error_from: str = "test"  # or cross-validation, of trainings on fewer labels; none where it is not known
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -51,7 +52,7 @@ class Card:
 def card_of(model: "TrainedModel") -> Card:
     """What the exported classifier of a trained model says of itself."""
     return Card(model.classes, *model.shape, model.recipe.dataset, model.recipe.labels, model.test_error, model.run_id,
-                _version())
+                _version(), model.error_from)
 
 
 def of_table(table: Any, where: str) -> Card:
@@ -59,7 +60,7 @@ def of_table(table: Any, where: str) -> Card:
     try:
         card = Card(tuple(table["classes"]), *(int(table[key]) for key in ("channels", "height", "width")),
                     str(table["dataset"]), int(table["labels"]), table["test_error"], str(table["run_id"]),
-                    str(table["version"]))
+                    str(table["version"]), str(table.get("error_from", "test")))
     except (KeyError, TypeError, ValueError):
         raise foreign(where) from None
     if not card.classes or min(card.shape) < 1 or not all(isinstance(name, str) for name in card.classes):
@@ -69,7 +70,7 @@ def of_table(table: Any, where: str) -> Card:
 
 def of_strings(strings: dict[str, str], where: str) -> Card:
     """The card in prefixed texts, likewise."""
-    words = ("dataset", "run_id", "version", "colour")
+    words = ("dataset", "run_id", "version", "colour", "error_from")
     own = {key.removeprefix(PREFIX): text for key, text in strings.items() if key.startswith(PREFIX)}
     try:
         return of_table({key: text if key in words else json.loads(text) for key, text in own.items()}, where)

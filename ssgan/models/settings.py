@@ -13,8 +13,8 @@ class ModelConfig:
     generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
-    strides: tuple[int, ...] = numbers((1, 2), 1, 4, "strides of the discriminator's convolutions, repeated as often "
-                                                     "as needed")
+    strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
+                                                     "as needed; 0 alone halves the map until it has 8 pixels a side")
     pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or "
                                                     "as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")

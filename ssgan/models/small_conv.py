@@ -17,6 +17,9 @@ from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
+SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring images of 16, 28, 32 or 64
+
+
 class Discriminator(nn.Module):
     """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the
     channels.
@@ -34,7 +37,7 @@ class Discriminator(nn.Module):
         self.output_scale = config.output_scale
         self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
-        strides = list(itertools.islice(itertools.cycle(config.strides), len(config.widths)))
+        strides = strides_of(config, shape)
         maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides],
                                          initial=shape[1:]))[1:]
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
@@ -94,6 +97,15 @@ def channels_last(x: Tensor) -> Tensor:
     Written with views, as under vmap, which knows no memory formats; strides say the format of a single channel too.
     """
     return x.movedim(1, -1).flatten().view(x.shape[0], *x.shape[2:], x.shape[1]).movedim(-1, 1)
+
+
+def strides_of(config: ModelConfig, shape: tuple[int, int, int]) -> list[int]:
+    """The stride of each convolution of a discriminator of images of that shape."""
+    count = len(config.widths)
+    if 0 in config.strides:
+        halvings = min(count, max(0, round(math.log2(max(shape[1:]) / SMALLEST_MAP))))
+        return [2] * halvings + [1] * (count - halvings)
+    return list(itertools.islice(itertools.cycle(config.strides), count))
 
 
 class Generator(nn.Module):

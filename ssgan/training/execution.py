@@ -191,7 +191,7 @@ def size_of(recipe: Recipe, images: Images) -> Size:
     products = sum(modules[name].products for name in ("discriminator", "generator"))
     pair = (modules["discriminator"], modules["generator"])
     return Size(sum(value.numel() for module in pair for value in module.parameters()), products,
-                int(recipe.train.epochs * len(images) / recipe.train.batch) + sum(further(recipe).values()))
+                recipe.train.steps_of(len(images) / recipe.train.batch) + sum(further(recipe).values()))
 
 
 def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:

@@ -42,6 +42,7 @@ class TrainedModel:
     run_id: str = ""
     name: str = ""  # of the run
     test_error: float | None = None
+    error_from: str = "none"  # test, or cross-validation where there was no test part
 
     @classmethod
     def of_trainer(cls, trainer: "Trainer", lane: int = 0) -> "TrainedModel":
@@ -67,9 +68,11 @@ class TrainedModel:
         recipe = build_recipe(facts["settings"]["recipe"], f"the settings of {facts.get('name')}")
         ids = run_ids(folder)
         weights = {name: state for name, state in saved.items() if name not in ABOUT}
+        evaluation = facts.get("result", {}).get("evaluation", {})
         return cls(recipe, facts["seed"], tuple(saved["shape"]), tuple(saved["classes"]), weights,
                    ids[-1] if ids else folder.fingerprint,
-                   f"run {facts.get('name')}", facts.get("result", {}).get("evaluation", {}).get("error"))
+                   f"run {facts.get('name')}", evaluation.get("error"),
+                   evaluation.get("error_from", "test" if evaluation else "none"))
 
     def save(self, folder: WorkFolder) -> None:
         """Writes the weights as the run's train/model.pt. Raises Mistake."""

@@ -1,7 +1,6 @@
 """`Trainer`: a lane group in training, step by step."""
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -259,4 +258,4 @@ def replayed(device: torch.device) -> bool:
 
 def step_count(recipe: Recipe, split: Split) -> int:
     """In how many steps a run of the recipe trains its discriminator and generator."""
-    return max(1, math.ceil(round(recipe.train.epochs * steps_per_epoch(split, recipe.train.batch), 6)))
+    return recipe.train.steps_of(steps_per_epoch(split, recipe.train.batch))

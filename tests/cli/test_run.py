@@ -41,6 +41,11 @@ def test_a_run_gives_one_json_object_with_everything(finished):
             and (found["dataset"], found["labels"], found["seed"], found["split_seed"]) == ("digits", 100, 0, 0))
     assert found["test_total"] == 360 and found["test_error"] == found["test_wrong"] / 360
     assert found["test_error_interval"][0] < found["test_error"] < found["test_error_interval"][1]
+    assert found["error_from"] == "test" and not found["uneven_classes"] and not found["not_estimated"]
+    assert found["balanced_error"] == pytest.approx(1 - sum(
+        scores["recall"] for scores in found["per_class"].values()) / 10)
+    assert sum(scores["n"] for scores in found["per_class"].values()) == 360 and list(found["per_class"]["3"]) == [
+        "recall", "precision", "f1", "n"]
     assert found["inception_score"] >= 1 and found["inception_score_real"] > 1 and found["samples_per_split"] == 20
     assert "1,437 training labels" in found["score_network"] and "supervised only" in found["baselines"]
     assert set(found["seconds"]) == {"split", "train", "evaluate", "score"}
@@ -65,6 +70,8 @@ def test_the_store_holds_the_run(finished):
     assert (run.info.status == "FINISHED" and run.data.params["labels"] == "100"
             and run.data.params["train.epochs"] == "2.0")
     assert run.data.metrics["test/error"] == pytest.approx(found["test_error"])
+    assert run.data.metrics["test/balanced_error"] == pytest.approx(found["balanced_error"])
+    assert run.data.metrics["test/recall/3"] == pytest.approx(found["per_class"]["3"]["recall"])
     assert run.data.metrics["score/inception_score"] == pytest.approx(found["inception_score"])
     assert {"stage/train/seconds", "train/labelled_loss"} <= set(run.data.metrics)
     assert {item.path for item in client.list_artifacts(found["run_id"])} >= {

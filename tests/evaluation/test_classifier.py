@@ -11,7 +11,7 @@ import torch
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
 from ssgan.evaluation import metrics
-from ssgan.evaluation.classifier import evaluate, worst_mistakes
+from ssgan.evaluation.classifier import evaluate, pooled, worst_mistakes
 
 TEST = small.images(57, (1, 5, 4), 4, seed=3)
 INDEX = torch.arange(0, 57, 3)
@@ -58,13 +58,21 @@ def test_batches_change_nothing(batch):
 
 def test_every_number_has_a_name_and_fits_into_json():
     result = found()
-    names = {"test/error", "test/error_low", "test/error_high", "test/wrong", "test/ece", "test/nll"}
+    names = {"test/error", "test/error_low", "test/error_high", "test/wrong", "test/ece", "test/nll",
+             "test/balanced_error"}
     measured = result.measurements()
-    assert set(measured) == names | {f"test/error/class {i}" for i in range(4)}
+    answered = set(result.predictions.tolist())  # a class that was never answered has no precision
+    assert set(measured) == (names | {f"test/{what}/class {i}" for i in range(4) for what in ("error", "recall", "f1", "n")}
+                             | {f"test/precision/class {i}" for i in answered})
+    assert set(result.measurements("cross_validation")) == {
+        name.replace("test/", "cross_validation/") for name in measured}
     assert all(type(value) is float for value in measured.values())
     summary = json.loads(json.dumps(result.summary(), allow_nan=False))
     assert (summary["wrong"], summary["error"]) == (result.wrong, result.error)
     assert summary["per_class"]["class 2"] == measured["test/error/class 2"]
+    assert summary["by_class"]["class 2"] == {
+        "recall": measured["test/recall/class 2"], "precision": measured.get("test/precision/class 2"),
+        "f1": measured["test/f1/class 2"], "n": int((result.labels == 2).sum())}
     assert np.trace(summary["confusion"]) == result.total - result.wrong
 
 
@@ -72,7 +80,17 @@ def test_a_class_without_test_images_has_no_error():
     index = (TEST.labels != 2).nonzero()[:, 0]
     result = found(index=index)
     assert "test/error/class 2" not in result.measurements()
-    assert json.loads(json.dumps(result.summary(), allow_nan=False))["per_class"]["class 2"] is None
+    summary = json.loads(json.dumps(result.summary(), allow_nan=False))
+    assert summary["per_class"]["class 2"] is None
+    assert summary["by_class"]["class 2"] == {"recall": None, "precision": None, "f1": None, "n": 0}
+    assert summary["balanced_error"] == pytest.approx(np.mean([result.per_class[i] for i in (0, 1, 3)]))
+
+
+def test_parts_pooled_are_the_whole():
+    whole, parts = found(), [found(index=INDEX[part::3]) for part in range(3)]
+    result = pooled(parts)
+    for name, value in vars(whole).items():
+        np.testing.assert_equal(getattr(result, name), value)
 
 
 def test_what_is_saved_gives_the_same_numbers(tmp_path):

@@ -69,6 +69,25 @@ def found(*sources: Source, network=NETWORK, data=DATA, samples=2300, splits=5, 
     return generator_scores.score(sources, data.test, real, network, settings, "cpu")
 
 
+def test_without_a_test_part_a_half_of_the_training_images_stands_for_it():
+    data = replace(DATA, test=None)
+    first, second = generator_scores.compared(data)
+    assert sorted([*first.index.tolist(), *second.index.tolist()]) == list(range(80)) and len(first) == len(second)
+    assert torch.equal(second.gather(torch.tensor([3, 1])), TRAIN.gather(second.index[[3, 1]]))
+    assert generator_scores.compared(DATA) == (TRAIN, REAL)
+    told, settings = Source(asked=lambda i: i % 4), ScoreConfig(2300, 5, "average", 40, 2, 2)
+    real = generator_scores.real_scores(data, NETWORK, settings, "cpu", labelled=True)
+    result = generator_scores.score([told], second, real, NETWORK, settings, "cpu")
+    features = [Gaussian.of(answers_of(images).features.double().numpy())
+                for images in (brightness(0, 2300), TRAIN.gather(first.index), TRAIN.gather(second.index))]
+    assert result.frechet_distance == pytest.approx(frechet_distance(features[0], features[2]))
+    assert result.real.frechet_distance == pytest.approx(frechet_distance(features[1], features[2]))
+    assert result.headline.class_agreement is not None
+    assert result.generated_only_error is None is result.real.trained_errors, "their labels may have been learnt from"
+    with pytest.raises(Mistake, match="more than the 40 real images, half of those there are"):
+        generator_scores.check(replace(settings, splits=41), data.train, second)
+
+
 def test_the_scores_are_those_of_all_samples_in_order():
     result = found()
     generated, features = (part.double().numpy() for part in answers_of(brightness(0, 2300)))

@@ -1,12 +1,14 @@
 """Measures against hand computations and slow loops."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, recall_score
 
 from ssgan.evaluation import metrics
 
@@ -24,6 +26,36 @@ def test_interval_is_wilsons(total, share):
 def test_interval_refuses_what_is_no_share(wrong, total):
     with pytest.raises(ValueError, match="no share"):
         metrics.error_interval(wrong, total)
+
+
+@given(st.integers(2, 6), st.integers(1, 40), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_scores_of_classes_are_those_of_scikit_learn(k, n, seed):
+    random = np.random.default_rng(seed)
+    labels, answers = random.integers(0, k, n), random.integers(0, k, n)
+    counts = metrics.confusion(labels, answers, k)
+    found = metrics.class_scores(counts)
+    for label in range(k):
+        there, answered = labels == label, answers == label
+        assert found["n"][label] == there.sum()
+        if not there.any():
+            assert all(np.isnan(found[name][label]) for name in ("recall", "precision", "f1"))
+            continue
+        assert found["recall"][label] == pytest.approx(recall_score(there, answered))
+        assert found["f1"][label] == pytest.approx(f1_score(there, answered))
+        if answered.any():
+            assert found["precision"][label] == pytest.approx(precision_score(there, answered))
+        else:
+            assert np.isnan(found["precision"][label])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an answer may be a class that has no images
+        assert metrics.balanced_error(counts) == pytest.approx(1 - balanced_accuracy_score(labels, answers))
+
+
+@pytest.mark.parametrize(("sizes", "uneven"), [((10, 10), False), ((15, 10), False), ((16, 10), True), ((0, 9), False),
+                                               ((0, 9, 14), True)])
+def test_classes_are_uneven_from_half_as_many_again(sizes, uneven):
+    assert metrics.are_uneven(np.array(sizes)) is uneven
 
 
 def _answers(seed, n=400, k=7, sharpness=3.0):

@@ -18,13 +18,16 @@ def as_plain(comparison: Comparison) -> dict[str, Any]:
 
 
 def _series(series: Series) -> dict[str, Any]:
-    return {"title": series.title, "dataset": series.dataset, "table": [_row(row) for row in series.rows],
+    kinds = sorted({result.error_from for row in series.rows for result in row.results})
+    return {"title": series.title, "dataset": series.dataset, "error_from": kinds,
+            "table": [_row(row) for row in series.rows],
             "paper": paper_row(series.dataset), "forecast": _forecast(series), "answers": forecasts(series)}
 
 
 def _row(row: Row) -> dict[str, Any]:
     interval = row.stat.interval()
     return {
+        "balanced_error": row.balanced_error and _stat(row.balanced_error),
         "labels": row.labels, "n": row.stat.n, "mean": row.stat.mean, "std": row.stat.std,
         "interval": [interval.low, interval.high] if interval else None, "median": row.median, "errors": row.errors,
         "runs": [result.run_id for result in row.results],

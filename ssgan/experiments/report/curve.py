@@ -96,10 +96,15 @@ def _paper(axes, dataset: str, budgets: set[int]) -> None:
                       markersize=6, linewidth=0, elinewidth=1, capsize=3, label=f"{paper['source']}, ± std", zorder=3)
 
 
+def _error_name(shown: list[Series]) -> str:
+    names = {series.error_name for series in shown}
+    return names.pop() if len(names) == 1 else "error"
+
+
 def _dress(axes, shown: list[Series], title: str) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    axes.set(xscale="log", yscale="log", xlabel="labelled images", ylabel="test error, %")
+    axes.set(xscale="log", yscale="log", xlabel="labelled images", ylabel=f"{_error_name(shown)}, %")
     budgets = sorted({row.labels for series in shown for row in series.rows})
     if len(budgets) == 1:  # whose points would else be at both ends of the axis
         axes.set_xlim(budgets[0] / 1.9, budgets[0] * 1.9)

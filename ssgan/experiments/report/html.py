@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from ssgan.experiments.report.by_class import class_table
 from ssgan.experiments.report.table import Comparison, Row, Series
 from ssgan.experiments.report.text import (
     ACROSS,
@@ -23,15 +24,20 @@ USUAL_BUDGET = 100  # the one whose answer is open at first, if it was run
 
 def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
     """The page; `pictures` are PNGs by data set. Texts from outside, such as a run's reason of failure, are escaped."""
+    parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
+             for number, (dataset, picture) in enumerate(pictures.items())]
+    template = environment().get_template("report.html.j2")
+    return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
+
+
+def environment():
+    """Where the templates of pages are filled in; texts are escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     jinja = Environment(loader=PackageLoader(__package__, ""), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"data_uri": _data_uri, "unbroken": _unbroken}
-    parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
-             for number, (dataset, picture) in enumerate(pictures.items())]
-    template = jinja.get_template("report.html.j2")
-    return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
+    return jinja
 
 
 def _part(group: str, dataset: str, picture: bytes, shown: list[Series]) -> dict[str, Any]:
@@ -50,8 +56,8 @@ def _cards(series: Series, row: Row) -> list[dict[str, Any]]:
     alike = "one run only" if row.stat.n == 1 else f"{row.stat.n} runs, all alike"
     sure = f"{100 * interval.low:.2f} to {100 * interval.high:.2f} %" if interval else alike
     return [{"question": question, "answer": answer, "lines": lines} for question, answer, lines in (
-        ("How good is that?", f"{percent(row.stat.mean)} test error", how_good(row)),
-        ("How sure are we?", sure, how_sure(row, series.total)),
+        ("How good is that?", f"{percent(row.stat.mean)} {series.error_name}", how_good(row)),
+        ("How sure are we?", sure, how_sure(row, row.total)),
         (f"What would {row.labels:,} more buy?", gain, more))]
 
 
@@ -62,7 +68,7 @@ def _series(series: Series) -> dict[str, Any]:
     middle = {row.labels: min(row.results, key=lambda result: abs(result.error - row.median)) for row in series.rows}
     sheets = {labels: result.sheet() for labels, result in middle.items()}
     return {
-        "title": series.title, "forecasts": forecasts(series),
+        "title": series.title, "forecasts": forecasts(series), "by_class": class_table(series),
         "table": [line[:-1] for line in cells], "runs": [[line[0], line[-1]] for line in cells],
         "ensembles": [{"heading": heading, "text": text, "table": found}
                       for heading, text, found in ensembles if found],
@@ -91,4 +97,4 @@ def _extent(comparison: Comparison) -> str:
 
 def _described(series: Series) -> str:
     values = ", ".join(f"{row.labels} labels {percent(row.stat.mean)}" for row in series.rows)
-    return f"Test error over labelled images, in logarithms: {values}"
+    return f"{series.error_name.capitalize()} over labelled images, in logarithms: {values}"

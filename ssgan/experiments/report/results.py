@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,13 @@ import numpy as np
 from ssgan.config import RENAMED, unsaid
 from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import BASELINES
+from ssgan.evaluation.classifier import SCORES
+from ssgan.evaluation.metrics import are_uneven
 from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
 OWN = ("labels", "seed", "split_seed", "recipe", "dataset")  # params that are not among `settings`
+ERRORS = {"test": "test", "cross_validation": "cross-validation"}  # what names of measurements begin with, and tell
 LATER_SCORES = (  # of a run's result and of its measurements, which older runs lack
     "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real")
 
@@ -32,7 +35,7 @@ class Result:
     split_seed: int
     status: str
     error: float | None
-    total: int | None  # test images
+    total: int | None  # images on which it was measured
     baselines: dict[str, float]
     score: float | None
     score_real: float | None
@@ -46,11 +49,20 @@ class Result:
     frechet_distance_real: float | None = None
     generated_only_error: float | None = None  # of a network trained on generated images alone
     generated_only_error_real: float | None = None  # of one trained on real images
+    error_from: str = "test"  # or cross-validation
+    balanced_error: float | None = None
+    # by class name: recall, precision, f1, n; None is what cannot be told, {} in older runs
+    by_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[int, int, int]:
         """What may differ among the runs of one series."""
         return self.labels, self.split_seed, self.seed
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some classes have so many more images than others that the error tells little of these."""
+        return bool(self.by_class) and are_uneven(np.array([scores["n"] for scores in self.by_class.values()]))
 
     def probabilities(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake
@@ -83,24 +95,36 @@ def of_folder(folder: WorkFolder) -> Result:
         {row["name"]: row["error"] for row in found.get("baselines", [])}, score.get("inception_score"),
         score.get("inception_score_real"), sum(stage["seconds"] for stage in facts.get("stages", {}).values()),
         facts.get("ended") or 0.0, _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"),
-        _finder(folder.path), facts.get("error"), **{name: score.get(name) for name in LATER_SCORES})
+        _finder(folder.path), facts.get("error") or evaluation.get("reason"),
+        **{name: score.get(name) for name in LATER_SCORES}, error_from=evaluation.get("error_from", "test"),
+        balanced_error=evaluation.get("balanced_error"), by_class=evaluation.get("by_class", {}))
 
 
 def of_stored(run: StoredRun) -> Result | None:
-    """The result of a run in a store; None where it is no run of a label budget with a test error."""
+    """The result of a run in a store; None where it is no run of a label budget with an error."""
     params, metrics = run.params, run.metrics
+    where = next((where for where in ERRORS if f"{where}/error" in metrics), None)
     numbers = [params.get(name, "") for name in ("labels", "seed", "split_seed")]
-    if not all(number.isdecimal() for number in numbers) or "test/error" not in metrics or "dataset" not in params:
+    if not all(number.isdecimal() for number in numbers) or where is None or "dataset" not in params:
         return None
     labels, seed, split_seed = map(int, numbers)
-    wrong, error = metrics.get("test/wrong"), metrics["test/error"]
-    compared = {name: metrics[baseline.metric] for name, baseline in BASELINES.items() if baseline.metric in metrics}
+    wrong, error = metrics.get(f"{where}/wrong"), metrics[f"{where}/error"]
+    compared = {name: metrics[metric] for name, baseline in BASELINES.items()
+                if (metric := f"{where}/{baseline.key}_error") in metrics}
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
         metrics.get("score/inception_score_real"),
         sum(value for name, value in metrics.items() if name.startswith("stage/")), run.ended, _settings(params),
-        run.images, run.fetch, **{name: metrics.get(f"score/{name}") for name in LATER_SCORES})
+        run.images, run.fetch, **{name: metrics.get(f"score/{name}") for name in LATER_SCORES},
+        error_from=ERRORS[where], balanced_error=metrics.get(f"{where}/balanced_error"),
+        by_class=_by_class(metrics, where))
+
+
+def _by_class(metrics: Mapping[str, float], where: str) -> dict[str, dict[str, float | None]]:
+    """Recall, precision, f1 and n by class name, as a run's measurements have them."""
+    names = [name.removeprefix(f"{where}/n/") for name in metrics if name.startswith(f"{where}/n/")]
+    return {name: {score: metrics.get(f"{where}/{score}/{name}") for score in (*SCORES, "n")} for name in names}
 
 
 def _settings(params: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ssgan.experiments.report.forecast import Forecast, Interval, forecast
 from ssgan.experiments.report.results import Result
 
 MOST_SERIES = 12
+ERROR_NAMES = {"test": "test error", "cross-validation": "cross-validated error"}
 LADDER = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # errors that people ask for
 
 
@@ -96,10 +97,21 @@ class Row:
         return statistics.median(self.errors)
 
     @property
+    def total(self) -> int | None:
+        """The images on which a run's error was measured, if known."""
+        return next((result.total for result in self.results if result.total), None)
+
+    @property
     def baselines(self) -> dict[str, Stat]:
         """The errors of every baseline that all runs have."""
         return {name: Stat.of(result.baselines[name] for result in self.results)
                 for name in BASELINES if all(name in result.baselines for result in self.results)}
+
+    @property
+    def balanced_error(self) -> Stat | None:
+        """The mean of the classes' errors, where all runs have it and classes are uneven."""
+        return (_stat_of_all([result.balanced_error for result in self.results])
+                if any(result.uneven for result in self.results) else None)
 
     @property
     def score(self) -> Stat | None:
@@ -146,9 +158,10 @@ class Series:
         return next((result.images for row in self.rows for result in row.results if result.images), None)
 
     @property
-    def total(self) -> int | None:
-        """Test images, if known."""
-        return next((result.total for row in self.rows for result in row.results if result.total), None)
+    def error_name(self) -> str:
+        """What its error is: of test images, or of labelled ones that were held out."""
+        kinds = {result.error_from for row in self.rows for result in row.results}
+        return "error" if len(kinds) > 1 else ERROR_NAMES[kinds.pop()]
 
     def gain(self, fewer: Row, more: Row) -> Stat:
         """The measured fall of the error from one budget to another; of the same seeds where they were run with

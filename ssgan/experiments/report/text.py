@@ -7,7 +7,7 @@ from dataclasses import replace
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, TrainedWithout
 from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 from ssgan.experiments.report.markdown_table import markdown_table
-from ssgan.experiments.report.table import Comparison, Row, Series, Stat, paper_row
+from ssgan.experiments.report.table import ERROR_NAMES, Comparison, Row, Series, Stat, paper_row
 
 ENOUGH = 10  # runs of a budget, as in the paper
 FAR = 4  # times the largest budget: beyond it a forecast is a guess
@@ -48,7 +48,7 @@ def how_good(row: Row) -> list[str]:
 
 
 def how_sure(row: Row, total: int | None) -> list[str]:
-    """How far the error may be trusted."""
+    """How far the error may be trusted; `total` images have told it."""
     interval = row.stat.interval()
     splits = len({result.split_seed for result in row.results})
     if interval is None and row.stat.n > 1:
@@ -66,7 +66,8 @@ def how_sure(row: Row, total: int | None) -> list[str]:
                          f"{100 * ten.high:.2f} %: --seeds {ENOUGH}")
     if total and row.stat.mean:
         error = row.stat.mean
-        found.append(f"and {total:,} test images tell each run's error to ± "
+        estimated = any(result.error_from != "test" for result in row.results)
+        found.append(f"and {total:,} {'held-out' if estimated else 'test'} images tell each run's error to ± "
                      f"{points(1.96 * math.sqrt(error * (1 - error) / total))}")
     return found
 
@@ -133,10 +134,11 @@ def table(series: Series) -> list[list[str]]:
     if paper:
         extra += [(paper["source"], lambda row: _paper(paper, "errors", row)),
                   ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
+    extra = [("balanced, %", lambda row: spread(row.balanced_error) if row.balanced_error else "–"), *extra]
     extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score),
               ("Fréchet distance", _frechet), ("trained on generated, %", _generated_only)]
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
-    heading = ["labels", "test error, %", "median", "n", *(name for name, _ in kept), "every run"]
+    heading = ["labels", f"{series.error_name}, %", "median", "n", *(name for name, _ in kept), "every run"]
     lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n),
               *(cell(row) for _, cell in kept), " ".join(f"{100 * error:.2f}" for error in row.errors)]
               for row in series.rows]
@@ -175,7 +177,8 @@ def markdown(comparison: Comparison, title: str) -> str:
     for series in comparison.series:
         if len(comparison.series) > 1:
             parts += [f"## {series.title}", ""]
-        parts += [markdown_table(table(series)), "", "Test error in %, mean ± std (ddof 1) over n runs.", ""]
+        parts += [markdown_table(table(series)), "",
+                  f"{series.error_name.capitalize()} in %, mean ± std (ddof 1) over n runs.{_meant(series)}", ""]
         parts += [f"- {line}" for line in forecasts(series)] + [""]
         for text, cells in ((SAME_SPLIT, same_split_table(series)), (ACROSS, across_table(series))):
             if cells:
@@ -198,6 +201,16 @@ def remarks(comparison: Comparison) -> list[str]:
                      f"left out")
     if comparison.dropped:
         found.append(f"{comparison.dropped} more settings with fewer runs left out")
+    return found
+
+
+def _meant(series: Series) -> str:
+    """What errors are that were not measured on test images, and what balanced ones are, where there are some."""
+    found = ""
+    if series.error_name != ERROR_NAMES["test"]:
+        found += " Cross-validated: of labelled images, each held out of a training on the others."
+    if any(row.balanced_error for row in series.rows):
+        found += " Balanced: the mean of the classes' errors."
     return found
 
 

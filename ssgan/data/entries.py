@@ -1,0 +1,72 @@
+"""`Entry`: a file of a person's data set, in a folder or an archive, by what tells whether it has changed."""
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple, Protocol
+
+TABLE = "labels.csv"
+SHOWN = 3  # examples in a line
+LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information",
+          "lost+found", "icon\r"}  # in small letters; and whatever begins with a dot
+
+
+class Entry(NamedTuple):
+    """A file below the root of its source."""
+
+    name: str  # from there, its parts joined by /
+    size: int  # bytes
+    stamp: int  # the time of its last change in ns, or a checksum
+    place: int = 0  # where it lies in an archive
+
+
+class Found(NamedTuple):
+    """The files of a source."""
+
+    entries: list[Entry]  # images by their names' endings, and tables of labels
+    litter: list[str]  # what operating systems add
+    others: list[str]  # files of other kinds
+
+
+class Source(Protocol):
+    """A folder or an archive that holds a data set."""
+
+    in_order: bool  # whether files are to be opened one at a time, in the order of their places
+
+    def find(self) -> Found:
+        """Its files, in any order. Raises Mistake where it cannot be read, or not safely."""
+
+    def open(self, entry: Entry) -> BinaryIO | Path:
+        """The content of a file, or where it lies; several threads may ask at once unless `in_order`. Raises whatever
+        a damaged archive gives.
+        """
+
+    def close(self) -> None:
+        """It will not be asked for more."""
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of that name is one that operating systems add."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def is_wanted(name: str, endings: Iterable[str]) -> bool:
+    """Whether a file of that name may be an image, or the table of labels."""
+    return PurePosixPath(name).suffix.lower() in endings or name.lower() == TABLE
+
+
+def shown(name: str) -> str:
+    """A name for a line of text: what is no character of UTF-8, or ends the line, is written out."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def examples(names: Iterable[str]) -> str:
+    """The first few names, and how many others there are."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(shown(name) for name in names[:SHOWN]) + more
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
