@@ -1,4 +1,4 @@
-"""The public functions: load data, split, train, evaluate, score, export."""
+"""The public functions: load data, split, train, evaluate, score, export; each leaves the process as it was."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,9 +14,11 @@ from ssgan.export import formats, write
 from ssgan.export.model_card import card_of
 from ssgan.training import in_memory
 from ssgan.training.execution import find_device
+from ssgan.training.process_state import process_kept
 from ssgan.training.trained_model import TrainedModel
 
 
+@process_kept()
 def load_data(name: str, data_dir: str | Path | None = None) -> Dataset:
     """The data set of that name, one of `ssgan.data.named.SOURCES`. `data_dir` as --data-dir. Raises Mistake."""
     return named.load(name, named.data_dir(str(data_dir) if data_dir else None))
@@ -42,6 +44,7 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, seed: int = 0, *, devi
     return in_memory.train(recipe, dataset.train, split, seed, device=device, callback=callback)
 
 
+@process_kept()
 def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
              tracking_uri: str | None = None) -> TrainedModel:
     """The trained pair of a run of `ssgan run`: its id, a prefix of it, or latest, found as the command line finds it.
@@ -51,11 +54,13 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
     return TrainedModel.of_run(tracking.find_run(run, Path(folder), tracking.Store(uri) if uri else None))
 
 
+@process_kept()
 def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
     """The classifier on the test images: .error, .wrong, .total, .low, .high, .confusion, .probabilities and so on."""
     return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
 
 
+@process_kept()
 def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> generator_scores.Score:
     """How good the generated images are, beside real ones, by a network that is trained once and cached:
     .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .real, and each
@@ -74,6 +79,7 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> gen
     return generator_scores.score(samplers, dataset.test, real, network, settings, device)
 
 
+@process_kept()
 def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,
                  force: bool = False) -> write.Agreement:
     """Writes the classifier by the path's ending (.onnx, .pt2, none for an MLflow folder), checked on the test images,
