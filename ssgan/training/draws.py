@@ -130,7 +130,8 @@ class Feed:
         lanes, most = len(self.splits), self.batch
         for name, draw in self._changes.items():
             drawn = self._uniform((len(images), most, *draw.shape), (name, *self._names(i)), self.gan.master)
-            mine = {kind: drawn[:, number, :x.shape[1]].flatten(0, 1) for number, (kind, x) in enumerate(images.items())}
+            mine = {kind: drawn[:, number, :x.shape[1]].flatten(0, 1)
+                    for number, (kind, x) in enumerate(images.items())}
             changed = self.gan.techniques[name].changed({kind: x.flatten(0, 1) for kind, x in images.items()}, mine,
                                                         numbers["techniques"][name])
             images = {kind: x.unflatten(0, (lanes, -1)) for kind, x in changed.items()}
