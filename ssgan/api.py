@@ -1,4 +1,4 @@
-"""The public functions: load data, split, train, evaluate, score, export."""
+"""The public functions: load data, split, train, evaluate, score, export; each leaves the process as it was."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,9 +17,11 @@ from ssgan.export import formats, write
 from ssgan.export.model_card import card_of
 from ssgan.training import in_memory
 from ssgan.training.execution import find_device
+from ssgan.training.process_state import process_kept
 from ssgan.training.trained_model import TrainedModel
 
 
+@process_kept()
 def load_data(name: str, data_dir: str | Path | None = None, *, image_size: int = 0,
               skip_broken: bool = False) -> Dataset:
     """The data set of that name: one of `ssgan.data.named.SOURCES`, with `data_dir` as --data-dir; or folder:PATH or
@@ -55,6 +57,7 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, seed: int = 0, *, devi
     return in_memory.train(fitted(recipe, dataset), dataset.train, split, seed, device=device, callback=callback)
 
 
+@process_kept()
 def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
              tracking_uri: str | None = None) -> TrainedModel:
     """The trained pair of a run of `ssgan run`: its id, a prefix of it, or latest, found as the command line finds it.
@@ -64,6 +67,7 @@ def load_run(run: str = "latest", *, folder: str | Path = "mlruns/work",
     return TrainedModel.of_run(tracking.find_run(run, Path(folder), tracking.Store(uri) if uri else None))
 
 
+@process_kept()
 def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
     """The classifier on the test images: .error, .balanced_error, .wrong, .total, .low, .high, .confusion,
     .probabilities and so on. Raises Mistake where there are none.
@@ -73,6 +77,7 @@ def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
     return classifier.evaluate(model.classifier(), dataset.test, dataset.test.known)
 
 
+@process_kept()
 def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> generator_scores.Score:
     """How good the generated images are, beside real ones, by a network that is trained once and cached:
     .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .real, and each
@@ -92,6 +97,7 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> gen
     return generator_scores.score(samplers, test, real, network, settings, device)
 
 
+@process_kept()
 def export_model(model: TrainedModel, path: str | Path, dataset: Dataset | None = None, *,
                  force: bool = False) -> write.Agreement:
     """Writes the classifier by the path's ending (.onnx, .pt2, none for an MLflow folder), checked on the test images,

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 import zipfile
 import zlib
 from dataclasses import replace
@@ -11,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ssgan.config import Recipe, build, override
+from ssgan.data.array_images import Layout
+from ssgan.data.array_labels import encode, labelled
+from ssgan.data.array_scaling import Scaling
 from ssgan.data.images import Images
+from ssgan.data.named import training_images
 from ssgan.data.splits import Split
 from ssgan.errors import Mistake
 from ssgan.files import replacing
@@ -28,30 +32,49 @@ from ssgan.recipes import read
 from ssgan.settings import as_table
 from ssgan.techniques import classifier_alone
 from ssgan.training.in_memory import train
+from ssgan.training.trainer import step_count
 
-UNLABELLED = -1
 BATCH = 1000
+LEAST_STEPS = 4000  # digits' own recipe makes 3,360 on its 1,437 images
+LINES, LINE_SECONDS = 10, 10  # progress is told so often, and at least every so many seconds
 SAVED = "SSGANClassifier 1"  # the form of a saved file
+
+
+def labelled_accuracy(model, X, y) -> float:
+    """The accuracy on the samples that are labelled, for `scoring=` in scikit-learn; NaN where none is."""
+    known = np.flatnonzero(labelled(y))
+    rows, labels = (_safe_indexing(each, known) for each in (X, y))
+    return model.score(rows, labels) if len(known) else math.nan
 
 
 class SSGANClassifier(ClassifierMixin, BaseEstimator):
     """A semi-supervised classifier of images, or of other features; unlabelled samples have y = -1, as in
     sklearn.semi_supervised.
 
-    Images are [n, h, w], [n, c, h, w], or flat with `image_shape`. Values of uint8 count as 0 to 255; others are
-    brought to [0, 1] by the least and the largest of the training data: one pair for all pixels of images, one pair a
-    feature otherwise. Features that are no images are trained without augmentation. String labels beside -1 need y of
-    dtype object. Classes need not be balanced: losses take those of the unlabelled samples to be as frequent as the
+    None, NaN and pandas.NA in y mean the same as -1, in arrays, lists and pandas' Series, and so does '-1' beside
+    string labels. Classes need not be balanced: losses take those of the unlabelled samples to be as frequent as the
     labels', so that samples should be chosen for labelling without regard to their class.
+
+    Images are [n, h, w], [n, c, h, w], [n, h, w, c], or flat with `image_shape`. All their pixels are brought to [0, 1]
+    together: bytes as 0 to 255, unless they stay far below that, others by the least and the largest of the training
+    images, but for a few that are far beyond the rest. Features that are no images are each brought to [0, 1] by their
+    own values, whatever their type, and trained without augmentation. What lies outside is cut to [0, 1]. `predict`
+    scales by what `fit` saw, and warns where X seems to have another scale.
 
     Parameters
     ----------
-    recipe : name of a shipped recipe or a TOML file; its data set, label budget and split mean nothing here.
-    epochs, batch, learning_rate : of the training; None takes the recipe's.
+    recipe : name of a shipped recipe or a TOML file; its data set, label budget and split mean nothing here. The
+        shipped ones are made for as many images as their data sets have (digits 1,437, the others 60,000), of classes
+        that are equally frequent.
+    epochs, batch, learning_rate : of the training; None takes the recipe's. With epochs=None, few samples are gone
+        through more often: in 4,000 steps, or in as many as the recipe makes on its own data set where those are fewer.
     overrides : other keys of the recipe as `ssgan run --set` has them: ("model.widths=[100, 50]", "gan.weight=0").
-    image_shape : (h, w) or (c, h, w) where the rows of a flat X are images.
+    image_shape : (h, w), (c, h, w) or (h, w, c) where the rows of a flat X are images.
+    channels : 'first' or 'last', where in images of three axes the channels are; None finds it where one of the two
+        axes alone is 4 long at most.
     device : auto, cpu, cuda or cuda:N, for the training.
     random_state : int, RandomState or None.
+    verbose : 0 is silent, 1 prints how far the training is, 2 its losses too.
 
     Attributes
     ----------
@@ -61,41 +84,52 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(self, recipe="digits", *, epochs=None, batch=None, learning_rate=None, overrides=(), image_shape=None,
-                 device="cpu", random_state=None):
+                 channels=None, device="cpu", random_state=None, verbose=0):
         self.recipe = recipe
         self.epochs = epochs
         self.batch = batch
         self.learning_rate = learning_rate
         self.overrides = overrides
         self.image_shape = image_shape
+        self.channels = channels
         self.device = device
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X, y):
         """Trains on labelled and unlabelled samples together."""
-        X, shape = self._rows(X)
-        X, y = validate_data(self, X, y)
-        shape = shape or _image_shape(self.image_shape, X.shape[1])
-        self.classes_, labels = _encode(y)
-        self.shape_ = shape or (X.shape[1], 1, 1)
-        self.low_, self.range_ = _scale(X, shape is not None)
-        self.recipe_ = self._recipe(shape is not None)
-        pixels = torch.from_numpy(self._scaled(X).clip(0, 1).astype(np.float32)).view(len(X), *self.shape_)
-        images = Images.of(pixels, torch.from_numpy(labels), tuple(f"class {i}" for i in range(len(self.classes_))))
+        X, found = self._deep(X)
+        if y is None:
+            validate_data(self, X, y)  # which says so
+        classes, labels = encode(y)
+        rows, labels = validate_data(self, X if found is None else X.reshape(len(X), -1), labels)
+        layout = self._layout(found, rows.shape[1])
+        is_image = layout is not None
+        self.classes_, self._layout_ = classes, layout or Layout((rows.shape[1], 1, 1))
+        self.shape_ = self._layout_.shape
+        scaling = Scaling.of_images(rows) if is_image else Scaling.of_features(rows)
+        self.low_, self.range_ = scaling.low, scaling.range
+        self.recipe_ = self._recipe(is_image, len(rows))
+        pixels = torch.from_numpy(self._layout_.pixels(scaling(rows)).astype(np.float32))
+        images = Images.of(pixels, torch.from_numpy(labels), tuple(f"class {i}" for i in range(len(classes))))
+        split = _split(images, self.recipe_)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        model = train(self.recipe_, images, _split(images, self.recipe_), seed, device=self.device)
+        model = train(self.recipe_, images, split, seed, device=self.device,
+                      callback=_Progress(self, split, step_count(self.recipe_, split)))
         self.network_ = fold(model.discriminator()).double()
         return self
 
     def predict_proba(self, X):
         """The probabilities of the classes, in the order of `classes_`: [n, k]."""
         check_is_fitted(self)
-        X, shape = self._rows(X)
-        X = validate_data(self, X, reset=False)
-        if shape not in (None, self.shape_):
-            raise ValueError(f"X holds images of shape {shape} (c, h, w), {type(self).__name__} was fitted on "
+        X, found = self._deep(X)
+        if found is not None and found.shape != self.shape_:
+            raise ValueError(f"X holds images of shape {found.shape} (c, h, w), {type(self).__name__} was fitted on "
                              f"{self.shape_}.")
-        x = torch.from_numpy(self._scaled(X)).view(len(X), *self.shape_)
+        rows = validate_data(self, X if found is None else self._layout_.rows(X, found), reset=False)
+        scaling = Scaling(self.low_, self.range_)
+        scaling.check(rows)
+        x = torch.from_numpy(self._layout_.pixels(scaling(rows)))
         with torch.no_grad():  # in fp64, so that no answer depends on its batch, as fp32's last bits do
             return torch.cat([self.network_(part, Context())[0].softmax(1) for part in x.split(BATCH)]).numpy()
 
@@ -103,6 +137,16 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         """The most probable class of each sample: [n]."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
+
+    def score(self, X, y, sample_weight=None):
+        """The accuracy on X and y. As with scikit-learn's own classifiers, an unlabelled sample counts as wrong.
+
+        That holds in `cross_val_score` and `GridSearchCV` too; this scorer leaves unlabelled samples out:
+
+            from ssgan.estimator import labelled_accuracy
+            cross_val_score(SSGANClassifier(), X, y, scoring=labelled_accuracy)
+        """
+        return super().score(X, y, sample_weight)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the fitted classifier as one .npz file, without pickled code. Raises Mistake."""
@@ -112,7 +156,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         weights = {f"network {name}": value.numpy() for name, value in self.network_.state_dict().items()}
         about = {"form": SAVED, "params": self.get_params() | {
             "random_state": _plain_state(self.random_state), "recipe": str(self.recipe)},
-                 "recipe": as_table(self.recipe_), "shape": self.shape_,
+                 "recipe": as_table(self.recipe_), "shape": self.shape_, "channels_last": self._layout_.channels_last,
                  "labels_are_objects": self.classes_.dtype == object}
         with replacing(Path(path)) as file:
             np.savez(file, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_),
@@ -136,6 +180,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
     def _restore(self, about: dict, values: dict[str, np.ndarray]) -> "SSGANClassifier":
         self.classes_ = values["classes"].astype(object) if about["labels_are_objects"] else values["classes"]
         self.n_features_in_, self.shape_ = int(values["features"]), tuple(about["shape"])
+        self._layout_ = Layout(self.shape_, about.get("channels_last", False))
         self.low_, self.range_ = values["low"], values["range"]
         self.recipe_ = build(about["recipe"], "the saved recipe")
         if "feature_names" in values:
@@ -148,21 +193,35 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         self.network_ = network
         return self
 
-    def _rows(self, X):
-        """X with images made flat, and their shape (c, h, w), None where X is flat already or is for scikit-learn to
-        refuse.
-        """
+    def _deep(self, X):
+        """X, and the layout of images that lie deep in it; None where X is flat or is for scikit-learn to refuse."""
         deep = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
         if deep not in (3, 4):
             return X, None
         X = check_array(X, allow_nd=True)
-        return X.reshape(len(X), -1), (1, *X.shape[1:]) if X.ndim == 3 else X.shape[1:]
+        return X, Layout.of(X.shape[1:], self.channels, "the images in X of shape")
 
-    def _scaled(self, X: np.ndarray) -> np.ndarray:
-        return (X.astype(np.float64) - self.low_) / self.range_
+    def _layout(self, found: Layout | None, features: int) -> Layout | None:
+        """How images lie in rows of so many features: as they were found in X, or as `image_shape` says; None where
+        they are no images. Raises ValueError where the parameters contradict each other or X.
+        """
+        if self.image_shape is None:
+            if found is None and self.channels is not None:
+                raise ValueError(f"channels={self.channels!r} is about images, and X holds features: give X as "
+                                 f"[n, h, w, c] or [n, c, h, w], or say image_shape.")
+            return found
+        shape = tuple(int(side) for side in self.image_shape)
+        if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != features:
+            raise ValueError(f"image_shape={self.image_shape!r} must be (h, w), (c, h, w) or (h, w, c) with a product "
+                             f"of {features}, the number of features of X.")
+        given = Layout.of(shape, self.channels, "image_shape")
+        if found is not None and found != given:
+            raise ValueError(f"image_shape={self.image_shape!r} contradicts X, whose images are of shape {found.shape} "
+                             f"(c, h, w){' with the channels last' * found.channels_last}: leave it out.")
+        return given
 
-    def _recipe(self, is_image: bool) -> Recipe:
-        """The recipe with what the parameters say. Raises ValueError."""
+    def _recipe(self, is_image: bool, samples: int) -> Recipe:
+        """The recipe for so many samples, with what the parameters say. Raises ValueError."""
         named = [("epochs", self.epochs), ("batch", self.batch), ("learning_rate", self.learning_rate)]
         try:
             if isinstance(self.overrides, str):
@@ -173,6 +232,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                     recipe = override(recipe, [f"train.{key}={value}"])
             recipe = override(classifier_alone(recipe), [
                 *self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
+            if self.epochs is None and not any(each.split("=")[0].strip() == "train.epochs" for each in self.overrides):
+                recipe = _long_enough(recipe, samples)
         except Mistake as mistake:
             raise ValueError(str(mistake)) from None
         if is_image:
@@ -183,45 +244,37 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         return replace(recipe, augment=recipe.augment.off())
 
 
-def _image_shape(given, features: int) -> tuple[int, int, int] | None:
-    if given is None:
-        return None
-    shape = tuple(int(side) for side in given)
-    if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != features:
-        raise ValueError(f"image_shape={given!r} must be (h, w) or (c, h, w) with a product of {features}, the number "
-                         f"of features of X.")
-    return shape if len(shape) == 3 else (1, *shape)
+class _Progress:
+    """Prints how far a training is, as often as the estimator's `verbose` wants it; called after every 100 steps."""
+
+    def __init__(self, model: SSGANClassifier, split: Split, steps: int):
+        self.verbose, self.steps = model.verbose, steps
+        self.began = self.told = time.monotonic()
+        if self.verbose:
+            samples = len(np.union1d(split.labelled, split.unlabelled))
+            self._print(f"{samples:,} samples, {len(split.labelled):,} of them labelled, {len(model.classes_)} "
+                        f"classes: {steps:,} steps")
+
+    def __call__(self, step: int, values: dict[str, float]) -> None:
+        now = time.monotonic()
+        due = self.verbose > 1 or step >= self.steps or step * LINES // self.steps > (step - 100) * LINES // self.steps
+        if not self.verbose or not (due or now - self.told > LINE_SECONDS):
+            return
+        self.told, took = now, now - self.began
+        losses = "".join(f", {name} {value:.3g}" for name, value in values.items()) if self.verbose > 1 else ""
+        self._print(f"step {step:,} of {self.steps:,}, {took:.1f} s, about {took / step * (self.steps - step):.1f} s "
+                    f"left{losses}")
+
+    def _print(self, text: str) -> None:
+        print(f"[SSGANClassifier] {text}", flush=True)
 
 
-def _encode(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted classes [k], and the index of each label [n], -1 where it is unknown. Raises ValueError."""
-    if y.dtype.kind in "US" and (y.astype(str) == str(UNLABELLED)).any():
-        raise ValueError("y of strings has '-1' in it: to mark unlabelled samples beside string labels, give y with "
-                         "dtype object and the number -1.")
-    known = np.array([isinstance(label, str) or label != UNLABELLED for label in y.tolist()], dtype=bool)
-    if not known.any():
-        raise ValueError("no sample of y is labelled: all of them are -1.")
-    labels = y[known]
-    if labels.dtype == object and not all(isinstance(label, str) for label in labels):
-        labels = np.array(labels.tolist())
-        if labels.dtype.kind in "USO":
-            raise ValueError("the labels in y are of several types; use one.")
-    check_classification_targets(labels)
-    classes, index = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"the labels in y are of {len(classes)} class; a classifier needs at least 2 classes.")
-    codes = np.full(len(y), UNLABELLED, dtype=np.int64)
-    codes[known] = index
-    return classes, codes
-
-
-def _scale(X: np.ndarray, is_image: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(low, range), of all values or of each feature, so that (X - low) / range is in [0, 1]."""
-    if X.dtype == np.uint8:
-        return np.float64(0), np.float64(255)
-    axis = None if is_image else 0
-    low, high = X.min(axis).astype(np.float64), X.max(axis).astype(np.float64)
-    return low, np.where(high > low, high - low, 1.0)
+def _long_enough(recipe: Recipe, samples: int) -> Recipe:
+    """The recipe with more epochs where they are too few for so many samples, as those of a large data set are."""
+    batch, meant = recipe.train.batch, training_images(recipe.dataset) or samples
+    wanted = min(LEAST_STEPS, recipe.train.epochs * (meant // batch))
+    epochs = min(wanted / max(1, samples // batch), 100_000)
+    return override(recipe, [f"train.epochs={epochs}"]) if epochs > recipe.train.epochs else recipe
 
 
 def _split(images: Images, recipe: Recipe) -> Split:

@@ -122,7 +122,7 @@ def test_labels_need_not_be_balanced():
 def test_an_exclusive_pool_is_the_unlabelled_samples_alone(digits, monkeypatch):
     pools = []
 
-    def train(recipe, images, split, seed, device):
+    def train(recipe, images, split, seed, device, callback):
         pools.append((split.labelled.tolist(), split.unlabelled.tolist()))
         raise InterruptedError
 
@@ -245,7 +245,6 @@ def test_a_place_that_cannot_be_written_is_a_mistake(fitted, tmp_path):
 @pytest.mark.parametrize(("change", "said"), [
     ({"y": [-1] * 4}, "no sample of y is labelled"),
     ({"y": [3, 3, -1, -1]}, "the labels in y are of 1 class"),
-    ({"y": ["a", "b", "-1", "a"]}, "dtype object"),
     ({"y": np.array(["a", 5, -1, "a"], dtype=object)}, "of several types"),
     ({"y": [0.5, 1.25, -1, 2.1]}, "Unknown label type"),
     ({"y": [0, 1, 0]}, "inconsistent numbers of samples"),
@@ -256,7 +255,7 @@ def test_a_place_that_cannot_be_written_is_a_mistake(fitted, tmp_path):
     ({"X": [1, 2, 3, 4]}, "1D array"),
     ({"X": [["a", "b"]] * 4}, "bytes/strings"),
     ({"image_shape": (3, 3)}, "with a product of 4, the number of features"),
-    ({"image_shape": (4,)}, r"must be \(h, w\) or \(c, h, w\)"),
+    ({"image_shape": (4,)}, r"must be \(h, w\), \(c, h, w\) or \(h, w, c\)"),
     ({"epochs": -1}, "train.epochs must be a number"),
     ({"epochs": "many"}, "train.epochs must be a number"),
     ({"recipe": "digit"}, "did you mean digits"),
@@ -275,7 +274,7 @@ def test_images_of_another_shape_are_refused(fitted):
                                          r"\(1, 8, 8\)"):
         fitted.predict(np.zeros((2, 16, 4)))
     with pytest.raises(ValueError, match="expecting 64 features"):
-        fitted.predict(np.zeros((2, 9, 9)))
+        fitted.predict(np.zeros((2, 81)))
 
 
 def test_a_convolutional_recipe_takes_images(digits):

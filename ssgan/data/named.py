@@ -207,6 +207,13 @@ SOURCES: dict[str, "Callable[[Path], tuple[Images, Images]]"] = {
 }
 
 
+def training_images(name: str) -> int | None:
+    """How many training images the data set of that name has, without reading it; None where none is called so."""
+    if name in ("digits", "usps"):
+        return {"digits": 1437, "usps": 7291}[name]
+    return SOURCES[name].train[-1].shape[0] if name in SOURCES else None
+
+
 def _torchvision(kind: str) -> type:
     import torchvision.datasets  # takes a second, so only where it is needed
 

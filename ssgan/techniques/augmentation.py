@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ssgan.settings import number
+from ssgan.settings import number, switch
 from ssgan.techniques.technique import Draw, Moment, Size, Technique
 
 AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of the elastic one's lattice
@@ -19,9 +19,8 @@ AFFINE, LATTICE = 6, 5  # numbers of an affine change, and points on a side of t
 class Augmentation(Technique):
     """Random changes of the shape of every real image, drawn uniformly between minus and plus the value.
 
-    It changes the images that are there, whoever looks at them, and brings none in. Changes that begin small let the
-    first answers tell rare ways of writing apart by where their strokes lie, before they are taught. Costs one
-    interpolation of every image. The elastic part: the idea of Simard, Steinkraus & Platt 2003.
+    It changes the images that are there, whoever looks at them, and brings none in. Costs one interpolation of every
+    image. The elastic part: the idea of Simard, Steinkraus & Platt 2003.
     """
 
     sees = frozenset()
@@ -32,6 +31,9 @@ class Augmentation(Technique):
     shear: float = number(0.0, 0, 80, "degrees")
     elastic: float = number(0.0, 0, 100, "pixels by which a lattice of 5x5 points is displaced, with a smooth warp "
                                          "between")
+    flip: bool = switch(False, "mirrored left to right too, every other image: where both sides mean the same")
+    labelled: float = number(1.0, 0, 1, "share of all these on labelled images: strongly changed, few known images can "
+                                        "come to look like another class")
     begin: float = number(1.0, 0, 1, "share of all these at the start of the run; they grow from it in a line")
     grow: float = number(0.25, 0.001, 1, "share of the run over which they grow, where begin is below 1")
     end: float = number(1.0, 0, 1, "share of all these at the end of the run; they shrink to it in a line, from "
@@ -39,7 +41,7 @@ class Augmentation(Technique):
 
     def is_on(self) -> bool:
         """Whether any change is asked for."""
-        return any((self.shift, self.rotation, self.scale, self.shear, self.elastic))
+        return any((self.shift, self.rotation, self.scale, self.shear, self.elastic, self.flip))
 
     def off(self) -> "Augmentation":
         """No change."""
@@ -51,12 +53,20 @@ class Augmentation(Technique):
 
     def change(self, size: Size) -> Draw:
         """The numbers of one image's change."""
-        return Draw((draw_size(self),), "uniform")
+        return Draw((draw_size(self) + self.flip,), "uniform")
 
-    def changed(self, images: Tensor, draw: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
-        """The images [n, c, h, w] warped by their draws [n, d]."""
-        draw = draw * 2 - 1
-        return warp(images, draw if self.begin == self.end == 1 else draw * numbers["strength"], self)
+    def changed(self, images: Mapping[str, Tensor], draws: Mapping[str, Tensor],
+                numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The images [n, c, h, w] of each kind warped by their draws [n, d], all at once."""
+        counts = [len(x) for x in images.values()]
+        draw = torch.cat([(draws[kind] * 2 - 1) * (self.labelled if kind == "labelled" else 1) for kind in images])
+        x = torch.cat(list(images.values()))
+        if self.flip:
+            x = torch.where(torch.cat([draws[kind][:, -1] for kind in images])[:, None, None, None] < 0.5, x.flip(-1),
+                            x)
+            draw = draw[:, :-1]
+        warped = warp(x, draw if self.begin == self.end == 1 else draw * numbers["strength"], self)
+        return dict(zip(images, warped.split(counts)))
 
 
 def warp(x: Tensor, draw: Tensor, config: Augmentation) -> Tensor:

@@ -212,8 +212,11 @@ class Technique(ABC):
         """What is drawn for the change of one real image, where it changes them; its shape is of one image."""
         return None
 
-    def changed(self, images: Tensor, draw: Tensor, numbers: Mapping[str, Tensor]) -> Tensor:
-        """Real images [n, c, h, w] changed by their draws [n, ...]."""
+    def changed(self, images: Mapping[str, Tensor], draws: Mapping[str, Tensor],
+                numbers: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Real images [n, c, h, w] by kind, changed by their draws [n, ...]: labelled, unlabelled, and the unlabelled
+        ones that the generator's update looks at, under its name.
+        """
         return images
 
     def term(self, player: str, view: View) -> Term | None:

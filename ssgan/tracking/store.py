@@ -1,5 +1,6 @@
 """The MLflow store: where it is, whether it can be used, and how it is opened and first made, under a lock."""
 
+import contextlib
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ssgan.errors import Mistake, unknown
 from ssgan.files import locked, writing
+from ssgan.tracking.moved_store import follow_move
 from ssgan.tracking.sqlite import ALLOWED, SQLITE, check_schema, check_writable, holds_run
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ class Store:
             raise Mistake(f"there is no store at {self.database}.\nMake runs first: ssgan sweep --dataset digits "
                           f"--labels 20,50,100,200 --seeds 3")
         self.check()
+        self.follow_move()
         _set_environment()
         with faults(self):
             if self.database is None:
@@ -130,6 +133,12 @@ class Store:
         if experiment is None:
             raise unknown("experiment", self.experiment, names)
         return client, experiment.experiment_id
+
+    def follow_move(self) -> None:
+        """Where the store was moved or copied, has it name the artifacts beside it, if it can be written just now."""
+        if self.database is not None and self._client is None:
+            with contextlib.suppress(sqlite3.Error):
+                follow_move(self.database, self.artifact_root, self.experiment)
 
     def close(self) -> None:
         """Forgets the client, so that the next call opens the store anew, whatever has become of it."""
@@ -152,6 +161,7 @@ class Store:
                 raise Undelivered(f"another process has been opening {self.name} for two minutes")
             if not self.database.exists() or self.database.stat().st_size == 0:
                 self._make_database()
+            follow_move(self.database, self.artifact_root, self.experiment)
             client = _connect(self.uri)
             self.experiment_id = self._open_experiment(client)
             return client

@@ -19,6 +19,7 @@ def ui_command(uri: str | None, port: int = 5000) -> tuple[list[str], dict[str, 
         raise Mistake(f"there is no store at {store.database} yet.\nMake a run first: ssgan run --dataset digits "
                       f"--labels 100")
     store.check()
+    store.follow_move()
     # One worker and no job runners: ready in half the time, with half the memory.
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--default-artifact-root",
                  str(store.artifact_root)]

@@ -104,9 +104,10 @@ class Feed:
         indices = self._indices(i, numbers["step"])
         index = torch.stack([indices[ROWS[name]] for name in wanted], 1)  # [r, kinds, n]
         exact = self.images.gather(index, dtype=gan.master if self._changes else gan.compute)
-        found = dict(zip(wanted, self._changed(exact, i, numbers).unbind(1)))
+        found = dict(zip(wanted, exact.unbind(1)))
         if "labelled" in found:
             found["labelled"] = found["labelled"][:, :size.labelled]
+        found = self._changed(found, i, numbers)
         for name in others:
             drawn[name]["images"] = {kind: found[kind] for kind in gan.parts[name] if kind in found}
             if "labelled" in gan.parts[name]:
@@ -124,14 +125,17 @@ class Feed:
                     its["images"][kind] = self.images.gather(index, dtype=self.gan.compute)
                     its["labels"][kind] = labels
 
-    def _changed(self, x: Tensor, i: int, numbers: dict[str, Any]) -> Tensor:
-        """Images [r, kinds, n, c, h, w], each changed by draws of its own, in the type of the products."""
-        shape = x.shape[:3]
+    def _changed(self, images: dict[str, Tensor], i: int, numbers: dict[str, Any]) -> dict[str, Tensor]:
+        """Images [r, n, c, h, w] by kind, each changed by draws of its own, in the type of the products."""
+        lanes, most = len(self.splits), self.batch
         for name, draw in self._changes.items():
-            drawn = self._uniform((*shape[1:], *draw.shape), (name, *self._names(i)), self.gan.master)
-            x = self.gan.techniques[name].changed(x.flatten(0, 2), drawn.flatten(0, 2),
-                                                  numbers["techniques"][name]).unflatten(0, shape)
-        return x.to(self.gan.compute)
+            drawn = self._uniform((len(images), most, *draw.shape), (name, *self._names(i)), self.gan.master)
+            mine = {kind: drawn[:, number, :x.shape[1]].flatten(0, 1)
+                    for number, (kind, x) in enumerate(images.items())}
+            changed = self.gan.techniques[name].changed({kind: x.flatten(0, 1) for kind, x in images.items()}, mine,
+                                                        numbers["techniques"][name])
+            images = {kind: x.unflatten(0, (lanes, -1)) for kind, x in changed.items()}
+        return {kind: x.to(self.gan.compute) for kind, x in images.items()}
 
     def _put_noise(self, i: int, drawn: dict[str, dict]) -> None:
         """All of an update in one block: the discriminator's passes in its own update, then those in the generator's.

@@ -3,9 +3,7 @@ compiled.
 """
 
 import contextlib
-import ctypes
 import dataclasses
-import functools
 import os
 import warnings
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from ssgan.config import Recipe, TrainConfig
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
+from ssgan.training.process_state import flush_denormals, keep_memory
 
 # A pair below this, by its parameters and its products, gains nothing from bf16, and by its products nothing from a
 # second thread: on two cores the digits recipe's step (200,000 of both) took 6.0 ms with two threads and 6.3 ms with
@@ -92,25 +91,20 @@ def pinned(resolved: Resolved):
         torch.set_num_threads(before)
 
 
-@functools.cache
 def prepare_process() -> None:
     """Makes a process fit for training; to be called before its first work with tensors.
 
-    Denormal numbers are flushed to zero in this thread, and so in the workers that it starts later. And glibc is told
-    to keep what a step frees: handed back and taken anew it costs thousands of page faults a step.
+    Denormal numbers are flushed to zero in this thread, and so in the workers that it starts later, and freed memory is
+    kept. Where the process is a user's own, `process_kept` puts it back.
     """
     import torch
 
-    torch.set_flush_denormal(True)
+    flush_denormals(True)
     with warnings.catch_warnings():
         # of some torch versions, whose new name for it makes `torch.backends.cudnn.flags` fail
         warnings.simplefilter("ignore")
         torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32: convolutions on a GPU would otherwise keep 10 bits
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        trim_threshold, mmap_threshold, keep = -1, -3, 2**25  # the largest that glibc takes
-        libc.mallopt(trim_threshold, 2**30)
-        libc.mallopt(mmap_threshold, keep)
+    keep_memory()
 
 
 def find_device(name: str) -> str:

@@ -11,13 +11,16 @@ from ssgan.data.splits import Split
 from ssgan.errors import Failed
 from ssgan.training.execution import pinned, resolved_for
 from ssgan.training.loop import Failure, Record, run_to_end
+from ssgan.training.process_state import process_kept
 from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Trainer
 
 
+@process_kept()
 def train(recipe: Recipe, images: Images, split: Split, seed: int = 0, *, device: str = "auto",
           callback: Callable[[int, dict[str, float]], object] = lambda step, values: None) -> TrainedModel:
-    """Trains a pair. `callback(step, {name: mean since the last call})` comes every 100 steps.
+    """Trains a pair, and leaves the process as it was. `callback(step, {name: mean since the last call})` comes every
+    100 steps.
 
     Raises Mistake, and Failed where a loss is not finite.
     """

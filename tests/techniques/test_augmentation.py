@@ -188,3 +188,35 @@ def test_each_pixel_under_a_point_of_the_lattice_goes_where_the_point_says():
 def test_a_draw_has_numbers_for_the_lattice_only_where_it_is_used():
     assert draw_size(Augmentation(shift=1)) == 6 and draw_size(Augmentation(elastic=1)) == 56
     assert Augmentation(elastic=1).is_on()
+
+
+def changed(config: Augmentation, strength: float = 1.0, **kinds: tuple[torch.Tensor, torch.Tensor]):
+    """The images by kind, changed by their draws."""
+    numbers = {"strength": torch.tensor(strength, dtype=torch.float64)}
+    return config.changed({kind: x for kind, (x, _) in kinds.items()}, {kind: d for kind, (_, d) in kinds.items()},
+                          numbers)
+
+
+def test_every_other_image_is_mirrored_by_a_number_of_its_own_and_then_changed_as_without():
+    x, config = some(4, 1, 5, 7), Augmentation(shift=1, flip=True)
+    assert Augmentation(flip=True).is_on() and config.change(None).shape == (7,)
+    draw = torch.rand(4, 7, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    draw[:, -1] = torch.tensor([0.0, 0.49, 0.5, 0.99])
+    mirrored = torch.cat([x[:2].flip(-1), x[2:]])
+    alone = changed(Augmentation(shift=1), unlabelled=(mirrored, draw[:, :-1]))
+    torch.testing.assert_close(changed(config, unlabelled=(x, draw)), alone, rtol=0, atol=0)
+
+
+def test_mirrored_alone_no_pixel_is_interpolated():
+    x, draw = some(2, 1, 4, 4), torch.full((2, 7), 0.25, dtype=torch.float64)
+    found = changed(Augmentation(flip=True, begin=0.0), 0.0, unlabelled=(x, draw))
+    torch.testing.assert_close(found["unlabelled"], x.flip(-1), rtol=0, atol=1e-12)
+
+
+def test_labelled_images_take_their_share_of_the_changes_and_the_others_all():
+    x, y = some(3, 1, 6, 6), some(2, 1, 6, 6) + 1
+    draw = torch.rand(5, 6, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    config = Augmentation(shift=2, rotation=20, scale=0.2, shear=10, labelled=0.25)
+    found = changed(config, labelled=(x, draw[:3]), unlabelled=(y, draw[3:]))
+    torch.testing.assert_close(found["labelled"], warp(x, (draw[:3] * 2 - 1) / 4, config), rtol=0, atol=1e-12)
+    torch.testing.assert_close(found["unlabelled"], warp(y, draw[3:] * 2 - 1, config), rtol=0, atol=1e-12)
