@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -78,6 +79,7 @@ class Zip:
     def __init__(self, path: Path):
         self.path, self.file = path, zipfile.ZipFile(path)
         self.members: dict[str, zipfile.ZipInfo] = {}
+        self.lock = threading.Lock()  # zipfile promises nothing of several threads
 
     def find(self) -> Found:
         """Its files. Raises Mistake for names that lead out of it, links, passwords, and a size that is not sound."""
@@ -96,7 +98,8 @@ class Zip:
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a member. Raises what DAMAGE names."""
         _check_one(entry)
-        return io.BytesIO(self.file.read(self.members[entry.name]))
+        with self.lock:
+            return io.BytesIO(self.file.read(self.members[entry.name]))
 
     def close(self) -> None:
         """Closes the file."""
