@@ -177,7 +177,8 @@ def test_predict_takes_the_scale_of_fit_and_tells_of_another(digits):
 
 @pytest.mark.parametrize(("recipe", "parameters", "samples", "steps"), [
     ("mnist", {}, 400, 4000), ("mnist", {"epochs": 2}, 400, 24),
-    ("mnist", {"overrides": ("train.epochs = 2",)}, 400, 24), ("digits", {}, 400, 3360), ("digits", {"batch": 100}, 400, 1680), ("digits", {}, 40, 3360),
+    ("mnist", {"overrides": ("train.epochs = 2",)}, 400, 24), ("digits", {}, 400, 3360),
+    ("digits", {"batch": 100}, 400, 1680), ("digits", {}, 40, 3360),
     ("salimans2016-mnist", {}, 400, 4000), ("digits", {"epochs": 3, "batch": 50}, 400, 24)])
 def test_few_samples_are_gone_through_more_often_and_explicit_epochs_hold(digits, given, recipe, parameters, samples,
                                                                           steps):
@@ -213,6 +214,13 @@ def test_unlabelled_samples_count_as_wrong_but_for_the_scorer_that_leaves_them_o
     right = (model.predict(X[:150]) == y[:150]).mean()
     assert model.score(X, y) == pytest.approx(right * 150 / 400)
     assert labelled_accuracy(model, X, y) == pytest.approx(right)
+    marked = [pd.Series(y).where(y >= 0), pd.Series(y).where(y >= 0).astype("Int64"), y.astype(object)]
+    marked[-1][150:] = None
+    for labels in marked:
+        assert model.score(X, labels) == pytest.approx(right * 150 / 400)
+    weight = np.where(np.arange(400) < 100, 2.0, 1.0)
+    assert model.score(X, y, weight) == pytest.approx(((model.predict(X) == y) * weight).sum() / weight.sum())
+    assert model.score(X[150:], y[150:]) == 0
     frame, words = pd.DataFrame(X.reshape(400, -1)), pd.Series(y).where(y >= 0).astype("Int64")
     assert labelled_accuracy(quick(epochs=1).fit(frame, words), frame, words) <= 1
     assert np.isnan(labelled_accuracy(model, X[150:], y[150:]))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssgan.data.array_labels import MARKED, encode, labelled
+from ssgan.data.array_labels import MARKED, encode, known_labels, labelled
 
 WORDS = ["b", "a", None, "b", None, "a"]
 NUMBERS = [7, 3, None, 7, None, 3]
@@ -131,6 +131,9 @@ def test_minus_one_that_became_a_large_number_is_told_of(kind):
 def test_which_samples_are_labelled():
     assert labelled(pd.Series(["a", None, "-1"])).tolist() == [True, False, False]
     assert labelled([1, -1, True, False]).tolist() == [True, False, True, True]
+    index, labels = known_labels(pd.Series([4, None, 5], dtype="Int64"))
+    assert index.tolist() == [0, 2] and labels.tolist() == [4, 5] and labels.dtype == np.int64
+    assert known_labels([None, -1])[0].tolist() == [] == known_labels(np.array([-1, -1]))[1].tolist()
 
 
 def test_pandas_is_not_needed_for_it():

@@ -151,8 +151,9 @@ def test_an_old_folder_that_was_made_anew_since_the_move_is_left_with_what_is_th
     astray = project / "mlruns" / "artifacts" / "astray" / "artifacts"
     astray.mkdir(parents=True)
     with closing(sqlite3.connect(Path(new) / "mlruns" / "mlflow.db")) as connection, connection:
-        connection.execute("INSERT INTO runs (run_uuid, artifact_uri, experiment_id, lifecycle_stage) SELECT 'astray', ?, "
-                           "experiment_id, 'active' FROM experiments WHERE name = 'moves'", (str(astray),))
+        connection.execute("INSERT INTO runs (run_uuid, artifact_uri, experiment_id, lifecycle_stage) SELECT 'astray', "
+                           "?, experiment_id, 'active' FROM experiments WHERE name = 'moves'", (str(astray),))
     run = deliver(make("new", root=Path(new) / "mlruns" / "work", **FINISHED), of(Path(new)))
-    assert (Path(new) / "mlruns" / "artifacts" / run).exists() and list(astray.parent.parent.iterdir()) == [astray.parent]
+    assert (Path(new) / "mlruns" / "artifacts" / run).exists()
+    assert list(astray.parent.parent.iterdir()) == [astray.parent]
     assert [path for path in named(Path(new)) if not path.startswith(str(new))] == [str(astray)]
