@@ -66,6 +66,8 @@ def test_arrays_of_numpys_own_types():
     assert same(np.array(with_marks(WORDS, "-1")), ["a", "b"]) and same(np.array(with_marks(NUMBERS, -1)), [3, 7])
     assert same(np.array(with_marks(NUMBERS, np.nan)), [3.0, 7.0])
     assert same(np.array(with_marks(WORDS, "-1"), dtype=np.dtypes.StringDType()), ["a", "b"])
+    masked = np.ma.array([7, 3, 3, 7, 5, 3], mask=[0, 0, 1, 0, 1, 0])
+    assert same(masked, [3, 7]) and same(masked.astype(str), ["3", "7"])
     assert encode(np.array([3, 7, -1], dtype=np.int8))[0].dtype == np.int8
     assert encode(np.array([3, 7, np.nan], dtype=np.float32))[0].dtype == np.float32
     assert encode(np.array(["10", "9", "-1"]))[0].tolist() == ["10", "9"]
