@@ -218,7 +218,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"channels={self.channels!r} is about images, and X holds features: give X as "
                                  f"[n, h, w, c] or [n, c, h, w], or say image_shape.")
             return found
-        shape = tuple(int(side) for side in self.image_shape)
+        sides = isinstance(self.image_shape, tuple | list | np.ndarray)
+        shape = tuple(int(side) for side in self.image_shape) if sides else ()
         if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != features:
             raise ValueError(f"image_shape={self.image_shape!r} must be (h, w), (c, h, w) or (h, w, c) with a product "
                              f"of {features}, the number of features of X.")

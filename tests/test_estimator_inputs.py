@@ -127,6 +127,7 @@ def test_answers_do_not_depend_on_the_layout_of_what_is_asked(tmp_path):
     ((4, 4, 12), {"image_shape": (6, 8)}, r"\(6, 8\) contradicts X, whose images are of shape \(1, 4, 12\)"),
     ((4, 6, 8, 3), {"image_shape": (3, 6, 8)}, r"\(3, 6, 8\) \(c, h, w\) with the channels last: leave it out"),
     ((4, 6, 8), {"image_shape": (3, 16)}, "contradicts X"), ((4, 48), {"channels": "last"}, "X holds features"),
+    ((4, 48), {"image_shape": 8}, "must be"), ((4, 48), {"image_shape": "86"}, "must be"),
     ((4, 8, 6), {"channels": "middle"}, "it is 'first', 'last' or None")])
 def test_what_is_ambiguous_or_contradicts_x_is_a_value_error(shape, parameters, said):
     with pytest.raises(ValueError, match=said):
@@ -139,7 +140,7 @@ def test_what_is_ambiguous_or_contradicts_x_is_a_value_error(shape, parameters, 
 def test_what_reaches_the_network_fills_0_to_1_whatever_the_bytes(digits, given):
     X, y = digits
     for values in ((X > 8).astype(np.uint8), X.astype(np.uint8)):
-        with pytest.warns(UserWarning, match="not to 255"):
+        with pytest.warns(UserWarning, match="far from filling 0 to 255"):
             pixels = given(quick(), values, y)[1].pixels
         assert (pixels.min(), pixels.max()) == (0, 1)
         for kind in (bool, float) if values.max() == 1 else (float, np.int8):

@@ -62,7 +62,7 @@ def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
 def _values(y: Any) -> np.ndarray:
     """The labels [n] as they are: in numpy's type where they have one, else as objects."""
     if isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
+        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
     plain = isinstance(y, np.ndarray) and y.dtype.kind not in "OT"  # of objects, of texts as long as they come
     return column_or_1d(y if plain else np.asarray(y, dtype=object), warn=True)
 
