@@ -9,6 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ssgan.data.image_files import Unreadable
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -94,7 +95,7 @@ class Reader:
     def _note(self, kind: str, path: Path, detail: str = "") -> None:
         if kind not in self._said:
             self._said.add(kind)
-            self._say(f"{kind} (first: {path}{detail})")
+            self._say(f"{kind} (first: {shown(path)}{detail})")
 
 
 class _NoRange(Exception):

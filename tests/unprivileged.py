@@ -1,0 +1,43 @@
+"""Commands as a person runs them who is not root, whom no permission stops."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+@functools.cache
+def _before() -> list[str]:
+    """What is to be put before a command; skips a test where root cannot become somebody else."""
+    if os.geteuid():
+        return []
+    try:
+        subprocess.run([*NOBODY, sys.executable, "-c", "import click"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"NO PERMISSION IS TESTED: root cannot become nobody with a Python that works: {error}")
+    return NOBODY
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder that everybody may read and write."""
+    with tempfile.TemporaryDirectory(prefix="ssgan-tests-") as name:
+        os.chmod(name, 0o777)
+        yield Path(name)
+
+
+def ssgan(*words: object, cwd: Path, **options) -> subprocess.CompletedProcess:
+    """`ssgan` with these words, by a person without root's rights."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache"),
+                                "MPLCONFIGDIR": str(cwd / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([*_before(), sys.executable, "-m", "ssgan", *map(str, words)], cwd=cwd, text=True,
+                          capture_output=True, timeout=300, env=environment, **options)
