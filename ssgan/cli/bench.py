@@ -68,7 +68,7 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     prepare_process()
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
-        plan.check(dataset)
+        plan.check(dataset, "evaluate")
     resolved = resolved_for(chosen.recipe, dataset.train, device)
     found = {"recipe": recipe, "machine": benchmark.machine_name(resolved), "date": datetime.date.today().isoformat(),
              **benchmark.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}

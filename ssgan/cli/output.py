@@ -217,7 +217,8 @@ def sweep(outcome, as_json: bool) -> None:
 
     folder = outcome.folder
     paths = {name: str(folder.path / "report" / file) for name, file in (
-        ("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
+        ("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))
+        if outcome.comparison.series}  # a report of an earlier try has other results
     ids = run_ids(folder)
     if as_json:
         members = [{**summary(member), "grid": outcome.grid[member.fingerprint]} for member in outcome.members]
@@ -226,6 +227,8 @@ def sweep(outcome, as_json: bool) -> None:
                       "report": paths})
         return
     click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
+    if not paths:
+        return
     inside = folder.path.is_relative_to(Path.cwd())
     click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
     if folder.facts["tracking_uri"] != "none":
@@ -246,6 +249,8 @@ def tune(found, command: list[str], as_json: bool) -> None:
         if rows[0].errors:
             changes = [part for value in written(rows[0].grid) for part in ("--set", value)]
             best.setdefault(shlex.join(changes), []).append(str(labels))
+    if not best:
+        return
     click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other "
                "splits:")
     for changes, budgets in best.items():

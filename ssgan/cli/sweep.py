@@ -17,6 +17,7 @@ from ssgan.cli.options import (
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
+from ssgan.errors import NothingFinished
 
 
 @click.command("sweep")
@@ -57,8 +58,12 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     tell_old_names()
     plan.variants()  # a grid that makes no sense is told before the data are read
     data = load(chosen.recipe.dataset, Path(setting.data_source))
-    with stoppable(setting):
-        outcome = run_sweep(plan, data, setting, targets, count)
+    try:
+        with stoppable(setting):
+            outcome = run_sweep(plan, data, setting, targets, count)
+    except NothingFinished as failed:
+        output.sweep(failed.found, as_json)
+        raise
     _save_view(outcome, setting, plan.grid)
     output.sweep(outcome, as_json)
     if outcome.comparison.failed:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import identity
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.executors.local import LocalExecutor
@@ -32,7 +32,7 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
 
     Raises Mistake before anything is written.
     """
-    plan.check(dataset)
+    plan.check(dataset, setting.until)
     device = find_device(setting.device)
     if setting.store is not None:
         setting.store.check()
@@ -51,6 +51,8 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
         except BaseException as error:
             killed = isinstance(error, Interrupted | KeyboardInterrupt | SystemExit)
             folder.update(status="KILLED" if killed else "FAILED", error=str(error) or type(error).__name__)
+            if isinstance(error, NothingFinished):
+                deliver_finished([folder], setting)
             raise
         finally:
             setting.progress.prefix = ""

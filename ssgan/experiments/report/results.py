@@ -52,6 +52,11 @@ class Result:
         """What may differ among the runs of one series."""
         return self.labels, self.split_seed, self.seed
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to a good end."""
+        return self.status == "FINISHED"
+
     def probabilities(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake
         for a damaged file.
