@@ -37,6 +37,8 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     store = open_store(tracking_uri, experiment)
     if register and store is None:
         raise Mistake("--register: --tracking-uri none is no store to register in; leave it out, or name one.")
+    if register:
+        store.check_writable()
     from ssgan import tracking
     from ssgan.export.model_card import card_of
     from ssgan.export.write import check_path, export_classifier, size

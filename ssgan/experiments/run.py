@@ -53,7 +53,7 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
         setting.progress.say(line)
     find_device(setting.device)
     if setting.store is not None:
-        setting.store.check()
+        tracking.check_target(setting.store, setting.work)
     asked = [_folder(member, dataset, setting.work, again) for member in members]
     members = begun_group(members[0], asked[0]) if len(members) == 1 else members
     folders = [_folder(member, dataset, setting.work, again=False) for member in members]

@@ -35,7 +35,7 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
     plan.check(dataset, setting.until)
     device = find_device(setting.device)
     if setting.store is not None:
-        setting.store.check()
+        tracking.check_target(setting.store, setting.work)
     members = plan.members()
     ours = [folder_of(member, dataset, setting).fingerprint for member in members]
     name = identity.summary_folder_of(kind, members, plan.lanes, dataset.sha256, setting.work).fingerprint

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,16 +85,18 @@ class Store:
         self._opened: int | None = None
 
     def check(self) -> None:
-        """Raises Mistake for a store that cannot work; cheap, without MLflow, and without calling a server."""
-        if self.database is None:
-            return
-        check_writable(self.database, self.artifact_root)
-        if self.database.exists():
+        """Raises Mistake for a store that cannot be read; cheap, without MLflow, and without calling a server."""
+        if self.database is not None and self.exists():
             check_schema(self.database)
+
+    def check_writable(self) -> None:
+        """Raises Mistake for a store that cannot be written or made, likewise."""
+        if self.database is not None:
+            check_writable(self.database, self.artifact_root)
 
     def exists(self) -> bool:
         """Whether there is anything to look into (a server may be down, though)."""
-        return self.database is None or self.database.exists()
+        return self.database is None or os.path.exists(self.database)
 
     def has_run(self, run_id: str) -> bool:
         """Whether an SQLite store still holds that run, deleted ones too; a server is believed to."""
@@ -129,6 +132,8 @@ class Store:
             names = [] if experiment else [found.name for found in client.search_experiments()]
         if experiment is None:
             raise unknown("experiment", self.experiment, names)
+        if experiment.lifecycle_stage == "deleted":
+            raise Mistake(f"{self._deleted(experiment.experiment_id)}.")
         return client, experiment.experiment_id
 
     def close(self) -> None:
@@ -191,10 +196,14 @@ class Store:
                     raise
                 found = client.get_experiment_by_name(self.experiment)
         if found.lifecycle_stage == "deleted":
-            restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
-            raise Undelivered(f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: "
-                              f"{restore}")
+            raise Undelivered(self._deleted(found.experiment_id))
         return found.experiment_id
+
+    def _deleted(self, experiment_id: str) -> str:
+        """Without the address, MLflow makes an empty store where the command is typed."""
+        return (f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: "
+                f"`MLFLOW_TRACKING_URI={shlex.quote(self.name)} mlflow experiments restore --experiment-id "
+                f"{experiment_id}`")
 
 
 @contextmanager
