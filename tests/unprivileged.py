@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+KEPT: list[tempfile.TemporaryDirectory] = []
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
@@ -27,6 +28,15 @@ def _before() -> list[str]:
     return NOBODY
 
 
+@functools.cache
+def _home() -> str:
+    """A home folder, in which caches last for all such commands, until the tests end."""
+    home = tempfile.TemporaryDirectory(prefix="ssgan-tests-")
+    os.chmod(home.name, 0o777)
+    KEPT.append(home)
+    return home.name
+
+
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """A new folder that everybody may read and write."""
@@ -35,9 +45,10 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def ssgan(*words: object, cwd: Path, **options) -> subprocess.CompletedProcess:
-    """`ssgan` with these words, by a person without root's rights."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd / "cache"),
-                                "MPLCONFIGDIR": str(cwd / "cache"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*_before(), sys.executable, "-m", "ssgan", *map(str, words)], cwd=cwd, text=True,
+def ssgan(*words: object, cwd: Path, before: str = "", **options) -> subprocess.CompletedProcess:
+    """`ssgan` with these words, by a person without root's rights; `before` is a program that runs first."""
+    home = _home()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": home, "XDG_CACHE_HOME": home, "OMP_NUM_THREADS": "1"}
+    program = f"{before}\nfrom ssgan.__main__ import main\nmain()"
+    return subprocess.run([*_before(), sys.executable, "-c", program, *map(str, words)], cwd=cwd, text=True,
                           capture_output=True, timeout=300, env=environment, **options)

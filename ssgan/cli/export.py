@@ -126,7 +126,8 @@ def _registrable(folder, store, name: str) -> str:
     if run_id is None and folder.path.parent.parent.name == "runs":
         run_id = folder.path.parent.name  # fetched from the store into the cache, which keeps it under its id
     if run_id is None or not store.has_run(run_id):
-        raise Mistake(f"--register {name}: the run is not in {store.name} yet; bring it there first: ssgan deliver")
+        raise Mistake(f"--register {name}: the run is not in {store.name} yet; bring it there first: "
+                      f"ssgan deliver{store.options()}")
     return run_id
 
 

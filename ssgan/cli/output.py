@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ def as_json_line(found: Any) -> None:
     click.echo(json.dumps(found))
 
 
-def run(folder, found: dict[str, Any], as_json: bool) -> None:
-    """The closing summary of a run."""
+def run(folder, found: dict[str, Any], as_json: bool, budgets: Sequence[int] = ()) -> None:
+    """The closing summary of a run; `budgets` are its own and larger ones that its data can give."""
     if as_json:
         as_json_line(found)
         return
@@ -22,7 +23,8 @@ def run(folder, found: dict[str, Any], as_json: bool) -> None:
 
     total = sum(found["seconds"].values())
     click.echo(f"\n{found['name']}, {found['status'].lower()} in {duration(total)}\n")
-    for name, text in (*_errors(folder, found), *_scores(found), *_rest(found, duration)):
+    lines = (*_errors(folder, found), *_scores(found), *_rest(found, duration), *_next(folder, found, budgets))
+    for name, text in lines:
         click.echo(f"  {name:16} {text}".rstrip())
     click.echo()
 
@@ -109,14 +111,32 @@ def _rest(found: dict[str, Any], duration):
     inside = folder.is_relative_to(Path.cwd())
     yield "files", str(folder.relative_to(Path.cwd()) if inside else folder)
     yield "run", found["run_id"]
-    if "score" in found["seconds"]:
-        short = found["run_id"][:8]
-        budgets = ",".join(str(found["labels"] * times) for times in (1, 2, 4))
-        yield "next", "ssgan ui                      all runs, in MLflow"
-        yield "", f"ssgan sample {short} -n 100    a picture of generated images"
-        yield "", f"ssgan export {short} -o {found['dataset']}.onnx    the classifier, for use without ssgan"
-        sweep = f"ssgan sweep --dataset {found['dataset']} --labels {budgets} --seeds 3"
-        yield "", f"{sweep}    what more labels would bring"
+
+
+def _next(folder, found: dict[str, Any], budgets: Sequence[int]):
+    """What a person may type next, each as it can be typed here."""
+    if "score" not in found["seconds"]:
+        return
+    from ssgan.recipes import names
+
+    short, dataset, recipe = found["run_id"][:8], found["dataset"], folder.facts.get("recipe_name")
+    lines = [f"ssgan sample {short} -n 100    a picture of generated images",
+             f"ssgan export {short} -o {dataset if dataset.isidentifier() else 'classifier'}.onnx    "
+             f"the classifier, for use without ssgan"]
+    if folder.facts["tracking_uri"] != "none":
+        lines.insert(0, f"{f'ssgan ui{_store_options(folder)}':26}    all runs, in MLflow")
+    if recipe in names() and len(budgets) > 1:
+        own = "" if recipe == dataset else f" --recipe {recipe}"
+        lines.append(f"ssgan sweep --dataset {shlex.quote(dataset)}{own} --labels {','.join(map(str, budgets))} "
+                     f"--seeds 3    what more labels would bring")
+    yield from zip(["next"] + [""] * len(lines), lines)
+
+
+def _store_options(folder) -> str:
+    """What a command needs to come to the store that a folder's run is for."""
+    from ssgan.tracking import Store
+
+    return Store(folder.facts["tracking_uri"], folder.facts["experiment"]).options()
 
 
 def percent(error: float) -> str:
@@ -232,7 +252,7 @@ def sweep(outcome, as_json: bool) -> None:
     inside = folder.path.is_relative_to(Path.cwd())
     click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
     if folder.facts["tracking_uri"] != "none":
-        click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+        click.echo(f"next    ssgan ui --compare{_store_options(folder)}     the same runs in MLflow, grouped by budget")
 
 
 def tune(found, command: list[str], as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """`ssgan run`, and the four stages one at a time."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -52,7 +52,7 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
     dataset = _load(member.recipe.dataset, setting)
     with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
-    output.run(folder, summary(folder), as_json)
+    output.run(folder, summary(folder), as_json, _budgets(member, dataset))
 
 
 def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, **recipe_choice) -> None:
@@ -67,7 +67,20 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
     dataset = _load(asked.recipe.dataset, setting)
     with stoppable(setting):
         stage_again(folder, asked, dataset, setting, stage)
-    output.run(folder, summary(folder), as_json)
+    output.run(folder, summary(folder), as_json, _budgets(asked, dataset))
+
+
+def _budgets(member, dataset) -> list[int]:
+    """The run's budget, twice and four times of it, as far as the data can give them."""
+    from ssgan.data.splits import check_budget
+    from ssgan.errors import Mistake
+
+    found = []
+    for budget in (member.recipe.labels * times for times in (1, 2, 4)):
+        with suppress(Mistake):
+            check_budget(dataset, budget, member.recipe.split)
+            found.append(budget)
+    return found
 
 
 def _load(name: str, setting):

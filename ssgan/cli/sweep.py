@@ -88,4 +88,5 @@ def _save_view(outcome, setting, grid) -> None:
         tracking.save_view(setting.store, outcome.folder.fingerprint, outcome.folder.facts["name"],
                            [part.partition("=")[0].strip() for part in grid])
     except tracking.Undelivered as reason:
-        setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare` tries again")
+        setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare{setting.store.options()}` tries "
+                             f"again")

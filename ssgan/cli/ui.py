@@ -70,7 +70,8 @@ def _view(store: "Store") -> "View":
             click.echo(f"ssgan: the view is not saved: {reason}", err=True)
             return tracking.unsaved_view(store, *found[:2])
     raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
-                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: ssgan ui")
+                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: "
+                  f"ssgan ui{store.options()}")
 
 
 def _experiment(store: "Store") -> str:

@@ -99,7 +99,12 @@ def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: S
 
     Raises Mistake before anything is written.
     """
-    saved_split(folder, dataset)
+    there, here = folder.facts["settings"]["data"], dataset.sha256
+    if there != here:
+        raise Mistake(f"this run was made from {dataset.name} with SHA-256 {there[:16]}, and the data here have "
+                      f"{here[:16]}: name the folder of its own data with --data-dir.")
+    if (folder.path / "split" / "split.npz").exists():
+        saved_split(folder, dataset)
     check(member.recipe, dataset, stage, name_of(folder)[:8])
     with folder.lock():
         group = _group([member], [folder], dataset, setting)
@@ -257,8 +262,8 @@ def _tracked(group: Group, setting: Setting) -> Iterator[None]:
         waiting = delivery.finish(FINAL_DELIVERY_SECONDS)
         if setting.store is not None:
             for folder, reason in waiting:
-                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the "
-                                     f"next run brings it in")
+                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; "
+                                     f"`ssgan deliver{setting.store.options()}` or the next run brings it in")
         for folder, run_id, reason in delivery.brought:
             if run_id:
                 setting.progress.say(f"brought into MLflow from an earlier run: {folder.facts.get('name')}")

@@ -55,7 +55,7 @@ def split(group: Group) -> list[splits.Split]:
     found = []
     for member, folder in zip(group.members, group.folders):
         began, path = time.monotonic(), folder.stage_folder("split") / "split.npz"
-        if folder.stage_finished("split"):
+        if folder.stage_finished("split") and path.exists():
             table = saved_split(folder, group.dataset)
         else:
             table = make_split(member, group.dataset)

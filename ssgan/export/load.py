@@ -17,6 +17,7 @@ from ssgan.export.model_card import Card, foreign, of_strings, of_table
 from ssgan.files import reading
 
 CARD_FILE = "ssgan.json"  # in a .pt2 archive
+PACKAGES = {"yaml": "pyyaml"}  # of modules that are not called like theirs
 EXPORTS = "an exported classifier is a file.onnx, a file.pt2 or a folder with an MLmodel in it"
 
 
@@ -137,7 +138,8 @@ def _open_mlflow(path: Path) -> Model:
 
 
 def _missing(path: Path, error: ImportError) -> Mistake:
-    return Mistake(f"{path} needs the package {error.name}, which is not installed: pip install 'ssgan[onnx]'")
+    return Mistake(f"{path} needs the package {error.name}, which is not installed: pip install "
+                   f"{PACKAGES.get(error.name, error.name)}")
 
 
 def _damaged(path: Path, found: str) -> Mistake:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shlex
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -50,7 +51,7 @@ def check_schema(path: Path) -> None:
         raise Mistake(f"{path} was made by a newer MLflow than the one installed here.\nType: pip install -U mlflow")
     if newest and found and found[0] != newest:
         raise Mistake(f"{path} was made by an older MLflow than this one.\nCopy it, then type: mlflow db upgrade "
-                      f"{SQLITE}{path}")
+                      f"{shlex.quote(f'{SQLITE}{path}')}")
 
 
 def holds_run(path: Path, run_id: str) -> bool:

@@ -94,6 +94,16 @@ class Store:
         if self.database is not None:
             check_writable(self.database, self.artifact_root)
 
+    def options(self) -> str:
+        """What a command must be given that is typed here and means this store; "" where it comes to it by itself."""
+        try:
+            here = resolve_uri(None, Path.cwd()) == self.uri
+        except Mistake:  # of the environment's address
+            here = False
+        words = ([] if here else ["--tracking-uri", self.name]) + (
+            [] if self.experiment == EXPERIMENT else ["--experiment", self.experiment])
+        return "".join(f" {shlex.quote(word)}" for word in words)
+
     def exists(self) -> bool:
         """Whether there is anything to look into (a server may be down, though)."""
         return self.database is None or os.path.exists(self.database)

@@ -129,6 +129,6 @@ def test_a_stage_on_other_data_leaves_the_run_as_it_is(trained, stage, tmp_path)
     before, member = trained.run_file.read_text(), handed.Member(handed.RECIPE, 0, 0, "digits")
     digits = named.load("digits", tmp_path)
     other = dataclasses.replace(digits, train=dataclasses.replace(digits.train, sha256="0" * 64))
-    with pytest.raises(Mistake, match="the split was made from digits"):
+    with pytest.raises(Mistake, match="this run was made from digits with SHA-256"):
         stage_again(trained, member, other, Setting(tmp_path / "mlruns" / "work", None, "cpu"), stage)
     assert trained.run_file.read_text() == before
