@@ -4,7 +4,8 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -61,14 +62,25 @@ def _interruptible() -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt while there is somebody to hear of it: before and after, where `__main__` has
     begun, it ends the process without a word.
     """
-    ours = signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        yield
+        return
+    before = sys.unraisablehook
     try:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = lambda unraisable: _raise_again(unraisable, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        sys.unraisablehook = before
+
+
+def _raise_again(unraisable, before: Callable) -> None:
+    """Where Ctrl-C comes while Python cleans up, it would be told with a traceback and then be forgotten."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(0.01, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    else:
+        before(unraisable)
 
 
 def _by_interrupt(error: BaseException | None) -> bool:

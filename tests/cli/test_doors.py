@@ -48,7 +48,8 @@ def ssgan(words: str, *more: object, **environment: str) -> subprocess.Completed
 
 COMMANDS = ["--help", "--version", "predict --help", "recipes", "recipes digits", "recipes --keys", "recipes --evidence",
             "evaluate latest --tracking-uri none --quiet --json", 'predict "$1" "$2"', 'predict "$1" "$2" --csv',
-            'predict "$1" "$2" --json', 'export latest --tracking-uri none --json --force -o "$3/x.onnx"']
+            'predict "$1" "$2" --json', pytest.param(
+                'export latest --tracking-uri none --json --force -o "$3/x.onnx"', marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -215,3 +216,26 @@ def test_ctrl_c_at_any_moment_leaves_no_traceback(model, picture, words):
         assert told in ("", "ssgan: stopped.\n"), told
         ends.append(process.returncode)
     assert set(ends) <= {-signal.SIGINT, 130, 0} and ends[0] == -signal.SIGINT
+
+
+def test_a_ctrl_c_while_python_cleans_up_is_neither_told_nor_forgotten():
+    program = """
+import sys, time
+from ssgan import cli
+from ssgan.__main__ import main
+
+class Interrupted:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+def command(**_):
+    Interrupted()
+    time.sleep(30)
+
+cli.recipes_command.callback = command
+sys.argv = ["ssgan", "recipes"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=25,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (130, "ssgan: stopped.\n")
