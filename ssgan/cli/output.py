@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ def as_json_line(found: Any) -> None:
     click.echo(json.dumps(found))
 
 
-def run(folder, found: dict[str, Any], as_json: bool) -> None:
-    """The closing summary of a run."""
+def run(folder, found: dict[str, Any], as_json: bool, budgets: Sequence[int] = ()) -> None:
+    """The closing summary of a run; `budgets` are its own and larger ones that its data can give."""
     if as_json:
         as_json_line(found)
         return
@@ -26,7 +27,8 @@ def run(folder, found: dict[str, Any], as_json: bool) -> None:
 
     total = sum(found["seconds"].values())
     click.echo(f"\n{found['name']}, {found['status'].lower()} in {duration(total)}\n")
-    for name, text in (*_errors(folder, found), *_scores(found), *_rest(found, duration)):
+    lines = (*_errors(folder, found), *_scores(found), *_rest(found, duration), *_next(folder, found, budgets))
+    for name, text in lines:
         click.echo(f"  {name:16} {text}".rstrip())
     click.echo()
 
@@ -153,16 +155,32 @@ def _rest(found: dict[str, Any], duration):
     inside = folder.is_relative_to(Path.cwd())
     yield "files", str(folder.relative_to(Path.cwd()) if inside else folder)
     yield "run", found["run_id"]
-    if "score" in found["seconds"]:
-        short = found["run_id"][:8]
-        own = own_data.is_own(found["dataset"])  # whose labels may all be used
-        budgets = ",".join(str(max(2, int(found["labels"] * times))) for times in ((0.5, 1) if own else (1, 2, 4)))
-        yield "next", "ssgan ui                      all runs, in MLflow"
-        yield "", f"ssgan sample {short} -n 100    a picture of generated images"
-        file = shlex.quote(f"{own_data.short(found['dataset'])}.onnx")
-        yield "", f"ssgan export {short} -o {file}    the classifier, for use without ssgan"
-        sweep = f"ssgan sweep --dataset {shlex.quote(found['dataset'])} --labels {budgets} --seeds 3"
-        yield "", f"{sweep}    what more labels would bring"
+
+
+def _next(folder, found: dict[str, Any], budgets: Sequence[int]):
+    """What a person may type next, each as it can be typed here."""
+    if "score" not in found["seconds"]:
+        return
+    from ssgan.recipes import names
+
+    short, dataset, recipe = found["run_id"][:8], found["dataset"], folder.facts.get("recipe_name")
+    file = shlex.quote(f"{own_data.short(dataset)}.onnx")
+    lines = [f"ssgan sample {short} -n 100    a picture of generated images",
+             f"ssgan export {short} -o {file}    the classifier, for use without ssgan"]
+    if folder.facts["tracking_uri"] != "none":
+        lines.insert(0, f"{f'ssgan ui{_store_options(folder)}':26}    all runs, in MLflow")
+    if recipe in names() and len(budgets) > 1:
+        own = "" if recipe == dataset else f" --recipe {recipe}"
+        lines.append(f"ssgan sweep --dataset {shlex.quote(dataset)}{own} --labels {','.join(map(str, budgets))} "
+                     f"--seeds 3    what more labels would bring")
+    yield from zip(["next"] + [""] * len(lines), lines)
+
+
+def _store_options(folder) -> str:
+    """What a command needs to come to the store that a folder's run is for."""
+    from ssgan.tracking import Store
+
+    return Store(folder.facts["tracking_uri"], folder.facts["experiment"]).options()
 
 
 def percent(error: float) -> str:
@@ -263,7 +281,8 @@ def sweep(outcome, as_json: bool) -> None:
 
     folder = outcome.folder
     paths = {name: str(folder.path / "report" / file) for name, file in (
-        ("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))}
+        ("html", "report.html"), ("markdown", "report.md"), ("png", "efficiency.png"))
+        if outcome.comparison.series}  # a report of an earlier try has other results
     ids = run_ids(folder)
     if as_json:
         members = [{**summary(member), "grid": outcome.grid[member.fingerprint]} for member in outcome.members]
@@ -272,10 +291,12 @@ def sweep(outcome, as_json: bool) -> None:
                       "report": paths})
         return
     click.echo("\n" + markdown(outcome.comparison, folder.facts["name"]))
+    if not paths:
+        return
     inside = folder.path.is_relative_to(Path.cwd())
     click.echo(f"report  {Path(paths['html']).relative_to(Path.cwd()) if inside else paths['html']}")
     if folder.facts["tracking_uri"] != "none":
-        click.echo("next    ssgan ui --compare     the same runs in MLflow, grouped by budget")
+        click.echo(f"next    ssgan ui --compare{_store_options(folder)}     the same runs in MLflow, grouped by budget")
 
 
 def tune(found, command: list[str], as_json: bool) -> None:
@@ -292,6 +313,8 @@ def tune(found, command: list[str], as_json: bool) -> None:
         if rows[0].errors:
             changes = [part for value in written(rows[0].grid) for part in ("--set", value)]
             best.setdefault(shlex.join(changes), []).append(str(labels))
+    if not best:
+        return
     click.echo("The best values were chosen by these figures, which flatter them. On the test images, with other "
                "splits:")
     for changes, budgets in best.items():

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ssgan.data.archives import Packed
 from ssgan.data.image_files import Unreadable
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -92,7 +93,7 @@ class Reader:
     def _note(self, kind: str, path: Path, detail: str = "") -> None:
         self.notes[kind] += 1
         if self.notes[kind] == 1:
-            self._say(f"{kind} (first: {path}{detail})")
+            self._say(f"{kind} (first: {shown(path)}{detail})")
 
 
 def pillow_is_quiet() -> warnings.catch_warnings:

@@ -40,7 +40,7 @@ CURVE: tuple[Chart, ...] = (
 
 @dataclass(frozen=True)
 class View:
-    """Where a sweep is seen: paths behind the address of an MLflow UI."""
+    """Where a sweep is seen: paths behind the address of an MLflow UI; "" for what could not be saved."""
 
     name: str
     budgets: str  # the runs grouped by label budget, in charts
@@ -71,6 +71,12 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
     return View(name, *paths, plain_path(store.experiment_id, sweep))
 
 
+def unsaved_view(store: Store, sweep: str, name: str) -> View:
+    """What is seen of a sweep in a store that may only be read. Raises Mistake and Undelivered."""
+    _, experiment_id = store.reader()
+    return View(name, "", "", "", plain_path(experiment_id, sweep))
+
+
 def plain_path(experiment_id: str, sweep: str) -> str:
     """The runs of a sweep in MLflow's table, the lowest error first."""
     query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{PERCENT}`",
@@ -82,8 +88,8 @@ def plain_path(experiment_id: str, sweep: str) -> str:
 def latest_sweep(store: Store) -> tuple[str, str, list[str]] | None:
     """Id, name and grid keys of the experiment's latest sweep; None where there is none. Raises Undelivered."""
     with faults(store):
-        client = store.client()
-        found = client.search_runs([store.experiment_id], "tags.`ssgan.kind` = 'summary'", max_results=1,
+        client, experiment_id = store.reader()
+        found = client.search_runs([experiment_id], "tags.`ssgan.kind` = 'summary'", max_results=1,
                                    order_by=["attributes.start_time DESC"])
         if not found:
             return None
