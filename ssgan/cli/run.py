@@ -1,7 +1,6 @@
 """`ssgan run`, and the four stages one at a time."""
 
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import click
 
