@@ -8,6 +8,7 @@ import click
 from ssgan.cli.bench import bench_command
 from ssgan.cli.compare import compare_command
 from ssgan.cli.deliver import deliver_command
+from ssgan.cli.explain import explain_command
 from ssgan.cli.export import export_command
 from ssgan.cli.inspect import inspect_command
 from ssgan.cli.predict import predict_command
@@ -59,7 +60,7 @@ def main() -> None:
 
 for command in (run_command, inspect_command, sweep_command, compare_command, tune_command, split_command,
                 train_command, evaluate_command, score_command, sample_command, export_command, predict_command,
-                bench_command, recipes_command, ui_command, deliver_command):
+                bench_command, recipes_command, explain_command, ui_command, deliver_command):
     main.add_command(command)
 
 
