@@ -29,8 +29,8 @@ for _ in range(120):
 
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--compare", is_flag=True, help="The latest sweep: its runs grouped by label budget. Opens a browser on "
-                                              "a desktop.")
+@click.option("--compare", is_flag=True, help="The latest sweep, by label budget, or ablation, by row. Opens a "
+                                              "browser on a desktop.")
 @store_options
 def ui_command(port, compare, tracking_uri, experiment) -> None:
     """Starts the MLflow UI on this store; Ctrl-C ends it."""
@@ -56,11 +56,14 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
 
 
 def _view(store: "Store") -> "View":
-    """The view of the latest sweep, saved anew. Raises Mistake where there is no sweep."""
+    """The view of the latest sweep or ablation, saved anew. Raises Mistake where there is none."""
     from ssgan import tracking
 
     try:
         store.reader()
+        ablation = tracking.latest_ablation(store)
+        if ablation is not None:
+            return tracking.save_ablation_view(store, *ablation)
         found = tracking.latest_sweep(store)
         if found is not None:
             return tracking.save_view(store, *found)
@@ -73,8 +76,7 @@ def _view(store: "Store") -> "View":
 def _show_view(store: "Store", base: str, view: "View") -> str:
     """Prints the addresses of a view, and returns the first."""
     click.echo(view.name)
-    for title, path in (("by label budget", view.budgets), ("the curve", view.curve), ("as a table", view.table),
-                        ("all by error", view.plain)):
+    for title, path in view.pages.items():
         click.echo(f"  {title:15}  {base}{path}")
     if store.database is not None:
         click.echo("(Ctrl-C ends it)")

@@ -12,7 +12,7 @@ from ssgan.tracking.receipt import delivered, run_id, run_ids
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.ui import ui_command
-from ssgan.tracking.views import View, latest_sweep, plain_path, save_view
+from ssgan.tracking.views import View, latest_ablation, latest_sweep, plain_path, save_ablation_view, save_view
 
 __all__ = [
     "EXPERIMENT",
@@ -26,6 +26,7 @@ __all__ = [
     "delivered",
     "environment_tags",
     "find_run",
+    "latest_ablation",
     "latest_sweep",
     "mark_dead",
     "plain_path",
@@ -33,6 +34,7 @@ __all__ = [
     "resolve_uri",
     "run_id",
     "run_ids",
+    "save_ablation_view",
     "save_view",
     "stored_runs",
     "ui_command",
