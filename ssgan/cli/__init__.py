@@ -60,8 +60,8 @@ def main() -> None:
 
 
 for command in (run_command, inspect_command, sweep_command, ablate_command, compare_command, tune_command,
-                split_command, train_command, evaluate_command, score_command, sample_command, export_command, predict_command,
-                bench_command, recipes_command, explain_command, ui_command, deliver_command):
+                split_command, train_command, evaluate_command, score_command, sample_command, export_command,
+                predict_command, bench_command, recipes_command, explain_command, ui_command, deliver_command):
     main.add_command(command)
 
 

@@ -27,8 +27,8 @@ NO_BASELINES = ("evaluate.supervised=false", "evaluate.gan_off=false", "evaluate
 @click.argument("recipe")
 @click.option("--off", metavar="A,B", help="Techniques to switch off, each in a row of its own; A+B is one row without "
                                            "both. Default: every one that the recipe has on.")
-@click.option("--only", metavar="A,B", help="Techniques to try alone: nothing but the labelled loss, what it needs, and "
-                                            "it.")
+@click.option("--only", metavar="A,B", help="Techniques to try alone: nothing but the labelled loss, what it needs, "
+                                            "and it.")
 @click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
 @click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the recipe's.")
 @click.option("--dataset", help=DATASETS + " Default: the recipe's.")

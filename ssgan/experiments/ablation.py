@@ -1,5 +1,6 @@
 """An ablation: a recipe with each technique off, and with one alone, on the same splits and seeds."""
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -71,13 +72,21 @@ def _generators(score: dict) -> dict[str, dict[str, float]]:
 
 
 def _step_ms(folder: WorkFolder) -> float | None:
-    """Milliseconds of a step of one lane, in the mean of the whole training; None where it has not come through."""
+    """Milliseconds of a step of one lane: the median from one record of the classifier's training to the next, which a
+    start, a pause and the work between steps do not move; of a training with fewer than three records, the mean of all
+    its steps. None where it has not come through.
+    """
     if not folder.stage_finished("train"):
         return None
-    steps = max((step for _, step, _, values in folder.measurements()
-                 if any(name.startswith("train/") for name in values)), default=0)
     lanes = max(1, len(folder.facts.get("group", [])))
-    return 1000 * folder.facts["stages"]["train"]["seconds"] / steps / lanes if steps else None
+    noted = [(step, at) for _, step, at, values in folder.measurements() if "train/labelled_error" in values]
+    paces = [(at - before) / (step - first)
+             for (first, before), (step, at) in itertools.pairwise(noted) if step > first]
+    if len(paces) < 2:
+        steps = max((step for _, step, _, values in folder.measurements()
+                     if any(name.startswith("train/") for name in values)), default=0)
+        paces = [folder.facts["stages"]["train"]["seconds"] / steps] if steps else []
+    return 1000 * statistics.median(paces) / lanes if paces else None
 
 
 def _report(folder: WorkFolder, found: Ablation) -> None:
@@ -87,6 +96,7 @@ def _report(folder: WorkFolder, found: Ablation) -> None:
     write(into / "ablation.png", ablation_picture(found))
     folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": text})
     for number, row in enumerate(found.rows):
-        values = {f"ablation/{name}_mean": statistics.mean(there) for name, column in row.columns(found.generator).items()
+        values = {f"ablation/{name}_mean": statistics.mean(there)
+                  for name, column in row.columns(found.generator).items()
                   if (there := [value for value in column if value is not None])}
         folder.measure(number, values)

@@ -220,7 +220,9 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
 
 
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
-    """The tags of the sweeps, tunings and ablations that a run belongs to, with those among `tags`; {} where there is none."""
+    """The tags of the sweeps, tunings and ablations that a run belongs to, with those among `tags`; {} where there is
+    none.
+    """
     known = folder.facts.get("tags", {})
     found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split()))
              for tag in (SWEEP_TAG, TUNE_TAG, ABLATE_TAG)}

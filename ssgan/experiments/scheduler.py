@@ -22,7 +22,8 @@ from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
 from ssgan.training.loop import Interrupted
 
-KINDS = {"sweep": "summary", "tune": "tune-summary", "ablate": "ablation-summary"}  # of plans, and what MLflow calls their summary runs
+# of plans, and what MLflow calls their summary runs
+KINDS = {"sweep": "summary", "tune": "tune-summary", "ablate": "ablation-summary"}
 
 
 @contextlib.contextmanager
@@ -126,7 +127,8 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
         "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets,
                    "seeds": _texts(seed for seed, _ in plan.seeds),
                    "split_seeds": _texts(split for _, split in plan.seeds), "validation": plan.recipe.split.validation,
-                   "grid": "; ".join(plan.grid), **_rows(plan), "members": sum(map(len, numbers)), "lanes": max(map(len, numbers))},
+                   "grid": "; ".join(plan.grid), **_rows(plan), "members": sum(map(len, numbers)),
+                   "lanes": max(map(len, numbers))},
         "tags": tracking.environment_tags() | {"ssgan.kind": KINDS[kind], f"ssgan.{kind}": name},
         kind: {"groups": numbers, "members": members,
                "settings": identity.stored_plan(plan.members(), plan.lanes, dataset.sha256)}}

@@ -107,7 +107,7 @@ def _without(recipe: Recipe, names: tuple[str, ...]) -> Switch:
     """The recipe with these off. Raises Mistake."""
     found, note = _taught(_off(recipe, names), f"--off {'+'.join(names)}")
     lost = [name for name in active(recipe) if name not in active(found) and name not in names]
-    notes = [f"{', '.join(lost)} too, which need it" if lost else "", note]
+    notes = [f"off with it, for they need it: {', '.join(lost)}" if lost else "", note]
     return Switch(f"without {'+'.join(names)}", off=names, changes=_changes(recipe, found), against="",
                   note="; ".join(filter(None, notes)))
 
