@@ -113,7 +113,7 @@ def find(asked: str) -> Page:
     if key in _sections():
         return _section(key)
     keys = [other for other in declared(Recipe) if other.endswith(f".{key}")]
-    begun = {known[other] for other in known if name and other.startswith(name)} if not keys else set()
+    begun = set() if keys or "." in key else _begun(name)
     keys = keys or [other for other in declared(Recipe) if key and not begun and other.startswith(key)]
     if len(begun) + len(keys) == 1:
         return pages()[begun.pop()] if begun else _key(keys[0])
@@ -128,7 +128,7 @@ def technique_named(asked: str, option: str) -> str:
     name = written(asked)
     if name in known:
         return known[name]
-    begun = {known[other] for other in known if name and other.startswith(name)}
+    begun = _begun(name) & set(known.values())
     if len(begun) == 1:
         return begun.pop()
     if begun:
@@ -160,6 +160,12 @@ def _names() -> dict[str, str]:
     found |= {form: name for name, page in METRICS.items() for form in map(_measured, page.names)}
     found |= {written(before + measured): name for measured, name in list(found.items()) for before in BEFORE}
     return found | SHORT_FORMS | {name: name for name in pages()}
+
+
+def _begun(name: str) -> set[str]:
+    """The pages whose name, or one of its short forms, begins so."""
+    found = SHORT_FORMS | {other: other for other in pages()}
+    return {found[other] for other in found if name and other.startswith(name)}
 
 
 def _measured(name: str) -> str:

@@ -136,7 +136,8 @@ def _alone(recipe: Recipe, names: tuple[str, ...], entries: Collection[str]) -> 
 def _off(recipe: Recipe, names: Collection[str]) -> Recipe:
     values = {key: value for name in names if name in SETTINGS_ENTRIES
               for key, value in SETTINGS_ENTRIES[name].off.items()}
-    sections = {name: getattr(recipe, name).off() for name in names if name in TECHNIQUES}
+    sections = {name: getattr(recipe, name).off() for name in names
+                if name in TECHNIQUES and getattr(recipe, name).is_on()}
     return override(dataclasses.replace(recipe, **sections), written(values))
 
 

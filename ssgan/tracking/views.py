@@ -112,7 +112,8 @@ def plain_path(experiment_id: str, sweep: str, tag: str = SWEEP_TAG) -> str:
     """The runs of a sweep, or of what else has its id in that tag, in MLflow's table, the lowest error first."""
     query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep, tag),
              "orderByKey": f"metrics.`{PERCENT}`", "orderByAsc": "true", "startTime": "ALL",
-             "lifecycleFilter": "Active", "modelVersionFilter": "All Runs", "datasetsFilter": base64.b64encode(b"[]").decode()}
+             "lifecycleFilter": "Active", "modelVersionFilter": "All Runs",
+             "datasetsFilter": base64.b64encode(b"[]").decode()}
     return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
