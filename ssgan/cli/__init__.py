@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 import click
 
+from ssgan.cli.ablate import ablate_command
 from ssgan.cli.bench import bench_command
 from ssgan.cli.compare import compare_command
 from ssgan.cli.deliver import deliver_command
+from ssgan.cli.explain import explain_command
 from ssgan.cli.export import export_command
 from ssgan.cli.inspect import inspect_command
 from ssgan.cli.predict import predict_command
@@ -111,9 +113,9 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-for command in (run_command, inspect_command, sweep_command, compare_command, tune_command, split_command,
-                train_command, evaluate_command, score_command, sample_command, export_command, predict_command,
-                bench_command, recipes_command, ui_command, deliver_command):
+for command in (run_command, inspect_command, sweep_command, ablate_command, compare_command, tune_command,
+                split_command, train_command, evaluate_command, score_command, sample_command, export_command,
+                predict_command, bench_command, recipes_command, explain_command, ui_command, deliver_command):
     main.add_command(command)
 
 

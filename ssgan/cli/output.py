@@ -299,6 +299,27 @@ def sweep(outcome, as_json: bool) -> None:
         click.echo(f"next    ssgan ui --compare{_store_options(folder)}     the same runs in MLflow, grouped by budget")
 
 
+def ablation(outcome, as_json: bool) -> None:
+    """The rows of an ablation, and where its report is."""
+    from ssgan.experiments.report.ablation import ablation_plain
+    from ssgan.experiments.report.ablation_text import ablation_markdown
+    from ssgan.tracking import run_ids
+
+    folder = outcome.folder
+    paths = {"markdown": folder.path / "report" / "ablation.md", "png": folder.path / "report" / "ablation.png"}
+    ids = run_ids(folder)
+    if as_json:
+        as_json_line({"ablation": folder.fingerprint, "summary_run_id": ids[-1] if ids else None,
+                      "name": folder.facts["name"], **ablation_plain(outcome.ablation),
+                      "report": {name: str(path) for name, path in paths.items()}})
+        return
+    click.echo(f"\n# {folder.facts['name']}\n\n{ablation_markdown(outcome.ablation)}")
+    inside = folder.path.is_relative_to(Path.cwd())
+    click.echo(f"picture {paths['png'].relative_to(Path.cwd()) if inside else paths['png']}")
+    if folder.facts["tracking_uri"] != "none":
+        click.echo("next    ssgan ui --compare     the same rows in MLflow, side by side")
+
+
 def tune(found, command: list[str], as_json: bool) -> None:
     """What tuning found; `command` is a sweep that measures the best values on other splits, but for these."""
     from ssgan.experiments.grid import written

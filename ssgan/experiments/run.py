@@ -28,7 +28,8 @@ from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
-SWEEP_TAG, TUNE_TAG = "ssgan.sweep", "ssgan.tune"  # the ids of the sweeps, and of the tunings, that a run belongs to
+# the ids of the sweeps, the tunings and the ablations that a run belongs to
+SWEEP_TAG, TUNE_TAG, ABLATE_TAG = "ssgan.sweep", "ssgan.tune", "ssgan.ablate"
 
 
 @dataclass
@@ -243,10 +244,12 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
 
 
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
-    """The tags of the sweeps and tunings that a run belongs to, with those among `tags`; {} where there is none."""
+    """The tags of the sweeps, tunings and ablations that a run belongs to, with those among `tags`; {} where there is
+    none.
+    """
     known = folder.facts.get("tags", {})
     found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split()))
-             for tag in (SWEEP_TAG, TUNE_TAG)}
+             for tag in (SWEEP_TAG, TUNE_TAG, ABLATE_TAG)}
     return {tag: identities for tag, identities in found.items() if identities}
 
 

@@ -8,6 +8,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import cross_validation, report
 from ssgan.experiments.grid import Plan, worker_count
+from ssgan.experiments.member import Member
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.experiments.stages import scoring, watched
@@ -34,17 +35,10 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     side, on data that they load by name; None chooses. Raises Mistake before anything is written,
     NothingFinished, with the Outcome, where no member came through, and Interrupted.
     """
-    _check_error(plan, dataset)
+    check_error(plan, dataset)
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
-        device = find_device(setting.device)
-        count = worker_count(workers, groups, device)
-        if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
-            scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
-            setting.progress.end()
-            setting.progress.end()
-        run_groups("sweep", plan, groups, dataset, replace(setting,
-                                                           tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)
-        folders = [folder_of(member, dataset, setting) for member in plan.members()]
+        tags = setting.tags | {SWEEP_TAG: folder.fingerprint}
+        folders = run_members("sweep", plan, groups, dataset, replace(setting, tags=tags), workers)
         comparison = report.compare([report.of_folder(found) for found in folders], targets=targets)
         if comparison.series:
             _report(folder, plan, comparison)
@@ -59,7 +53,20 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     return outcome
 
 
-def _check_error(plan: Plan, dataset: Dataset) -> None:
+def run_members(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, setting: Setting,
+                workers: int | None) -> list[WorkFolder]:
+    """Runs every member that is not finished yet, to its scores; the folders of all, in the plan's order."""
+    device = find_device(setting.device)
+    count = worker_count(workers, groups, device)
+    if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
+        scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
+        setting.progress.end()
+        setting.progress.end()
+    run_groups(kind, plan, groups, dataset, setting, count)
+    return [folder_of(member, dataset, setting) for member in plan.members()]
+
+
+def check_error(plan: Plan, dataset: Dataset) -> None:
     """Raises Mistake where a budget's error can neither be measured nor estimated: a sweep is about nothing else."""
     plan.check(dataset)
     for budget in plan.budgets:

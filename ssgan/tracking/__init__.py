@@ -12,9 +12,19 @@ from ssgan.tracking.receipt import delivered, run_id, run_ids
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.ui import ui_command
-from ssgan.tracking.views import View, latest_sweep, plain_path, save_view, unsaved_view
+from ssgan.tracking.views import (
+    ABLATION_TAG,
+    View,
+    latest_ablation,
+    latest_sweep,
+    plain_path,
+    save_ablation_view,
+    save_view,
+    unsaved_view,
+)
 
 __all__ = [
+    "ABLATION_TAG",
     "EXPERIMENT",
     "Delivery",
     "Store",
@@ -27,6 +37,7 @@ __all__ = [
     "delivered",
     "environment_tags",
     "find_run",
+    "latest_ablation",
     "latest_sweep",
     "mark_dead",
     "plain_path",
@@ -34,6 +45,7 @@ __all__ = [
     "resolve_uri",
     "run_id",
     "run_ids",
+    "save_ablation_view",
     "save_view",
     "stored_runs",
     "ui_command",

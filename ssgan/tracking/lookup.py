@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 LEAST_PREFIX = 4
-# kinds that `latest` passes over: a sweep's report, and what tuning tries
-NO_RESULTS = ("summary", "tune", "tune-summary")
+# kinds that `latest` passes over: a sweep's or an ablation's report, and what tuning tries
+NO_RESULTS = ("summary", "ablation-summary", "tune", "tune-summary")
 
 
 def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
