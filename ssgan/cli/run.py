@@ -4,7 +4,7 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from ssgan.cli import output
+from ssgan.cli import run_summary
 from ssgan.cli.options import Chosen, choose, make_setting, place_options, read_data, recipe_options
 
 
@@ -66,7 +66,7 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
     member = replace(member, recipe=fitted(member.recipe, dataset, setting.progress.say))
     with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
-    output.run(folder, summary(folder), as_json, _budgets(member, dataset))
+    run_summary.show(folder, summary(folder), as_json, _budgets(member, dataset))
 
 
 def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, recheck, skip_broken,
@@ -83,7 +83,7 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
     dataset = read_data(asked.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     with stoppable(setting):
         stage_again(folder, asked, dataset, setting, stage)
-    output.run(folder, summary(folder), as_json, _budgets(asked, dataset))
+    run_summary.show(folder, summary(folder), as_json, _budgets(asked, dataset))
 
 
 def _budgets(member, dataset) -> list[int]:

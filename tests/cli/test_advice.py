@@ -17,7 +17,7 @@ import small
 from click.testing import CliRunner
 
 import ssgan
-from ssgan.cli import main, output
+from ssgan.cli import main, run_summary
 from ssgan.cli.run import _budgets
 from ssgan.config import keys, override
 from ssgan.experiments.member import Member
@@ -117,7 +117,7 @@ def what_next(capsys, facts: dict, budgets: list[int], dataset: str = "digits") 
     """The commands that the summary of a scored run tells."""
     found = {"name": "a run", "status": "FINISHED", "seconds": {"score": 1.0}, "test_error": None, "waiting": None,
              "inception_score": None, "run_id": "0123456789abcdef", "dataset": dataset, "folder": "/somewhere"}
-    output.run(SimpleNamespace(facts=facts), found, as_json=False, budgets=budgets)
+    run_summary.show(SimpleNamespace(facts=facts), found, as_json=False, budgets=budgets)
     return [command for line in capsys.readouterr().out.splitlines() for command in commands(line)]
 
 
