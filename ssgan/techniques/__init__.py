@@ -8,6 +8,7 @@ from typing import Any
 
 from ssgan.errors import Mistake
 from ssgan.settings import flatten
+from ssgan.techniques.adversarial import Adversarial
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
@@ -16,10 +17,15 @@ from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
+from ssgan.techniques.instance_noise import InstanceNoise
 from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.l1 import L1Penalty
+from ssgan.techniques.l2 import L2Penalty
+from ssgan.techniques.label_noise import LabelNoise
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.settings_entry import SettingsEntry
+from ssgan.techniques.smoothing import LabelSmoothing
 from ssgan.techniques.supervised import Supervised
 from ssgan.techniques.technique import GENERATOR, Technique
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
@@ -27,6 +33,9 @@ from ssgan.techniques.virtual_adversarial import VirtualAdversarial
 # Their terms are added, and what they measure is told, in this order.
 TECHNIQUES: dict[str, type[Technique]] = {
     "gan": KPlus1,
+    "smoothing": LabelSmoothing,
+    "label_noise": LabelNoise,
+    "instance_noise": InstanceNoise,
     "augment": Augmentation,
     "consistency": Consistency,
     "class_balance": ClassBalance,
@@ -34,9 +43,12 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "vat": VirtualAdversarial,
     "gradient_penalty": GradientPenalty,
     "feature_matching": FeatureMatching,
+    "adversarial": Adversarial,
     "pull_away": PullAway,
     "conditional": ConditionalGenerator,
     "historical_averaging": HistoricalAveraging,
+    "l1": L1Penalty,
+    "l2": L2Penalty,
     "pictures": Pictures,
 }
 
@@ -161,6 +173,7 @@ def check(recipe: Any, classes: int) -> None:
         if classes < technique.least_classes:
             raise Mistake(f"[{name}] needs images of at least {technique.least_classes} classes, and these are of "
                           f"{classes}: try --set {name}.{technique.key}=0.")
+        technique.check(recipe)
         for other, reason in technique.excludes.items():
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
@@ -177,6 +190,6 @@ def check(recipe: Any, classes: int) -> None:
         raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
                       "set train.labelled_share higher.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
-        if not any(GENERATOR in technique.parts for technique in on.values()):
-            raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"
-                          "or gan.weight = 0 to train without one.")
+        if not any(GENERATOR in technique.parts and technique.adds_term for technique in on.values()):
+            raise Mistake("the generator has no loss: set feature_matching.weight, adversarial.weight or "
+                          "pull_away.weight above 0,\nor gan.weight = 0 to train without one.")
