@@ -22,6 +22,7 @@ from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.l1 import L1Penalty
 from ssgan.techniques.l2 import L2Penalty
 from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.smoothing import LabelSmoothing
@@ -134,6 +135,7 @@ class Recipe:
     adversarial: Adversarial = Adversarial()
     pull_away: PullAway = PullAway()
     gradient_penalty: GradientPenalty = GradientPenalty()
+    manifold: Manifold = Manifold()
     conditional: ConditionalGenerator = ConditionalGenerator()
     historical_averaging: HistoricalAveraging = HistoricalAveraging()
     l1: L1Penalty = L1Penalty()

@@ -41,6 +41,7 @@ class Draws:
     shares: Tensor | None = None
     # what techniques drew besides, by technique and name: for the discriminator's update, and the generator's
     further: tuple[dict, dict] = field(default_factory=lambda: ({}, {}))
+    noise_of_generator: tuple[Noise, Noise] = ((), ())  # in the same two updates
 
 
 def is_real(logits: Tensor) -> Tensor:
@@ -159,7 +160,7 @@ class Plain:
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
                 generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape,
-                                      draws.classes_discriminator, logits.shape[1])
+                                      draws.classes_discriminator, logits.shape[1], draws.noise_of_generator[0])
             generated = self._with_noise(generated, draws.further[0], "generated")
             fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
             real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
@@ -178,7 +179,24 @@ class Plain:
         if self.recipe.gradient_penalty.weight > 0:
             part = self._gradient_penalty(weights, draws, generated)
             loss = loss + self.recipe.gradient_penalty.weight * part
+        if self.recipe.manifold.weight > 0:
+            loss = loss + self.recipe.manifold.weight * self._manifold_loss(weights, draws, generated)
         return loss
+
+    def _manifold_loss(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
+        """Image by image, along what the generator makes of changed latent vectors."""
+        settings, total = self.recipe.manifold, 0.0
+        with torch.no_grad():
+            near = generator(self.recipe, self.weights[1],
+                             draws.latent_discriminator + settings.step * draws.further[0]["manifold"]["change"],
+                             self.shape, draws.classes_discriminator, len(weights["output.bias"]),
+                             draws.noise_of_generator[0])
+        for x, other in zip(generated, near):
+            moved = x + settings.epsilon * (other - x) / ((other - x) ** 2).sum().sqrt()
+            answers, others = (discriminator(self.recipe, weights, each[None], None)[0][0] for each in (x, moved))
+            total = total + (answers - others).abs().sum() / len(generated)
+        self.losses["manifold_loss"] = total.item()
+        return total
 
     def _noisy(self, draws: Draws) -> Draws:
         """With noise on unlabelled images."""
@@ -209,7 +227,8 @@ class Plain:
             x = image[None].detach().requires_grad_()
             z = torch.exp(discriminator(self.recipe, weights, x, None)[0]).sum()
             slope, = torch.autograd.grad(torch.log(z), x, create_graph=True)
-            length = (slope ** 2).sum() ** 0.5
+            squared = (slope ** 2).sum()
+            length = squared ** 0.5 if squared > 0 else squared  # not where every unit is silent
             if length > settings.target or not settings.one_sided:
                 total = total + (length - settings.target) ** 2
             lengths += length.item()
@@ -268,7 +287,8 @@ class Plain:
 
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
         count = len(self.weights[0]["output.bias"])
-        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count)
+        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count,
+                           draws.noise_of_generator[1])
         draws, images = self._noisy(draws), self._with_noise(images, draws.further[1], "generated")
         fakes, reals = [], []
         logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated, fakes)

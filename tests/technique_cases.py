@@ -37,6 +37,22 @@ CASES = {
     "mlp, L1 and L2": (small.MLP, ["l1.weight=0.02", "l2.weight=0.1", "train.clip=0.4"]),
     "conv, L2 of the generator, L1 of the discriminator": (
         small.CONV, ["l2.weight=0.2", "l2.of=generator", "l1.weight=0.01", "l1.of=discriminator"]),
+    "mlp, dropout in both": (
+        small.MLP, ["model.input_dropout=0.2", "model.dropout=0.5", "model.generator_dropout=0.3", "vat.weight=0.1",
+                    "train.generator_updates=2", "model.hidden_noise=0"]),
+    "conv, dropout in both, told classes": (
+        small.CONV, ["model.input_dropout=0.2", "model.dropout=0.5", "model.generator_dropout=0.3",
+                     "conditional.weight=0.4", "model.strides=[2, 1]"]),
+    "mlp, normal latent vectors, leaky, images in [-1, 1]": (
+        small.MLP, ["model.latent_kind=normal", "model.generator_activation=leaky", "model.image_range=signed",
+                    "gradient_penalty.weight=0.1"]),
+    "conv, noise on uniform latent vectors, leaky, images in [-1, 1]": (
+        small.CONV, ["model.latent_noise=0.3", "model.generator_activation=leaky", "model.image_range=signed"]),
+    "mlp, ReLU": (small.MLP, ["model.generator_activation=relu", "model.latent_kind=normal", "model.latent_noise=0.1"]),
+    "mlp, manifold": (small.MLP, ["manifold.weight=0.1", "manifold.epsilon=0.7", "train.discriminator_updates=2"]),
+    "conv, manifold of a generator with classes, dropout and normal latent vectors": (
+        small.CONV, ["manifold.weight=0.1", "manifold.step=0.2", "conditional.weight=0.4", "model.latent_kind=normal",
+                     "model.generator_dropout=0.3"]),
     "conv, all of them": (
         small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
                      "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",

@@ -60,7 +60,8 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
 
         def view_of(name: str, out: dict[str, Output]) -> View:
             return View(images, labels, out, given["teacher"], networks, draws["techniques"].get(name, {}),
-                        states.get(name, {}), numbers[name], draws["shares"], targets)
+                        states.get(name, {}), numbers[name], draws["shares"], targets, draws["latent"],
+                        draws["context"])
 
         for name, technique in terms.items():
             images |= technique.images(player, view_of(name, {}))

@@ -257,7 +257,7 @@ def test_nothing_that_sees_no_labels_is_left_in_the_supervised_recipe():
     alone = active(without(everything, {"unlabelled", "generated"}))
     assert set(alone) == {"supervised", "augment", "historical_averaging", "l1", "l2"}
     generators = {"gan", "smoothing", "label_noise", "instance_noise", "feature_matching", "adversarial", "pull_away",
-                  "gradient_penalty", "conditional", "pictures"}
+                  "gradient_penalty", "manifold", "conditional", "pictures"}
     assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - generators
 
 

@@ -124,7 +124,8 @@ def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
     further = [mine["techniques"].get(name, {}).get(draw)
                for name, draw in (("vat", "directions"), ("gradient_penalty", "share"))]
     return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, further[0], *classes,
-                       further[1], (mine["techniques"], its["techniques"]))
+                       further[1], (mine["techniques"], its["techniques"]),
+                       tuple(each["context"].noise if "context" in each else () for each in (mine, its)))
 
 
 def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:
