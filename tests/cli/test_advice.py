@@ -106,8 +106,9 @@ def test_a_key_that_is_told_is_one():
 
 
 def test_what_is_to_be_installed_is_named_as_packages_are():
-    extras = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    known = {re.match(r"[\w-]+", each)[0] for each in extras["onnx"]} | {"mlflow", HOLE}
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
+    known = {re.match(r"[\w-]+", each)[0] for each in named} | {HOLE}
     told = {word for _, text in TEXTS for found in re.findall(r"pip install ([^\n;)]+)", text)
             for word in found.split() if word != "-U"}
     assert told and {word.strip("'.") for word in told} <= known
@@ -116,7 +117,7 @@ def test_what_is_to_be_installed_is_named_as_packages_are():
 def what_next(capsys, facts: dict, budgets: list[int], dataset: str = "digits") -> list[str]:
     """The commands that the summary of a scored run tells."""
     found = {"name": "a run", "status": "FINISHED", "seconds": {"score": 1.0}, "test_error": None, "waiting": None,
-             "inception_score": None, "run_id": "0123456789abcdef", "dataset": dataset, "folder": "/somewhere"}
+             "error_from": None, "inception_score": None, "run_id": "0123456789abcdef", "dataset": dataset, "folder": "/somewhere"}
     run_summary.show(SimpleNamespace(facts=facts), found, as_json=False, budgets=budgets)
     return [command for line in capsys.readouterr().out.splitlines() for command in commands(line)]
 
@@ -134,7 +135,7 @@ def test_what_a_run_says_may_be_typed_next_can_be(capsys, tmp_path, monkeypatch)
     assert last == "ssgan sweep --dataset kmnist --recipe mnist --labels 20,40 --seeds 3"
     nowhere = {"tracking_uri": "none", "experiment": None, "recipe_name": "my recipe"}
     assert what_next(capsys, nowhere, [20, 40], "folder:my photos") == [
-        "ssgan sample 01234567 -n 100", "ssgan export 01234567 -o classifier.onnx"]
+        "ssgan sample 01234567 -n 100", "ssgan export 01234567 -o 'my photos.onnx'"]
     assert len(what_next(capsys, here, [1000])) == 3  # no larger budget is there
     for command in (first, last):
         main.commands[shlex.split(command)[1]].make_context("ssgan", shlex.split(command)[2:])
