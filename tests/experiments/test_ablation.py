@@ -129,6 +129,6 @@ def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(
     assert found.generator == "pictures" and found.lost == 1
     assert found.difference(found.rows[2], "error").n == 2 and found.difference(found.rows[1], "error").n == 3
     text = ablation_markdown(found)
-    assert "the seeds' spread: without a (+10.03)" in text and "- 1 runs did not" in text and "Left out: c: why." in text
+    assert "the seeds' spread: without a (+10.03)" in text and "- 1 run did not" in text and "Left out: c: why." in text
     assert "10.00, lost, 40.00" in text and "+1.00 (+1.00 to +1.00)" in text
     assert ablation_picture(found)[:4] == b"\x89PNG"

@@ -14,11 +14,22 @@ from urllib.parse import parse_qs
 import browser
 import pytest
 
-from ssgan.tracking import Store, Undelivered, deliver, latest_sweep, plain_path, save_view, stored_runs, ui_command
-from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT
+from ssgan.tracking import (
+    Store,
+    Undelivered,
+    deliver,
+    latest_ablation,
+    latest_sweep,
+    plain_path,
+    save_ablation_view,
+    save_view,
+    stored_runs,
+    ui_command,
+)
+from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT, ROWS
 
 ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
-SWEEP = "0123456789abcdef"
+SWEEP, ABLATION = "0123456789abcdef", "fedcba9876543210"
 
 
 def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
@@ -117,6 +128,45 @@ def test_the_latest_sweep_is_found_and_there_may_be_none(fresh, make):
     swept(make, fresh, {20: (0.2,)})
     swept(make, fresh, {50: (0.1,)}, sweep="abcdef0123456789", at=1_700_000_500.0)
     assert latest_sweep(fresh) == (SWEEP, "digits · sweep", ["gan.weight", "train.batch"])
+
+
+def ablated(make, store, at):
+    """Delivers the runs of an ablation and its summary; the ids of the runs."""
+    ids = []
+    for row, error in (("digits", 0.1), ("digits without gan", 0.2)):
+        folder = make(row.replace(" ", "-"), name=f"{row} · 20 labels · seed 0", status="FINISHED",
+                      tags={"ssgan.ablate": f"fedc {ABLATION}"},
+                      params={"dataset": "digits", "recipe": row, "labels": 20, "seed": 0})
+        folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "score/frechet_distance": 9.0})
+        folder.measure(20, {"by_labels/labels": 20, "by_labels/error_percent": 100 * error})
+        folder.flush()
+        ids.append(deliver(folder, store))
+    deliver(make(ABLATION, name="digits · ablate", kind="ablation-summary", status="FINISHED", lines=0, created=at,
+                 tags={"ssgan.ablate": ABLATION, "ssgan.kind": "ablation-summary"}), store)
+    return ids
+
+
+def test_an_ablations_view_groups_its_runs_by_row_and_the_later_of_it_and_a_sweep_is_shown(fresh, make):
+    fresh.client()
+    assert latest_ablation(fresh) is None
+    ids = ablated(make, fresh, 1_700_000_950.0)
+    assert latest_ablation(fresh) == (ABLATION, "digits · ablate")
+    swept(make, fresh, {20: (0.2,)}, at=1_700_000_900.0)
+    assert latest_ablation(fresh) == (ABLATION, "digits · ablate")
+    view = save_ablation_view(fresh, ABLATION, "digits · ablate")
+    envelope, state = saved(fresh, f"ssgan-{ABLATION}")
+    assert envelope["name"] == "digits · ablate, row by row" and list(view.pages)[0] == "row by row"
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "recipe"}]
+    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {
+        (kind, metrics[0]) for _, kind, metrics in ROWS}
+    assert "params.`recipe`" in state["selectedColumns"] and f"metrics.`{PERCENT}`" in state["selectedColumns"]
+    assert len(state["columnOrder"]) == len(state["selectedColumns"])
+    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"])
+    assert {run.info.run_id for run in found} == set(ids)
+    metrics = {name for run in found for name in run.data.metrics}
+    assert {name for _, _, (name,) in ROWS} <= metrics | {"stage/train/seconds"}
+    swept(make, fresh, {50: (0.1,)}, sweep="abcdef0123456789", at=1_700_001_000.0)
+    assert latest_ablation(fresh) is None
 
 
 def test_a_store_that_fails_is_undelivered(monkeypatch):

@@ -2,14 +2,15 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ssgan.experiments.report.table import Stat
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
-MEASURES = ("error", "inception_score", "frechet_distance", "ms_a_step")
+SCORES = ("inception_score", "frechet_distance")
+MEASURES = ("error", *SCORES, "ms_a_step")
 Column = Sequence[float | None]  # a value a seed; None where the run has none
 
 
@@ -50,6 +51,7 @@ class Ablation:
     seeds: Sequence[tuple[int, int]]  # training seed, split seed
     rows: tuple[AblationRow, ...]
     left_out: tuple[str, ...]  # what has no row, and why
+    real: Mapping[str, float] = field(default_factory=dict)  # real images' scores by the same measures
 
     @property
     def generator(self) -> str:
@@ -81,7 +83,7 @@ def ablation_plain(found: Ablation) -> dict[str, Any]:
     """The same as plain values for JSON; errors are fractions."""
     return {"recipe": found.recipe, "dataset": found.dataset, "labels": found.labels,
             "seeds": [{"seed": seed, "split_seed": split} for seed, split in found.seeds],
-            "generator": found.generator, "rows": [_row(found, row) for row in found.rows],
+            "generator": found.generator, "real": dict(found.real), "rows": [_row(found, row) for row in found.rows],
             "left_out": list(found.left_out), "lost": found.lost}
 
 
@@ -115,5 +117,5 @@ def _difference(stat: Stat | None) -> dict[str, Any] | None:
 
 def _means(row: AblationRow, generator: str) -> dict[str, float]:
     found = {measure: [value for value in row.columns(generator)[measure] if value is not None]
-             for measure in ("inception_score", "frechet_distance")}
+             for measure in SCORES}
     return {measure: statistics.mean(values) for measure, values in found.items() if values}
