@@ -20,7 +20,8 @@ def ablation_markdown(found: Ablation) -> str:
         f"from the row “as it is”, of a technique alone from “labelled loss alone”, "
         + ("paired by seed, with its 95 % interval (Student's t)." if several else
            "with one seed: there is no interval, and nothing can be said of the spread; take --seeds 3 or more."),
-        f"Scores are of {whose}{_real(found)}. ms a step is of the classifier's training, beside what else this machine did.", "",
+        f"Scores are of {whose}{_real(found)}. ms a step is of the classifier's training, beside what else this "
+        f"machine did.", "",
         markdown_table([heading, *(_line(found, row) for row in found.rows)])]
     notes = [f"- {row.name}: {row.note}." for row in found.rows if row.note]
     notes += [f"- Left out: {reason.rstrip('.')}." for reason in found.left_out]
