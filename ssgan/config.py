@@ -8,6 +8,7 @@ from ssgan import settings
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
+from ssgan.techniques.adversarial import Adversarial
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
@@ -16,9 +17,15 @@ from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
+from ssgan.techniques.instance_noise import InstanceNoise
 from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.l1 import L1Penalty
+from ssgan.techniques.l2 import L2Penalty
+from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
+from ssgan.techniques.smoothing import LabelSmoothing
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
 
 SCHEMA = 2  # of the fingerprint: to be raised where a key's default, or what a value means, changes
@@ -115,6 +122,9 @@ class Recipe:
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     gan: KPlus1 = KPlus1()
+    smoothing: LabelSmoothing = LabelSmoothing()
+    label_noise: LabelNoise = LabelNoise()
+    instance_noise: InstanceNoise = InstanceNoise()
     train: TrainConfig = TrainConfig()
     augment: Augmentation = Augmentation()
     consistency: Consistency = Consistency()
@@ -122,10 +132,14 @@ class Recipe:
     entropy: Entropy = Entropy()
     vat: VirtualAdversarial = VirtualAdversarial()
     feature_matching: FeatureMatching = FeatureMatching()
+    adversarial: Adversarial = Adversarial()
     pull_away: PullAway = PullAway()
     gradient_penalty: GradientPenalty = GradientPenalty()
+    manifold: Manifold = Manifold()
     conditional: ConditionalGenerator = ConditionalGenerator()
     historical_averaging: HistoricalAveraging = HistoricalAveraging()
+    l1: L1Penalty = L1Penalty()
+    l2: L2Penalty = L2Penalty()
     pictures: Pictures = Pictures()
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()

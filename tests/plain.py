@@ -5,8 +5,10 @@ D = Z/(Z+1), Adam is a loop over tensors, averages are weighted sums over a hist
 the recipe's type; every draw is an argument.
 """
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 
+import plain_judgement
 import torch
 from plain_networks import Noise, Weights, advanced, discriminator, generator
 from torch import Tensor
@@ -37,6 +39,9 @@ class Draws:
     classes_generator: Tensor | None = None
     # [m, 1, 1, 1] of the unlabelled image in each that lies between it and a generated one
     shares: Tensor | None = None
+    # what techniques drew besides, by technique and name: for the discriminator's update, and the generator's
+    further: tuple[dict, dict] = field(default_factory=lambda: ({}, {}))
+    noise_of_generator: tuple[Noise, Noise] = ((), ())  # in the same two updates
 
 
 def is_real(logits: Tensor) -> Tensor:
@@ -133,6 +138,11 @@ class Plain:
             mean = sum(past[name] for past in self.past[network]) / len(self.past[network])
             away = self.weights[network][name] - mean
             self.gradients[network][name] = g + 2 * self.recipe.historical_averaging.weight * away
+            for each in (self.recipe.l1, self.recipe.l2):
+                if each.weight > 0 and each.of in ("all", ("discriminator", "generator")[network]):
+                    leaf = self.weights[network][name].clone().requires_grad_()
+                    size = leaf.abs().sum() if each is self.recipe.l1 else (leaf ** 2).sum()
+                    self.gradients[network][name] += each.weight * torch.autograd.grad(size, leaf)[0]
         longest, length = self.recipe.train.clip, sum((g * g).sum() for g in self.gradients[network].values()) ** 0.5
         if 0 < longest < length:
             self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
@@ -141,6 +151,7 @@ class Plain:
         self.history[network].append(dict(self.weights[network]))
 
     def _discriminator_loss(self, weights: Weights, draws: Draws) -> Tensor:
+        draws = self._noisy(draws)
         logits, _ = discriminator(self.recipe, weights, draws.labelled, draws.noise_labelled)
         probabilities = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
         loss = -torch.log(probabilities[range(len(logits)), draws.labels]).mean()
@@ -149,10 +160,12 @@ class Plain:
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
                 generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape,
-                                      draws.classes_discriminator, logits.shape[1])
+                                      draws.classes_discriminator, logits.shape[1], draws.noise_of_generator[0])
+            generated = self._with_noise(generated, draws.further[0], "generated")
             fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
             real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
-            part = -0.5 * torch.log(is_real(real)).mean() - 0.5 * torch.log(1 - is_real(fake)).mean()
+            wanted = plain_judgement.targets(self.recipe, draws.further[0], (len(real), len(fake)))
+            part = plain_judgement.telling(self.recipe.gan.loss, real, fake, wanted)
             self.losses["unlabelled_loss"] = part.item()
             loss = loss + self.recipe.gan.weight * part
         if self.recipe.consistency.weight > 0:
@@ -166,7 +179,38 @@ class Plain:
         if self.recipe.gradient_penalty.weight > 0:
             part = self._gradient_penalty(weights, draws, generated)
             loss = loss + self.recipe.gradient_penalty.weight * part
+        if self.recipe.manifold.weight > 0:
+            loss = loss + self.recipe.manifold.weight * self._manifold_loss(weights, draws, generated)
         return loss
+
+    def _manifold_loss(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
+        """Image by image, along what the generator makes of changed latent vectors."""
+        settings, total = self.recipe.manifold, 0.0
+        with torch.no_grad():
+            near = generator(self.recipe, self.weights[1],
+                             draws.latent_discriminator + settings.step * draws.further[0]["manifold"]["change"],
+                             self.shape, draws.classes_discriminator, len(weights["output.bias"]),
+                             draws.noise_of_generator[0])
+        for x, other in zip(generated, near):
+            moved = x + settings.epsilon * (other - x) / ((other - x) ** 2).sum().sqrt()
+            answers, others = (discriminator(self.recipe, weights, each[None], None)[0][0] for each in (x, moved))
+            total = total + (answers - others).abs().sum() / len(generated)
+        self.losses["manifold_loss"] = total.item()
+        return total
+
+    def _noisy(self, draws: Draws) -> Draws:
+        """With noise on unlabelled images."""
+        return dataclasses.replace(
+            draws, unlabelled=self._with_noise(draws.unlabelled, draws.further[0], "unlabelled"),
+            for_generator=self._with_noise(draws.for_generator, draws.further[1], "unlabelled"))
+
+    def _with_noise(self, images: Tensor | None, further: dict, part: str) -> Tensor | None:
+        """That of the step, which falls to nothing by a line."""
+        settings = self.recipe.instance_noise
+        if images is None or "instance_noise" not in further:
+            return images
+        left = max(0.0, 1 - self.done / self.steps / settings.until)
+        return images + settings.std * left * further["instance_noise"][part]
 
     def _gradient_penalty(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
         """Image by image, with a graph of the gradient; in one step of so many, so many times."""
@@ -174,7 +218,7 @@ class Plain:
         self.losses["gradient_penalty_loss"] = self.losses["gradient_length"] = 0.0
         if self.done % settings.every:
             return torch.zeros((), dtype=generated.dtype)
-        images = list(draws.unlabelled)
+        images = list(generated if settings.at == "generated" else draws.unlabelled)
         if settings.at == "between":
             images = [share * real + (1 - share) * fake
                       for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
@@ -183,7 +227,8 @@ class Plain:
             x = image[None].detach().requires_grad_()
             z = torch.exp(discriminator(self.recipe, weights, x, None)[0]).sum()
             slope, = torch.autograd.grad(torch.log(z), x, create_graph=True)
-            length = (slope ** 2).sum() ** 0.5
+            squared = (slope ** 2).sum()
+            length = squared ** 0.5 if squared > 0 else squared  # not where every unit is silent
             if length > settings.target or not settings.one_sided:
                 total = total + (length - settings.target) ** 2
             lengths += length.item()
@@ -242,7 +287,9 @@ class Plain:
 
     def _generator_loss(self, weights: Weights, draws: Draws) -> Tensor:
         count = len(self.weights[0]["output.bias"])
-        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count)
+        images = generator(self.recipe, weights, draws.latent_generator, self.shape, draws.classes_generator, count,
+                           draws.noise_of_generator[1])
+        draws, images = self._noisy(draws), self._with_noise(images, draws.further[1], "generated")
         fakes, reals = [], []
         logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated, fakes)
         matching, loss = self.recipe.feature_matching, 0.0
@@ -259,6 +306,11 @@ class Plain:
                 one, other = (reals[layer - 1], fakes[layer - 1]) if layer else (real, fake)
                 gap = (one.mean(0) - other.mean(0)).abs()
                 loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
+        if self.recipe.adversarial.weight > 0:
+            truth, _ = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
+            part = plain_judgement.passing(self.recipe.adversarial.loss, logits, truth)
+            self.losses["adversarial_loss"] = part.item()
+            loss = loss + self.recipe.adversarial.weight * part
         if self.recipe.pull_away.weight > 0:
             pairs = [(a, b) for i, a in enumerate(fake) for j, b in enumerate(fake) if i != j]
             loss = loss + self.recipe.pull_away.weight * sum(

@@ -1,6 +1,7 @@
 """The networks once more, slow and plain, as functions of their named weights."""
 
 import itertools
+from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -50,23 +51,53 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     """Logits and features of images; `hidden` is filled with every hidden layer's activations."""
     hidden = [] if hidden is None else hidden
     model = recipe.model
-    draws = noise or [torch.zeros(())] * (len(layers(weights)) + 1)
+    count = len(layers(weights)) + 1 if model.family == "mlp" else 2
+    draws = list(noise or [torch.zeros(())] * count)
+    draws, masks = draws[:count], iter(draws[count:])
+    if model.image_range == "signed":
+        x = x * 2 - 1
     if model.family == "mlp":
-        x = x.reshape(len(x), -1) + model.input_noise * draws[0]
+        x = drop(x.reshape(len(x), -1) + model.input_noise * draws[0], model.input_dropout, masks)
         for draw, name in zip(draws[1:], layers(weights)):
             features = dense(weights, name, x).clamp(min=0)
             hidden.append(features)
             last = name == layers(weights)[-1]
             x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
+            x = drop(x, model.dropout, masks)
         return dense(weights, "output", x), features
-    x = x + model.input_noise * draws[0]
+    x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x,
-                        stride=model.strides[i % len(model.strides)])
+        stride = model.strides[i % len(model.strides)]
+        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=stride)
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
+        x = drop(x, model.dropout if stride > 1 else 0, masks)
     features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
     return dense(weights, "output", compared(recipe, weights, features) + model.hidden_noise * draws[1]), features
+
+
+def drop(x: Tensor, share: float, masks) -> Tensor:
+    """Each number is 0 where the next draw, as a probability, is below the share; x itself where there are no draws."""
+    draw = next(masks, None) if share > 0 else None
+    if draw is None:
+        return x
+    flat = [value / (1 - share) if NormalDist().cdf(e) >= share else 0 * value
+            for value, e in zip(x.reshape(-1), draw.reshape(-1).tolist(), strict=True)]
+    return torch.stack(flat).reshape(x.shape)
+
+
+def activated(recipe: Recipe, x: Tensor, family: str) -> Tensor:
+    """A generator's activation."""
+    name = recipe.model.generator_activation
+    name = {"mlp": "softplus", "conv": "relu"}[family] if name == "family" else name
+    if name == "softplus":
+        return torch.log1p(torch.exp(x))
+    return torch.where(x > 0, x, (0.2 if name == "leaky" else 0) * x)
+
+
+def picture(recipe: Recipe, x: Tensor) -> Tensor:
+    """In [0, 1]."""
+    return (torch.tanh(x) + 1) / 2 if recipe.model.image_range == "signed" else 1 / (1 + torch.exp(-x))
 
 
 def compared(recipe: Recipe, weights: Weights, features: Tensor) -> Tensor:
@@ -99,28 +130,30 @@ def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
 
 
 def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int],
-              classes: Tensor | None = None, count: int = 0) -> Tensor:
+              classes: Tensor | None = None, count: int = 0, noise: Noise = ()) -> Tensor:
     """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros
     behind.
     """
+    masks, share = iter(noise), recipe.model.generator_dropout
     if classes is not None:
         latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]])
                               for z, label in zip(latent, classes)])
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
-            x = torch.log1p(torch.exp(batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])))
-        return (1 / (1 + torch.exp(-dense(weights, "output", x)))).reshape(len(x), *shape)
+            x = batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])
+            x = drop(activated(recipe, x, "mlp"), share, masks)
+        return picture(recipe, dense(weights, "output", x)).reshape(len(x), *shape)
     doublings = len(layers(weights))
     start = [-(-side // 2 ** doublings) for side in shape[1:]]
     x = (latent @ weights["dense.weight"].T).reshape(len(latent), -1, *start)
-    x = batch_norm(x, weights["norms.0.shift"]).clamp(min=0)
+    x = drop(activated(recipe, batch_norm(x, weights["norms.0.shift"]), "conv"), share, masks)
     for i, name in enumerate(layers(weights)):
         x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1),
-                       weights[f"norms.{i + 1}.shift"]).clamp(min=0)
+        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1), weights[f"norms.{i + 1}.shift"])
+        x = drop(activated(recipe, x, "conv"), share, masks)
     x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
-    return 1 / (1 + torch.exp(-x[:, :, : shape[1], : shape[2]]))
+    return picture(recipe, x[:, :, : shape[1], : shape[2]])
 
 
 def advanced(weights: Weights, steps: int) -> Weights:

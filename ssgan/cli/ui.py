@@ -43,10 +43,9 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
     argv, environment = tracking.ui_command(store and store.uri, port)
     _check_free(port)
     view = _view(store) if compare else None
-    store.client()
     base = f"http://127.0.0.1:{port}"
     if view is None:
-        click.echo(f"{base}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
+        click.echo(f"{base}/#/experiments/{_experiment(store)}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
     else:
         address = _show_view(store, base, view)
         if _on_a_desktop():
@@ -56,21 +55,36 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
 
 
 def _view(store: "Store") -> "View":
-    """The view of the latest sweep or ablation, saved anew. Raises Mistake where there is none."""
+    """The view of the latest sweep or ablation, saved anew where that may be. Raises Mistake where there is none."""
+    from ssgan import tracking
+
+    _experiment(store)
+    try:
+        ablation, sweep = tracking.latest_ablation(store), tracking.latest_sweep(store)
+    except tracking.Undelivered as reason:
+        raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
+    try:
+        if ablation is not None:
+            return tracking.save_ablation_view(store, *ablation)
+        if sweep is not None:
+            return tracking.save_view(store, *sweep)
+    except tracking.Undelivered as reason:
+        click.echo(f"ssgan: the view is not saved: {reason}", err=True)
+        return tracking.unsaved_view(store, *ablation, tracking.ABLATION_TAG) if ablation else tracking.unsaved_view(
+            store, *sweep[:2])
+    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
+                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: "
+                  f"ssgan ui{store.options()}")
+
+
+def _experiment(store: "Store") -> str:
+    """The experiment's id. Raises Mistake."""
     from ssgan import tracking
 
     try:
-        store.reader()
-        ablation = tracking.latest_ablation(store)
-        if ablation is not None:
-            return tracking.save_ablation_view(store, *ablation)
-        found = tracking.latest_sweep(store)
-        if found is not None:
-            return tracking.save_view(store, *found)
+        return store.reader()[1]
     except tracking.Undelivered as reason:
         raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
-    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
-                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: ssgan ui")
 
 
 def _show_view(store: "Store", base: str, view: "View") -> str:
@@ -80,7 +94,7 @@ def _show_view(store: "Store", base: str, view: "View") -> str:
         click.echo(f"  {title:15}  {base}{path}")
     if store.database is not None:
         click.echo("(Ctrl-C ends it)")
-    return f"{base}{view.budgets}"
+    return f"{base}{view.budgets or view.plain}"
 
 
 def _on_a_desktop() -> bool:

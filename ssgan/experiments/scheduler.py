@@ -10,7 +10,7 @@ from typing import Any
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.data.own_data import title
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import cross_validation, identity
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.executors.local import LocalExecutor
@@ -34,10 +34,10 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
 
     Raises Mistake before anything is written.
     """
-    plan.check(dataset)
+    plan.check(dataset, setting.until)
     device = find_device(setting.device)
     if setting.store is not None:
-        setting.store.check()
+        tracking.check_target(setting.store, setting.work)
     members = plan.members()
     ours = [folder_of(member, dataset, setting).fingerprint for member in members]
     name = identity.summary_folder_of(kind, members, plan.lanes, dataset.sha256, setting.work).fingerprint
@@ -53,6 +53,8 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
         except BaseException as error:
             killed = isinstance(error, Interrupted | KeyboardInterrupt | SystemExit)
             folder.update(status="KILLED" if killed else "FAILED", error=str(error) or type(error).__name__)
+            if isinstance(error, NothingFinished):
+                deliver_finished([folder], setting)
             raise
         finally:
             setting.progress.prefix = ""

@@ -35,6 +35,16 @@ def sigmoid(x: Tensor) -> Tensor:
     return torch.sigmoid(widened(x)).to(x.dtype)
 
 
+def signed(x: Tensor, image_range: str) -> Tensor:
+    """Images in [0, 1] in the range of `model.image_range`."""
+    return 2 * x - 1 if image_range == "signed" else x
+
+
+def as_images(x: Tensor, image_range: str) -> Tensor:
+    """A generator's last numbers as images in [0, 1]: sigmoid(x), or (tanh(x) + 1) / 2 = sigmoid(2 x)."""
+    return sigmoid(2 * x if image_range == "signed" else x)
+
+
 class Softplus(torch.autograd.Function):
     """log(1 + exp(x)), to the rounding of numbers near 1; torch's, which is exact for very negative x too, takes five
     times as long on a CPU.

@@ -8,76 +8,78 @@ from torch.nn import functional
 
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import Softplus, add_noise, sigmoid, with_classes
+from ssgan.models.activation import activation
+from ssgan.models.functional import as_images, signed, with_classes
+from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise on the input and after each hidden layer;
-    `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind the last ones, before
-    their noise.
+    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise and dropout on the input and after each
+    hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind the last
+    ones, before their noise.
     """
 
     couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
-        self.output_scale = config.output_scale
+        self.output_scale, self.image_range = config.output_scale, config.image_range
         sizes = [math.prod(shape), *config.widths]
         self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.minibatch = minibatch_layer(config, sizes[-1], generator)
         compared = sizes[-1] * config.minibatch_kernels * config.minibatch_dimensions
         sizes[-1] += config.minibatch_kernels
         self.output = output_layer(config, sizes[-1], classes, generator)
-        self.sizes, self.products = sizes, products([*sizes, classes]) + compared
+        self.noise = LayerNoise([Place((sizes[0],), config.input_noise, config.input_dropout),
+                                 *(Place((size,), config.hidden_noise, config.dropout) for size in sizes[1:])])
+        self.products = products([*sizes, classes]) + compared
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return [(n, size) for size in self.sizes]
+        return self.noise.shapes(n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
         features = self.features(x, context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(add_noise(compared, self.hidden_noise, context.at(len(self.hidden)))), features
+        return self.output(self.noise(compared, len(self.hidden), context)), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations
         [n, width], before their noise, are appended to `inner`.
         """
-        x = add_noise(x.flatten(1), self.input_noise, context.at(0))
+        x = signed(x.flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
-            if i > 0:
-                x = add_noise(x, self.hidden_noise, context.at(i))
-            x = functional.relu(layer(x))
+            x = functional.relu(layer(self.noise(x, i, context)))
             if inner is not None:
                 inner.append(x)
         return x
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = add_noise(x.flatten(1), self.input_noise, context.at(0))
+        x = signed(x.flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
-            if i > 0:
-                x = add_noise(x, self.hidden_noise, context.at(i))
-            x = functional.relu(layer.initialise(x))
+            x = functional.relu(layer.initialise(self.noise(x, i, context)))
         if self.minibatch is not None:
             x = self.minibatch.initialise(x)
-        x = add_noise(x, self.hidden_noise, context.at(len(self.hidden)))
-        self.output.initialise(x, self.output_scale)
+        self.output.initialise(self.noise(x, len(self.hidden), context), self.output_scale)
 
 
 class Generator(nn.Module):
-    """Dense layers with batch norm without gain and softplus; a weight-normalised output layer and a sigmoid."""
+    """Dense layers with batch norm without gain and softplus, or the recipe's activation, and dropout; a
+    weight-normalised output layer and a sigmoid, or tanh.
+    """
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
                  classes: int = 0):
         super().__init__()
-        self.shape, self.classes = shape, classes
+        self.shape, self.classes, self.image_range = shape, classes, config.image_range
+        self.activation = activation(config.generator_activation, "softplus")
+        self.noise = LayerNoise([Place((size,), dropout=config.generator_dropout) for size in config.generator_widths])
         sizes = [config.latent + classes, *config.generator_widths]
         self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
         for layer in self.hidden:
@@ -88,12 +90,15 @@ class Generator(nn.Module):
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
-        """
+        """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
         x = with_classes(latent, context.labels, self.classes)
-        for layer, norm in zip(self.hidden, self.norms):
-            x = Softplus.apply(norm(layer(x)))
-        return sigmoid(self.output(x)).unflatten(1, self.shape)
+        for i, (layer, norm) in enumerate(zip(self.hidden, self.norms)):
+            x = self.noise(self.activation(norm(layer(x))), i, context)
+        return as_images(self.output(x), self.image_range).unflatten(1, self.shape)
+
+    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
+        """The shapes of the normal draws that one pass over n latent vectors takes."""
+        return self.noise.shapes(n)
 
 
 def products(sizes: list[int]) -> int:

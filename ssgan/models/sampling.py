@@ -26,6 +26,8 @@ class Sampler:
     uses: tuple[str, ...] = ("samples",)  # what the random streams are named by, after latent or classes
     normal: bool = False  # whether latent numbers are normal; else uniform on [0, 1)
     label: int | None = None
+    latent_noise: float = 0.0  # standard deviation of noise on a latent vector, which it was trained with
+    noisy: bool = False  # whether its layers have the noise here that they had in training
 
     @property
     def conditional(self) -> bool:
@@ -39,7 +41,8 @@ class Sampler:
         for number in self._batches(start, count):
             z = self._latent(number).to(device)
             labels = self._labels(number).to(device) if self.conditional else None
-            batches.append(self.generator(z, Context(labels=labels)))
+            sites = tuple(site.to(device) for site in self._noise(number)) if self.noisy else ()
+            batches.append(self.generator(z, Context(sites, labels)))
         return self._cut(batches, start, count)
 
     def labels(self, start: int, count: int) -> Tensor | None:
@@ -57,7 +60,15 @@ class Sampler:
 
     def _latent(self, batch: int) -> Tensor:
         draw = torch.randn if self.normal else torch.rand
-        return draw(self.batch, self.latent, generator=torch_generator(self.seed, "latent", *self.uses, batch))
+        z = draw(self.batch, self.latent, generator=torch_generator(self.seed, "latent", *self.uses, batch))
+        if self.latent_noise:
+            random = torch_generator(self.seed, "latent noise", *self.uses, batch)
+            z = z + self.latent_noise * torch.randn(z.shape, generator=random)
+        return z
+
+    def _noise(self, batch: int) -> list[Tensor]:
+        random = torch_generator(self.seed, "generator noise", *self.uses, batch)
+        return [torch.randn(shape, generator=random) for shape in self.generator.noise_shapes(self.batch)]
 
     def _labels(self, batch: int) -> Tensor:
         if self.label is not None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ssgan.settings import choice, number, numbers
+from ssgan.settings import choice, number, numbers, switch
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,11 @@ class ModelConfig:
                                                      "as needed; 0 alone halves the map until it has 8 pixels a side")
     pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or "
                                                     "as it is")
-    latent: int = number(100, 1, 16384, "numbers in the latent vector, uniform on [0, 1)")
+    latent: int = number(100, 1, 16384, "numbers in the latent vector")
+    latent_kind: str = choice("uniform", ("uniform", "normal"), "what they are: uniform on [0, 1), or normal")
+    latent_noise: float = number(0.0, 0, 100, "standard deviation of Gaussian noise on the latent vector")
+    image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or [-1, 1] "
+                                                          "from tanh; outside they are in [0, 1]")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
     norm: str = choice("weight", ("weight", "spectral"),
                        "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
@@ -29,3 +33,10 @@ class ModelConfig:
     output_scale: float = number(1.0, 1e-6, 100, "standard deviation of the classifier's first logits, over images")
     input_noise: float = number(0.3, 0, 100, "standard deviation of the Gaussian noise on the input")
     hidden_noise: float = number(0.5, 0, 100, "standard deviation of the Gaussian noise after each hidden layer")
+    input_dropout: float = number(0.0, 0, 0.99, "share of the discriminator's input that is dropped; 0 is none")
+    dropout: float = number(0.0, 0, 0.99, "share dropped after each of its hidden layers, of convolutions after each "
+                                          "with a stride; 0 is none")
+    generator_dropout: float = number(0.0, 0, 0.99, "share dropped after each hidden layer of the generator; 0 is none")
+    generator_dropout_sampling: bool = switch(False, "dropout in the generator when images are sampled too")
+    generator_activation: str = choice("family", ("family", "relu", "leaky"),
+                                       "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")

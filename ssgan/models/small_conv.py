@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.functional import add_noise, sigmoid, with_classes
+from ssgan.models.activation import activation
+from ssgan.models.functional import as_images, signed, with_classes
+from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
@@ -25,16 +27,16 @@ class Discriminator(nn.Module):
     channels.
 
     The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
-    things are. Gaussian noise falls on the input and on the features; with `minibatch_kernels` the minibatch layer
-    stands between the features and their noise.
+    things are. Gaussian noise falls on the input and on the features, dropout on the input and on the maps behind
+    convolutions with a stride; with `minibatch_kernels` the minibatch layer stands between the features and their
+    noise.
     """
 
     couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
-        self.input_noise, self.hidden_noise = config.input_noise, config.hidden_noise
-        self.output_scale = config.output_scale
+        self.output_scale, self.image_range = config.output_scale, config.image_range
         self.shape, self.pooled = shape, config.pooling == "mean"
         channels = [shape[0], *config.widths]
         strides = strides_of(config, shape)
@@ -50,38 +52,44 @@ class Discriminator(nn.Module):
         self.products += self.width * config.minibatch_kernels * config.minibatch_dimensions
         self.width += config.minibatch_kernels
         self.output = output_layer(config, self.width, classes, generator)
+        # The input, every map, and what the output layer is given.
+        self.noise = LayerNoise([Place(shape, config.input_noise, config.input_dropout),
+                                 *(Place((width, *sides), dropout=config.dropout if stride > 1 else 0.0)
+                                   for width, sides, stride in zip(config.widths, maps, strides)),
+                                 Place((self.width,), config.hidden_noise)])
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return [(n, *self.shape), (n, self.width)]
+        return self.noise.shapes(n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
         features = self.features(x, context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(add_noise(compared, self.hidden_noise, context.at(1))), features
+        return self.output(self.noise(compared, len(self.hidden) + 1, context)), features
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map
         [n, c, h, w] is appended to `inner`.
         """
-        x = channels_last(add_noise(x, self.input_noise, context.at(0)))
-        for layer in self.hidden:
+        x = channels_last(self.noise(signed(x, self.image_range), 0, context))
+        for place, layer in enumerate(self.hidden, 1):
             x = functional.leaky_relu(layer(x), 0.2)
             if inner is not None:
                 inner.append(x)
+            x = self.noise(x, place, context)
         return self._pooled(x)
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = add_noise(x, self.input_noise, context.at(0))
-        for layer in self.hidden:
-            x = functional.leaky_relu(layer.initialise(x), 0.2)
+        x = self.noise(signed(x, self.image_range), 0, context)
+        for place, layer in enumerate(self.hidden, 1):
+            x = self.noise(functional.leaky_relu(layer.initialise(x), 0.2), place, context)
         x = self._pooled(x)
         if self.minibatch is not None:
             x = self.minibatch.initialise(x)
-        self.output.initialise(add_noise(x, self.hidden_noise, context.at(1)), self.output_scale)
+        self.output.initialise(self.noise(x, len(self.hidden) + 1, context), self.output_scale)
 
     def _pooled(self, x: Tensor) -> Tensor:
         # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth
@@ -109,16 +117,19 @@ def strides_of(config: ModelConfig, shape: tuple[int, int, int]) -> list[int]:
 
 
 class Generator(nn.Module):
-    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU; `generator_widths`
-    are the channels.
+    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm, ReLU, or the recipe's
+    activation, and dropout; `generator_widths` are the channels.
     """
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
                  classes: int = 0):
         super().__init__()
-        self.shape, self.classes, widths = shape, classes, config.generator_widths
+        self.shape, self.classes, self.image_range = shape, classes, config.image_range
+        self.activation, widths = activation(config.generator_activation, "relu"), config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
         self.dense = nn.Linear(config.latent + classes, widths[0] * math.prod(self.start), bias=False)
+        self.noise = LayerNoise([Place((width, *(side * 2**doublings for side in self.start)),
+                                       dropout=config.generator_dropout) for doublings, width in enumerate(widths)])
         self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
         self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
         for layer in (self.dense, *self.hidden):
@@ -130,11 +141,14 @@ class Generator(nn.Module):
                                                             widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
-        """[n, z] uniform on [0, 1), and classes in the context where it is told them -> images [n, c, h, w] in [0, 1].
-        """
+        """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
         x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
-        x = functional.relu(self.norms[0](x))
-        for layer, norm in zip(self.hidden, self.norms[1:]):
-            x = functional.relu(norm(layer(functional.interpolate(x, scale_factor=2.0))))
+        x = self.noise(self.activation(self.norms[0](x)), 0, context)
+        for place, (layer, norm) in enumerate(zip(self.hidden, self.norms[1:]), 1):
+            x = self.noise(self.activation(norm(layer(functional.interpolate(x, scale_factor=2.0)))), place, context)
         height, width = self.shape[1:]
-        return sigmoid(self.output(x)[:, :, :height, :width])
+        return as_images(self.output(x)[:, :, :height, :width], self.image_range)
+
+    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
+        """The shapes of the normal draws that one pass over n latent vectors takes."""
+        return self.noise.shapes(n)

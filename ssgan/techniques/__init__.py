@@ -8,6 +8,7 @@ from typing import Any
 
 from ssgan.errors import Mistake
 from ssgan.settings import flatten
+from ssgan.techniques.adversarial import Adversarial
 from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
@@ -16,10 +17,16 @@ from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
 from ssgan.techniques.historical_averaging import HistoricalAveraging
+from ssgan.techniques.instance_noise import InstanceNoise
 from ssgan.techniques.kplus1 import KPlus1
+from ssgan.techniques.l1 import L1Penalty
+from ssgan.techniques.l2 import L2Penalty
+from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
 from ssgan.techniques.settings_entry import SettingsEntry
+from ssgan.techniques.smoothing import LabelSmoothing
 from ssgan.techniques.supervised import Supervised
 from ssgan.techniques.technique import GENERATOR, Technique
 from ssgan.techniques.virtual_adversarial import VirtualAdversarial
@@ -27,16 +34,23 @@ from ssgan.techniques.virtual_adversarial import VirtualAdversarial
 # Their terms are added, and what they measure is told, in this order.
 TECHNIQUES: dict[str, type[Technique]] = {
     "gan": KPlus1,
+    "smoothing": LabelSmoothing,
+    "label_noise": LabelNoise,
+    "instance_noise": InstanceNoise,
     "augment": Augmentation,
     "consistency": Consistency,
     "class_balance": ClassBalance,
     "entropy": Entropy,
     "vat": VirtualAdversarial,
     "gradient_penalty": GradientPenalty,
+    "manifold": Manifold,
     "feature_matching": FeatureMatching,
+    "adversarial": Adversarial,
     "pull_away": PullAway,
     "conditional": ConditionalGenerator,
     "historical_averaging": HistoricalAveraging,
+    "l1": L1Penalty,
+    "l2": L2Penalty,
     "pictures": Pictures,
 }
 
@@ -73,6 +87,28 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         cannot learn few labelled images by heart, and real and generated images overlap. Costs a draw a unit and image,
         on a CPU a good part of a small step. Bishop 1995; the code of Salimans et al. 2016.""",
         ("model.input_noise", "model.hidden_noise"), {"model.input_noise": 0, "model.hidden_noise": 0}),
+    "dropout": SettingsEntry(
+        """Dropout in the discriminator: a share s of the numbers on its input, or behind its hidden layers, is 0 in
+        each pass of training, and the others are 1 / (1 - s) times what they are; in evaluation none is. Of
+        convolutions it stands behind those with a stride. Costs a draw a number. Srivastava et al. 2014; the code of
+        Salimans et al. 2016 for CIFAR-10: 0.2 on the input, 0.5 behind the others.""",
+        ("model.dropout", "model.input_dropout"), {"model.dropout": 0, "model.input_dropout": 0}),
+    "generator_dropout": SettingsEntry(
+        """Dropout in the generator: a share of the numbers behind each of its hidden layers is 0 in each pass of
+        training, and, as Isola et al. 2017 have it in place of a latent vector, when images are sampled too where
+        model.generator_dropout_sampling says so. Costs a draw a number. Chintala et al. 2016, "How to train a GAN",
+        number 17: 0.5.""",
+        ("model.generator_dropout", "model.generator_dropout_sampling"), {"model.generator_dropout": 0}),
+    "generator_activation": SettingsEntry(
+        """The activation of the generator's hidden layers: softplus of dense layers, log(1 + exp(x)), ReLU of
+        convolutions, or for either ReLU or leaky ReLU, max(x, 0.2 x), whose gradient is nowhere 0. Costs nothing.
+        Radford et al. 2016, section 3: ReLU.""",
+        ("model.generator_activation",), {"model.generator_activation": "family"}),
+    "signed_images": SettingsEntry(
+        """Within the networks pixels are in [-1, 1]: the generator ends in tanh, and the discriminator is given 2 x -
+        1, whose mean is nearer to 0; noise on its input is then half as strong as beside [0, 1]. Outside, images are in
+        [0, 1] whatever it says. Costs a pass over the images. Radford et al. 2016, section 4.""",
+        ("model.image_range",), {"model.image_range": "unit"}),
     "generator_batch_norm": SettingsEntry(
         """Batch norm behind the generator's hidden layers, (y - mean) / sqrt(variance + 1e-6) + shift over a batch of
         generated images: without it a deep generator collapses to one image early on. Samples come in batches of the
@@ -81,8 +117,13 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.generator",), {}),
     "latent_uniform": SettingsEntry(
         """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
-        positive. Costs a draw a number. The code of Salimans et al. 2016.""",
-        ("model.latent",), {}),
+        positive; without it they are normal (White 2016). Costs a draw a number. The code of Salimans et al. 2016.""",
+        ("model.latent", "model.latent_kind"), {"model.latent_kind": "normal"}),
+    "latent_noise": SettingsEntry(
+        """Gaussian noise on the generator's latent vector, z + s e with e normal, in training and when images are
+        sampled: near vectors then make near images, and a uniform one has no edge. Costs a draw a number. Arjovsky &
+        Bottou 2017, section 3.""",
+        ("model.latent_noise",), {"model.latent_noise": 0}),
     "averaging": SettingsEntry(
         """Classified and sampled is with averaged weights, m = (1 - a) m + a w after every update, divided by 1 - (1 -
         a)^t or from zero as the authors have it: the last weights circle round what they near. Costs a copy of the
@@ -161,6 +202,7 @@ def check(recipe: Any, classes: int) -> None:
         if classes < technique.least_classes:
             raise Mistake(f"[{name}] needs images of at least {technique.least_classes} classes, and these are of "
                           f"{classes}: try --set {name}.{technique.key}=0.")
+        technique.check(recipe)
         for other, reason in technique.excludes.items():
             if other in on:
                 raise Mistake(f"[{name}] and [{other}] cannot be combined: {reason}.\n"
@@ -177,6 +219,6 @@ def check(recipe: Any, classes: int) -> None:
         raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
                       "set train.labelled_share higher.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
-        if not any(GENERATOR in technique.parts for technique in on.values()):
-            raise Mistake("the generator has no loss: set feature_matching.weight or pull_away.weight above 0,\n"
-                          "or gan.weight = 0 to train without one.")
+        if not any(GENERATOR in technique.parts and technique.adds_term for technique in on.values()):
+            raise Mistake("the generator has no loss: set feature_matching.weight, adversarial.weight or "
+                          "pull_away.weight above 0,\nor gan.weight = 0 to train without one.")

@@ -17,9 +17,9 @@ class GradientPenalty(Technique):
 
     The judgement is log Z, the logit of D = Z / (Z + 1) with Z the sum of the exponentials of the K logits. Loss: the
     mean of (|gradient| - target)^2 over images between generated and unlabelled ones (Gulrajani et al. 2017, eq. 3), or
-    at unlabelled ones (R1, with target 0: Mescheder et al. 2018, eq. 9). Costs a pass of its own and a second backward
-    pass; with `every` above 1 that is made in one step of so many, and counts so many times (Karras et al. 2020,
-    appendix B).
+    at unlabelled ones (R1, with target 0: Mescheder et al. 2018, eq. 9) or at generated ones (R2: eq. 10). Costs a pass
+    of its own and a second backward pass; with `every` above 1 that is made in one step of so many, and counts so many
+    times (Karras et al. 2020, appendix B).
     """
 
     sees = frozenset({"unlabelled", "generated"})
@@ -30,7 +30,8 @@ class GradientPenalty(Technique):
                                             "depends on all images of the batch"}
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
-    at: str = choice("between", ("between", "real"), "images between generated and unlabelled ones, or unlabelled ones")
+    at: str = choice("between", ("between", "real", "generated"), "images between generated and unlabelled ones, or "
+                                                                  "unlabelled ones, or generated ones")
     target: float = number(1.0, 0, 1000, "length of the gradient that costs nothing")
     one_sided: bool = switch(False, "only gradients longer than the target cost")
     every: int = number(1, 1, 1000, "steps, in one of which the loss is taken, so many times")
@@ -46,7 +47,7 @@ class GradientPenalty(Technique):
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
-        x = view.images["unlabelled"]
+        x = view.images["generated" if self.at == "generated" else "unlabelled"]
         if self.at == "between":
             share = view.draws["share"]
             x = torch.lerp(view.images["generated"][:len(share)], x[:len(share)], share)

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from ssgan.models.context import Context
+
 SEEN = frozenset({"labelled", "unlabelled", "generated", "weights"})
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"  # the players that are always there
@@ -27,6 +29,8 @@ class Size(NamedTuple):
     latent: int  # numbers in a latent vector
     parameters: Mapping[str, int] = {}  # trained ones, by player
     images: int = 0  # training images of the data set, labelled or not
+    latent_kind: str = "uniform"  # on [0, 1), or normal
+    latent_noise: float = 0.0  # standard deviation of noise on a latent vector
 
 
 class Moment(NamedTuple):
@@ -81,6 +85,10 @@ class View(NamedTuple):
     state: Mapping[str, Tensor]
     numbers: Mapping[str, Tensor]
     shares: Tensor  # [k] of the classes among all images, estimated from the labels (data/class_shares.py)
+    # [n] by part, how far each image counts as real where real is told from generated: where that is not 1 and 0
+    targets: Mapping[str, Tensor] = {}
+    latent: Tensor | None = None  # [n, z] of the generated images, with what else the generator was given
+    context: Context = Context()
 
 
 class Pool(NamedTuple):
@@ -114,7 +122,10 @@ class Technique(ABC):
     key: ClassVar[str] = "weight"  # by which key it is on: 0 is off
     # by player, to whose loss it adds a term: the images that the term looks at
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    # by player, other players whose networks its terms call
+    calls: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     teacher: ClassVar[tuple[str, ...]] = ()  # of the discriminator's parts, those for which the teacher is asked
+    adds_term: ClassVar[bool] = True  # whether it adds to the losses of `parts`; else it changes what others look at
     logits: ClassVar[bool] = True  # whether its terms read logits, not features alone
     measures: ClassVar[tuple[str, ...]] = ()  # the names of what its terms measure
     gives_classes: ClassVar[bool] = False  # whether the generator is given a drawn class with each latent vector
@@ -132,6 +143,9 @@ class Technique(ABC):
         if declared is None or not declared <= SEEN or not looks - {"labelled"} <= declared:
             raise TypeError(f"{cls.__name__} must say what it sees, of {', '.join(sorted(SEEN))}; "
                             f"it looks at {', '.join(sorted(looks)) or 'nothing'}.")
+
+    def check(self, recipe: Any) -> None:
+        """Raises Mistake, with the reason, where the recipe has settings with which it cannot work."""
 
     def is_on(self) -> bool:
         """Whether its settings ask for it."""
@@ -181,6 +195,10 @@ class Technique(ABC):
         """
         return 0
 
+    def least_images(self) -> int:
+        """How many images to train on there must be for those further steps."""
+        return 0
+
     def waits(self, state: Mapping[str, Tensor]) -> str:
         """Why a lane with this state cannot make those further steps; empty where it can."""
         return ""
@@ -206,6 +224,12 @@ class Technique(ABC):
 
     def images(self, player: str, view: View) -> dict[str, Tensor]:
         """The images of these parts; the view has the other parts' images, and no outputs."""
+        return {}
+
+    def targets(self, view: View) -> dict[str, Tensor]:
+        """How far each image of these parts [n] counts as real in the discriminator's loss; the view has images, and
+        what techniques before it said of it.
+        """
         return {}
 
     def change(self, size: Size) -> Draw | None:

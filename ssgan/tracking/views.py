@@ -45,7 +45,8 @@ SWEEP_TAG, ABLATION_TAG = "ssgan.sweep", "ssgan.ablate"  # of runs, with the ids
 
 @dataclass(frozen=True)
 class View:
-    """Where a sweep, or an ablation, is seen: paths behind the address of an MLflow UI."""
+    """Where a sweep, or an ablation, is seen: paths behind the address of an MLflow UI; "" for what could not be saved.
+    """
 
     name: str
     budgets: str  # the runs grouped by label budget, or by row, in charts
@@ -76,6 +77,14 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
             _save(client, store, key, f"{name}, {title}", _state(_filter(sweep), LABELS, by, charts, columns))
     return View(name, _chart_path(store, sweep), _chart_path(store, f"{sweep}-curve"), _table_path(store, sweep),
                 plain_path(store.experiment_id, sweep))
+
+
+def unsaved_view(store: Store, key: str, name: str, tag: str = SWEEP_TAG) -> View:
+    """What is seen of a sweep, or of what has its id in that tag, in a store that may only be read. Raises Mistake and
+    Undelivered.
+    """
+    _, experiment_id = store.reader()
+    return View(name, "", "", "", plain_path(experiment_id, key, tag))
 
 
 def save_ablation_view(store: Store, ablation: str, name: str) -> View:
@@ -138,8 +147,8 @@ def latest_ablation(store: Store) -> tuple[str, str] | None:
 def _latest(store: Store, kind: str):
     """MLflow's latest run of that kind, or None. Raises Undelivered."""
     with faults(store):
-        client = store.client()
-        found = client.search_runs([store.experiment_id], f"tags.`ssgan.kind` = '{kind}'", max_results=1,
+        client, experiment_id = store.reader()
+        found = client.search_runs([experiment_id], f"tags.`ssgan.kind` = '{kind}'", max_results=1,
                                    order_by=["attributes.start_time DESC"])
     return found[0] if found else None
 

@@ -158,13 +158,30 @@ class Feed:
         takers = [name for name in drawn if name == GENERATOR or "generated" in self.gan.parts[name]]
         if takers:
             shape = (len(takers), self.gan.size.generated, self.gan.size.latent)
-            latents = self._uniform(shape, ("latent", *self._names(i)), self.gan.compute).unbind(1)
-            for name, latent in zip(takers, latents):
+            for name, latent in zip(takers, self._latents(shape, i).unbind(1)):
                 drawn[name]["latent"] = latent
             if any(each.gives_classes for each in self.gan.techniques.values()):
                 labels = self._classes(shape[:2], ("classes", *self._names(i))).unbind(1)
                 for name, each in zip(takers, labels):
                     drawn[name]["context"] = Context(labels=each)
+            self._put_generator_noise(i, {name: drawn[name] for name in takers})
+
+    def _latents(self, shape: tuple[int, ...], i: int) -> Tensor:
+        size, names = self.gan.size, self._names(i)
+        if size.latent_kind == "uniform":
+            latents = self._uniform(shape, ("latent", *names), self.gan.compute)
+        else:
+            latents = self._normal(shape, ("latent", *names))
+        if size.latent_noise:
+            latents = torch.add(latents, self._normal(shape, ("latent noise", *names)), alpha=size.latent_noise)
+        return latents
+
+    def _put_generator_noise(self, i: int, drawn: dict[str, dict]) -> None:
+        shapes = self.gan.players[GENERATOR].layout.template.noise_shapes(self.gan.size.generated)
+        for name, its in drawn.items() if shapes else ():
+            sites = noise.normal_sites(shapes, self.seeds, ("generator noise", name, *self._names(i)), self.gan.compute,
+                                       self.generator)
+            its["context"] = its["context"]._replace(noise=sites)
 
     def _technique(self, name: str, player: str, i: int) -> dict[str, Tensor]:
         """What a technique draws for a player: from its own stream, and where it draws more than one thing from one for
@@ -178,7 +195,7 @@ class Feed:
 
     def _drawn(self, draw: Draw, names: Names) -> Tensor:
         if draw.kind == "normal":
-            return noise.normal_sites([draw.shape], self.seeds, names, self.gan.compute, self.generator)[0]
+            return self._normal(draw.shape, names)
         if draw.kind == "uniform":
             return self._uniform(draw.shape, names, self.gan.compute)
         if draw.kind == "exact":
@@ -188,6 +205,9 @@ class Feed:
 
     def _classes(self, shape: tuple[int, ...], names: Names) -> Tensor:
         return noise.classes(shape, self.gan.size.classes, self._limits, self.seeds, names, self.generator)
+
+    def _normal(self, shape: tuple[int, ...], names: Names) -> Tensor:
+        return noise.normal_sites([shape], self.seeds, names, self.gan.compute, self.generator)[0]
 
     def _uniform(self, shape: tuple[int, ...], names: Names, dtype: torch.dtype) -> Tensor:
         return noise.uniform(shape, self.seeds, names, dtype, self.generator)

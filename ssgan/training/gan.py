@@ -84,7 +84,8 @@ class Gan:
     def beside(self) -> dict[str, tuple[str, ...]]:
         """By player, the other networks that an update of it may look at."""
         own = {DISCRIMINATOR: (), GENERATOR: (DISCRIMINATOR,)}
-        brought = {player: set(each.players(self.size)) for player in own for each in self.terms[player].values()}
+        brought = {player: {other for each in self.terms[player].values()
+                            for other in (*each.players(self.size), *each.calls.get(player, ()))} for player in own}
         return {name: tuple(other for other in self.trained if other != name
                             and (name not in own or other in own[name] or other in brought.get(name, ())))
                 for name in self.trained}
@@ -169,7 +170,8 @@ def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int, imag
     """How large a step of the recipe is, and how many training images there are."""
     config = recipe.train
     return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images,
-                recipe.model.latent, images=images)
+                recipe.model.latent, images=images, latent_kind=recipe.model.latent_kind,
+                latent_noise=recipe.model.latent_noise)
 
 
 def make_gan(recipe: Recipe, size: Size, layouts: dict[str, Layout], steps: int,

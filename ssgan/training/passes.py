@@ -56,12 +56,18 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
         if player == GENERATOR:
             images["generated"] = networks[GENERATOR](draws["latent"], draws["context"])
 
+        targets: Tensors = {}
+
         def view_of(name: str, out: dict[str, Output]) -> View:
             return View(images, labels, out, given["teacher"], networks, draws["techniques"].get(name, {}),
-                        states.get(name, {}), numbers[name], draws["shares"])
+                        states.get(name, {}), numbers[name], draws["shares"], targets, draws["latent"],
+                        draws["context"])
 
         for name, technique in terms.items():
             images |= technique.images(player, view_of(name, {}))
+        if player == DISCRIMINATOR:
+            for name, technique in terms.items():
+                targets |= technique.targets(view_of(name, {}))
         out = {}
         if player in gan.passes:
             passes = gan.passes[player]
@@ -84,6 +90,8 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
 def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) -> Result:
     loss, measured, states = None, {}, {}
     for name, technique in terms.items():
+        if not technique.adds_term:
+            continue
         view, period = view_of(name), technique.period()
         factor = technique.factor() * period
         term = technique.term(player, view)

@@ -131,7 +131,9 @@ class TrainedModel:
         if any(GENERATOR in technique.parts for technique in active(recipe).values()):
             module = self.generator(average=average).to(device)
             found[GENERATOR] = Sampler(GENERATOR, module, recipe.model.latent, recipe.train.generated_images, seed,
-                                       label=label)
+                                       normal=recipe.model.latent_kind == "normal", label=label,
+                                       latent_noise=recipe.model.latent_noise,
+                                       noisy=recipe.model.generator_dropout_sampling)
         return found
 
     def sampler(self, device: str | torch.device = "cpu", *, average: bool = True, seed: int | None = None,

@@ -87,3 +87,16 @@ def test_lazily_it_is_measured_in_one_step_of_so_many_and_that_many_times():
     values = dict(zip(lazy.names, lazy.sums[0].tolist()))
     assert values["gradient_length"] == 0 < values["unlabelled_loss"]
     assert [bool(lazy.gan.program(step).resting) for step in range(7)] == [False, True, True] * 2 + [False]
+
+
+def test_at_generated_images_their_number_counts():
+    """R2: of a judgement whose gradient is the image's double, at five generated images."""
+    class Square:
+        def __call__(self, x, context):
+            logits = x.square().flatten(1).sum(1, keepdim=True)
+            return logits, logits
+
+    given = view(torch.ones(6, dtype=torch.float64))._replace(players={"discriminator": Square()})
+    term = GradientPenalty(weight=1, at="generated", target=0).term("discriminator", given)
+    expected = (2 * given.images["generated"]).square().sum((1, 2, 3)).mean()
+    torch.testing.assert_close(term.loss, expected)

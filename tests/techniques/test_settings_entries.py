@@ -14,7 +14,8 @@ from ssgan.techniques.technique import SEEN
 # How large the networks, a step and a run are, and how they are computed.
 NO_TRICKS = {
     "model.family", "model.widths", "model.generator_widths", "model.strides", "model.pooling", "train.epochs",
-    "train.batch", "train.labelled_share", "train.generated_share", "train.precision", "train.compile"}
+    "train.least_steps", "train.most_steps", "train.batch", "train.labelled_share", "train.generated_share",
+    "train.precision", "train.compile"}
 
 KEYS = {key for key in config.keys() if key.startswith(("model.", "train."))}
 

@@ -177,6 +177,7 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
 
 ON = {"augment": ["augment.shift=1"],
       "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"],
+      "label_noise": ["label_noise.share=0.3"], "instance_noise": ["instance_noise.std=0.2"],
       "pictures": ["pictures.steps=3", "pictures.batch=5", "train.epochs=0.1"]}
 
 
@@ -208,7 +209,8 @@ def test_techniques_that_exclude_each_other_are_a_mistake_with_the_reason(recipe
 
 def test_a_generator_without_a_loss_is_a_mistake():
     with pytest.raises(Mistake, match="the generator has no loss"):
-        check(override(small.MLP, ["feature_matching.weight=0"]), 4)
+        check(override(small.MLP, ["feature_matching.weight=0", "instance_noise.std=0.1"]), 4)
+    check(override(small.MLP, ["feature_matching.weight=0", "adversarial.weight=1"]), 4)
     check(override(small.MLP, ["feature_matching.weight=0", "gan.weight=0"]), 4)
 
 
@@ -250,14 +252,12 @@ def test_every_technique_has_its_page_and_is_off_by_its_key(name):
 
 
 def test_nothing_that_sees_no_labels_is_left_in_the_supervised_recipe():
-    everything = override(Recipe(),
-                          ["consistency.weight=1", "class_balance.weight=1", "entropy.weight=1", "vat.weight=1",
-                           "pull_away.weight=1", "augment.shift=1", "gradient_penalty.weight=1",
-                                     "historical_averaging.weight=1", "conditional.weight=1", "pictures.steps=1"])
+    everything = override(Recipe(), [setting for name in TECHNIQUES for setting in ON.get(name, [f"{name}.weight=1"])])
     assert set(active(everything)) == {"supervised", *TECHNIQUES}
     alone = active(without(everything, {"unlabelled", "generated"}))
-    assert set(alone) == {"supervised", "augment", "historical_averaging"}
-    generators = {"gan", "feature_matching", "pull_away", "gradient_penalty", "conditional", "pictures"}
+    assert set(alone) == {"supervised", "augment", "historical_averaging", "l1", "l2"}
+    generators = {"gan", "smoothing", "label_noise", "instance_noise", "feature_matching", "adversarial", "pull_away",
+                  "gradient_penalty", "manifold", "conditional", "pictures"}
     assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - generators
 
 

@@ -6,6 +6,7 @@ import plain
 import plain_networks
 import pytest
 import small
+import technique_cases
 import torch
 
 from ssgan.config import override
@@ -94,6 +95,7 @@ CASES = {
     "mlp, plain output": (small.MLP, ["model.output=plain"]),
     "conv, plain output with small first logits": (small.CONV,
                                                    ["model.output=plain", "model.output_scale=0.02", "vat.weight=1"]),
+    **technique_cases.CASES,
 }
 
 
@@ -122,7 +124,8 @@ def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
     further = [mine["techniques"].get(name, {}).get(draw)
                for name, draw in (("vat", "directions"), ("gradient_penalty", "share"))]
     return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, further[0], *classes,
-                       further[1])
+                       further[1], (mine["techniques"], its["techniques"]),
+                       tuple(each["context"].noise if "context" in each else () for each in (mine, its)))
 
 
 def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -1,0 +1,18 @@
+"""The activations of a generator's hidden layers, by the recipe."""
+
+import functools
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional
+
+from ssgan.models.functional import Softplus
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softplus": Softplus.apply, "relu": functional.relu,
+    "leaky": functools.partial(functional.leaky_relu, negative_slope=0.2)}
+
+
+def activation(name: str, family: str) -> Callable[[Tensor], Tensor]:
+    """`model.generator_activation`: that of the name, or the family's own; elementwise."""
+    return ACTIVATIONS[family if name == "family" else name]

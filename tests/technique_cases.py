@@ -1,0 +1,60 @@
+"""Recipes with techniques of adversarial training: each one's steps are held against the plain implementation, in one
+lane and in two, and as the program that is compiled (tests/training/test_passes.py, test_compile.py).
+"""
+
+import small
+
+CASES = {
+    "mlp, adversarial loss beside feature matching": (small.MLP, ["adversarial.weight=0.4"]),
+    **{f"mlp, {loss} loss of the generator alone": (
+        small.MLP, ["feature_matching.weight=0", "adversarial.weight=0.7", f"adversarial.loss={loss}"])
+       for loss in ("non-saturating", "minimax", "least-squares", "hinge")},
+    "mlp, relativistic pair": (
+        small.MLP, ["feature_matching.weight=0", "adversarial.weight=1", "adversarial.loss=relativistic",
+                    "gan.loss=relativistic", "smoothing.weight=1"]),
+    "conv, Wasserstein pair": (
+        small.CONV, ["feature_matching.weight=0", "adversarial.weight=1", "adversarial.loss=wasserstein",
+                     "gan.loss=wasserstein", "gradient_penalty.weight=2"]),
+    "mlp, hinge pair, flipped labels": (
+        small.MLP, ["feature_matching.weight=0.3", "adversarial.weight=1", "adversarial.loss=hinge", "gan.loss=hinge",
+                    "label_noise.share=0.3"]),
+    "conv, least squares, smoothing": (
+        small.CONV, ["gan.loss=least-squares", "smoothing.weight=0.5", "smoothing.alpha=0.8", "smoothing.beta=0.1"]),
+    "mlp, one-sided smoothing": (small.MLP, ["smoothing.weight=1"]),
+    "mlp, smoothing of both sides from a range, flipped labels, few generated images": (
+        small.MLP, ["smoothing.weight=1", "smoothing.beta=0.1", "smoothing.width=0.3", "label_noise.share=0.3",
+                    "train.generated_share=0.5", "gan.weight=0.7"]),
+    "mlp, flipped labels of unlabelled images": (
+        small.MLP, ["label_noise.share=0.4", "label_noise.sides=unlabelled", "train.discriminator_updates=2"]),
+    "mlp, instance noise": (
+        small.MLP, ["instance_noise.std=0.2", "instance_noise.until=0.4", "vat.weight=1", "vat.share=1"]),
+    "conv, instance noise, generated images alone teach the generator": (
+        small.CONV, ["instance_noise.std=0.3", "feature_matching.weight=0", "pull_away.weight=1",
+                     "gradient_penalty.weight=0.5"]),
+    "mlp, gradient penalty at generated images": (
+        small.MLP, ["gradient_penalty.weight=2", "gradient_penalty.at=generated", "gradient_penalty.target=0",
+                    "train.generated_share=0.7"]),
+    "mlp, L1 and L2": (small.MLP, ["l1.weight=0.02", "l2.weight=0.1", "train.clip=0.4"]),
+    "conv, L2 of the generator, L1 of the discriminator": (
+        small.CONV, ["l2.weight=0.2", "l2.of=generator", "l1.weight=0.01", "l1.of=discriminator"]),
+    "mlp, dropout in both": (
+        small.MLP, ["model.input_dropout=0.2", "model.dropout=0.5", "model.generator_dropout=0.3", "vat.weight=0.1",
+                    "train.generator_updates=2", "model.hidden_noise=0"]),
+    "conv, dropout in both, told classes": (
+        small.CONV, ["model.input_dropout=0.2", "model.dropout=0.5", "model.generator_dropout=0.3",
+                     "conditional.weight=0.4", "model.strides=[2, 1]"]),
+    "mlp, normal latent vectors, leaky, images in [-1, 1]": (
+        small.MLP, ["model.latent_kind=normal", "model.generator_activation=leaky", "model.image_range=signed",
+                    "gradient_penalty.weight=0.1"]),
+    "conv, noise on uniform latent vectors, leaky, images in [-1, 1]": (
+        small.CONV, ["model.latent_noise=0.3", "model.generator_activation=leaky", "model.image_range=signed"]),
+    "mlp, ReLU": (small.MLP, ["model.generator_activation=relu", "model.latent_kind=normal", "model.latent_noise=0.1"]),
+    "mlp, manifold": (small.MLP, ["manifold.weight=0.1", "manifold.epsilon=0.7", "train.discriminator_updates=2"]),
+    "conv, manifold of a generator with classes, dropout and normal latent vectors": (
+        small.CONV, ["manifold.weight=0.1", "manifold.step=0.2", "conditional.weight=0.4", "model.latent_kind=normal",
+                     "model.generator_dropout=0.3"]),
+    "conv, all of them": (
+        small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
+                     "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",
+                     "conditional.weight=0.3", "pull_away.weight=0.1", "historical_averaging.weight=0.1"]),
+}
