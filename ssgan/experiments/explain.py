@@ -103,10 +103,10 @@ def find(asked: str) -> Page:
     """
     name, known = written(asked), _names()
     key = RENAMED.get(asked.strip(), asked.strip().lower())
+    if key in declared(Recipe):  # before names: adversarial.loss is no adversarial_loss
+        return _key(key)
     if name in known:
         return pages()[known[name]]
-    if key in declared(Recipe):
-        return _key(key)
     if key in _sections():
         return _section(key)
     keys = [other for other in declared(Recipe) if other.endswith(f".{key}")]

@@ -24,7 +24,7 @@ def test_without_a_key_all_are_listed_a_line_each_with_their_sources():
 
 def test_a_page_has_what_it_is_its_keys_and_what_was_measured():
     shown = explain("GP").stdout
-    assert shown.startswith("\ngradient_penalty (technique, also gp, wgan_gp, r1)\n")
+    assert shown.startswith("\ngradient_penalty (technique, also gp, wgan_gp, r1, r2)\n")
     for words in ("Gulrajani et al. 2017", "Costs", "gradient_penalty.one_sided", "needs            gan",
                   "measured here"):
         assert words in shown

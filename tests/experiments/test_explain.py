@@ -23,7 +23,9 @@ ASKED = {  # what people call it: what it is called here
     "conditional": "conditional", "IS": "inception_score", "FID": "frechet_distance", "fréchet": None,
     "hist": "historical_averaging", "Inception Score": "inception_score", "test/error": "test_error",
     "score/inception_score_real": "inception_score", "train/unlabelled_loss": "gan", "gradient_length":
-    "gradient_penalty", "K+1": "gan", "generated_only": "generated_only_error"}
+    "gradient_penalty", "hinge": "adversarial", "Wasserstein": "adversarial", "non-saturating": "adversarial",
+    "smoothing": "smoothing", "one-sided": "smoothing", "label_noise": "label_noise", "instance_noise":
+    "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error"}
 
 
 def test_everything_is_explained_with_what_it_costs_and_its_source():
