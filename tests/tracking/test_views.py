@@ -1,6 +1,7 @@
 """A sweep's view in MLflow: what is saved, which runs it finds, and what a browser shows of it."""
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -193,35 +194,56 @@ def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, 
 
 @pytest.mark.slow
 def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
+    swept(make, fresh)
+    view = save_view(fresh, SWEEP, "digits · sweep")
+    with _browsed(fresh) as (page, address):
+        page.open(f"{address}{view.budgets}")
+        means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
+        text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0],
+                             *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
+        assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
+        assert [line for line in text.splitlines() if line.startswith("Group: ")] == [
+            f"Group: {labels}" for labels in ERRORS]
+        page.open(f"{address}{view.curve}")
+        page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})",
+                      f"digits ({ALONE})", "8 matching runs")
+        page.open(f"{address}{view.table}")
+        page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33",
+                      "8 matching runs")
+        page.open(f"{address}{view.plain}")
+        page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_rows_of_an_ablation(fresh, make):
+    ablated(make, fresh, 1_700_000_950.0)
+    view = save_ablation_view(fresh, ABLATION, "digits · ablate")
+    with _browsed(fresh) as (page, address):
+        page.open(f"{address}{view.pages['row by row']}")
+        page.wait_for("Group: digits", "Group: digits without gan", ROWS[0][0], *(name for _, _, (name,) in ROWS[:3]),
+                      "2 matching runs")
+        page.open(f"{address}{view.table}")
+        page.wait_for("Group: digits without gan", "recipe", PERCENT, "20", "2 matching runs")
+        page.open(f"{address}{view.plain}")
+        page.wait_for("digits without gan · 20 labels · seed 0", "2 matching runs")
+
+
+@contextlib.contextmanager
+def _browsed(store):
+    """A browser's page, and the address of MLflow's UI on the store."""
     if browser.PROGRAM is None:
         (pytest.fail if os.environ.get("SSGAN_NEED_BROWSER") else pytest.skip)(
             "no chromium here: apt-get install chromium, then this test opens the views in it")
-    swept(make, fresh)
-    view = save_view(fresh, SWEEP, "digits · sweep")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command, environment = ui_command(fresh.uri, port)
+    command, environment = ui_command(store.uri, port)
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               start_new_session=True)
     try:
         _wait(port, server)
         with browser.Browser() as page:
-            page.open(f"http://127.0.0.1:{port}{view.budgets}")
-            means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
-            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0],
-                                 *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
-            assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
-            assert [line for line in text.splitlines() if line.startswith("Group: ")] == [
-                f"Group: {labels}" for labels in ERRORS]
-            page.open(f"http://127.0.0.1:{port}{view.curve}")
-            page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})",
-                          f"digits ({ALONE})", "8 matching runs")
-            page.open(f"http://127.0.0.1:{port}{view.table}")
-            page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33",
-                          "8 matching runs")
-            page.open(f"http://127.0.0.1:{port}{view.plain}")
-            page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
+            yield page, f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
