@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import short
 from ssgan.errors import Failed
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.report.ablation import SCORES, Ablation, AblationRow
@@ -57,10 +58,11 @@ def _ablation(plan: Plan, switches: Switches, dataset: Dataset, members: Sequenc
     seeds, grids = plan.seeds, [grid for grid, _ in plan.variants()]
     rows = [_row(switch, grid, members[i * len(seeds): (i + 1) * len(seeds)])
             for i, (switch, grid) in enumerate(zip(switches.rows, grids, strict=True))]
-    scores = (member.facts.get("result", {}).get("score", {}) for member in members)
-    real = next(({measure: score[f"{measure}_real"] for measure in SCORES if score.get(f"{measure}_real") is not None}
-                 for score in scores if score), {})
-    return Ablation(plan.recipe_name, dataset.name, plan.budgets[0], seeds, tuple(rows), switches.left_out, real)
+    scores = [member.facts.get("result", {}).get("score", {}) for member in members]
+    score = next(filter(None, scores), {})
+    real = {measure: score[f"{measure}_real"] for measure in SCORES if score.get(f"{measure}_real") is not None}
+    return Ablation(plan.recipe_name, short(dataset.name), plan.budgets[0], seeds, tuple(rows), switches.left_out, real,
+                    score.get("score_network", ""))
 
 
 def _row(switch: Switch, grid: dict, folders: Sequence[WorkFolder]) -> AblationRow:

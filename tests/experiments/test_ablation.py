@@ -12,10 +12,12 @@ from ssgan.config import override
 from ssgan.errors import Failed
 from ssgan.evaluation import domain_classifier
 from ssgan.evaluation import figures as pictures
+from ssgan.evaluation.scoring_network import ITSELF
 from ssgan.experiments.ablation import Outcome, run_ablation
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.report.ablation import Ablation, AblationRow, ablation_plain
+from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
 from ssgan.experiments.run import ABLATE_TAG, Setting
@@ -132,3 +134,7 @@ def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(
     assert "the seeds' spread: without a (+10.03)" in text and "- 1 run did not" in text and "Left out: c: why." in text
     assert "10.00, lost, 40.00" in text and "+1.00 (+1.00 to +1.00)" in text
     assert ablation_picture(found)[:4] == b"\x89PNG"
+    own = replace(found, network=ITSELF)  # a network for each run
+    assert own.difference(own.rows[1], "inception_score") is None and own.difference(own.rows[1], "error").n == 3
+    assert "so rows cannot be compared by them" in ablation_markdown(own)
+    assert ablation_picture(own)[:4] == b"\x89PNG" and "inception_score" not in ablation_evidence(own, "x", "y")

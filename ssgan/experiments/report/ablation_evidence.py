@@ -21,7 +21,7 @@ def _row(found: Ablation, row: AblationRow, command: str, machine: str) -> str:
               "split_seeds": [split for _, split in found.seeds]}
     for measure in MEASURES:
         ours, others = (each.columns(found.generator)[measure] for each in (row, found.row(row.against)))
-        if None not in (*ours, *others):
+        if None not in (*ours, *others) and found.difference(row, measure) is not None:
             scale = 100 if measure == "error" else 1
             values[measure] = [round(scale * (own - other), DIGITS[measure]) for own, other in zip(ours, others)]
     values |= {"machine": machine, "command": command}

@@ -34,6 +34,8 @@ def ablation_markdown(found: Ablation) -> str:
 
 
 def _real(found: Ablation) -> str:
+    if not found.comparable:
+        return f", each by {found.network}, so rows cannot be compared by them"
     names = {"inception_score": ("Inception Score", 2), "frechet_distance": ("Fréchet distance", 1)}
     told = [f"{name} {found.real[measure]:.{digits}f}" for measure, (name, digits) in names.items()
             if measure in found.real]
