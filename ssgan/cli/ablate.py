@@ -1,5 +1,6 @@
 """`ssgan ablate`: what each technique of a recipe brings, and what it costs."""
 
+import shlex
 import sys
 
 import click
@@ -64,11 +65,20 @@ def ablate_command(recipe, off, only, seeds, labels, dataset, overrides, image_s
     data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     plan = plan.fitted(data, setting.progress.say)
     with stoppable(setting):
-        outcome = run_ablation(plan, rows, data, setting, count)
+        outcome = run_ablation(plan, rows, data, setting, count, _command(recipe, off, only, seeds, labels, dataset,
+                                                                          overrides))
     _save_view(outcome, setting)
     output.ablation(outcome, as_json)
     if outcome.ablation.lost:
         sys.exit(1)
+
+
+def _command(recipe, off, only, seeds, labels, dataset, overrides) -> str:
+    """What to type for the same again."""
+    said = (("--off", off), ("--only", only), ("--seeds", seeds), ("--labels", labels), ("--dataset", dataset))
+    options = [part for option, value in said if value is not None for part in (option, str(value))]
+    changes = [part for value in overrides for part in ("--set", value)]
+    return shlex.join(["ssgan", "ablate", recipe, *options, *changes])
 
 
 def _listed(option: str, text: str | None) -> list[str] | None:

@@ -143,7 +143,8 @@ def ablation(outcome, as_json: bool) -> None:
     from ssgan.tracking import run_ids
 
     folder = outcome.folder
-    paths = {"markdown": folder.path / "report" / "ablation.md", "png": folder.path / "report" / "ablation.png"}
+    paths = {name: folder.path / "report" / f"ablation.{ending}"
+             for name, ending in (("markdown", "md"), ("png", "png"), ("toml", "toml"))}
     ids = run_ids(folder)
     if as_json:
         as_json_line({"ablation": folder.fingerprint, "summary_run_id": ids[-1] if ids else None,

@@ -1,14 +1,17 @@
 """An ablation: a recipe with each technique off, and with one alone, on the same splits and seeds."""
 
+import datetime
 import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import short
 from ssgan.errors import Failed
 from ssgan.experiments.grid import Plan
-from ssgan.experiments.report.ablation import Ablation, AblationRow
+from ssgan.experiments.report.ablation import SCORES, Ablation, AblationRow
+from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
 from ssgan.experiments.report.report_files import write
@@ -17,6 +20,8 @@ from ssgan.experiments.scheduler import summary_run
 from ssgan.experiments.sweep import check_error, run_members
 from ssgan.experiments.switches import Switch, Switches
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training import benchmark
+from ssgan.training.execution import Resolved
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,11 @@ class Outcome:
     members: list[WorkFolder]
 
 
-def run_ablation(plan: Plan, switches: Switches, dataset: Dataset, setting: Setting,
-                 workers: int | None = 1) -> Outcome:
+def run_ablation(plan: Plan, switches: Switches, dataset: Dataset, setting: Setting, workers: int | None = 1,
+                 command: str = "") -> Outcome:
     """Runs every row with every seed, unless it is finished already, and writes the report into the summary run's
-    folder. The plan's choices are those of the switches, its budget is one; `workers` as for a sweep.
+    folder. The plan's choices are those of the switches, its budget is one; `workers` as for a sweep; `command` is what
+    the evidence says that it was made by.
 
     Raises Mistake before anything is written, Failed where no run came through, Interrupted.
     """
@@ -44,7 +50,7 @@ def run_ablation(plan: Plan, switches: Switches, dataset: Dataset, setting: Sett
             reasons = [member.facts["error"] for member in members if member.facts.get("error")]
             raise Failed(f"none of the {len(members)} runs came through. The first: "
                          f"{reasons[0] if reasons else 'it has not begun'}")
-        _report(folder, found)
+        _report(folder, found, command, _machine(members))
     return Outcome(folder, found, members)
 
 
@@ -52,7 +58,11 @@ def _ablation(plan: Plan, switches: Switches, dataset: Dataset, members: Sequenc
     seeds, grids = plan.seeds, [grid for grid, _ in plan.variants()]
     rows = [_row(switch, grid, members[i * len(seeds): (i + 1) * len(seeds)])
             for i, (switch, grid) in enumerate(zip(switches.rows, grids, strict=True))]
-    return Ablation(plan.recipe_name, dataset.name, plan.budgets[0], seeds, tuple(rows), switches.left_out)
+    scores = [member.facts.get("result", {}).get("score", {}) for member in members]
+    score = next(filter(None, scores), {})
+    real = {measure: score[f"{measure}_real"] for measure in SCORES if score.get(f"{measure}_real") is not None}
+    return Ablation(plan.recipe_name, short(dataset.name), plan.budgets[0], seeds, tuple(rows), switches.left_out, real,
+                    score.get("score_network", ""))
 
 
 def _row(switch: Switch, grid: dict, folders: Sequence[WorkFolder]) -> AblationRow:
@@ -67,8 +77,8 @@ def _row(switch: Switch, grid: dict, folders: Sequence[WorkFolder]) -> AblationR
 def _generators(score: dict) -> dict[str, dict[str, float]]:
     """By generator, its scores."""
     named = score.get("generators") or ({"generator": score} if score else {})
-    return {name: {measure: found[measure] for measure in ("inception_score", "frechet_distance")
-                   if found.get(measure) is not None} for name, found in named.items()}
+    return {name: {measure: found[measure] for measure in SCORES if found.get(measure) is not None}
+            for name, found in named.items()}
 
 
 def _step_ms(folder: WorkFolder) -> float | None:
@@ -89,11 +99,20 @@ def _step_ms(folder: WorkFolder) -> float | None:
     return 1000 * statistics.median(paces) / lanes if paces else None
 
 
-def _report(folder: WorkFolder, found: Ablation) -> None:
+def _machine(members: Sequence[WorkFolder]) -> str:
+    """This machine, and the day of the last run."""
+    resolved = next(member.facts["resolved"] for member in members if "resolved" in member.facts)
+    day = datetime.date.fromtimestamp(max(member.facts.get("ended") or 0 for member in members))
+    return f"{benchmark.machine_name(Resolved(**resolved))}, {day.isoformat()}"
+
+
+def _report(folder: WorkFolder, found: Ablation, command: str, machine: str) -> None:
     text = ablation_markdown(found)
     into = folder.stage_folder("report")
     write(into / "ablation.md", f"# {folder.facts['name']}\n\n{text}".encode())
     write(into / "ablation.png", ablation_picture(found))
+    if command:
+        write(into / "ablation.toml", ablation_evidence(found, command, machine).encode())
     folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": text})
     for number, row in enumerate(found.rows):
         values = {f"ablation/{name}_mean": statistics.mean(there)

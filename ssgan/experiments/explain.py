@@ -1,5 +1,6 @@
 """What a technique, a key of a recipe or a measurement is, read from where it is written."""
 
+import dataclasses
 import functools
 import inspect
 import re
@@ -21,31 +22,29 @@ SENTENCE = re.compile(r"(?<=\.)\s+(?=[A-Z])")
 NAME = r"[A-Z][\w’-]+"
 SOURCE = re.compile(rf"(?:{NAME}, )*(?:Van )?{NAME}(?: & {NAME}| et al\.)? (?:19|20)\d\d")
 BEFORE = ("test/", "score/", "train/", "val/", "cross_validation/", "by_labels/")  # in the names of measurements
+MEASURED = {"error": "test error in points", "inception_score": "Inception Score",
+            "frechet_distance": "Fréchet distance", "ms_a_step": "ms a step"}  # in recorded ablations
 SHOWN = 14  # names in a message
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a recorded ablation says: how much the error rises without the technique, in points, seed by seed."""
+    """What a recorded ablation says of a technique: how much each measure changed, seed by seed; errors in points."""
 
     recipe: str
-    name: str  # of the row
+    what: str  # the row: without it, or it alone
     labels: int
-    differences: tuple[float, ...]
+    changes: Mapping[str, tuple[float, ...]]  # by measure
     machine: str
     command: str
 
-    @property
-    def stat(self) -> Stat:
-        """Of the differences."""
-        return Stat.of(self.differences)
-
     def told(self) -> str:
         """In a sentence."""
-        half, mean = self.stat.half_width(), self.stat.mean
-        sure = "" if half is None else f", 95 % interval {mean - half:.2f} to {mean + half:.2f}"
-        return (f"{self.recipe}, {self.labels} labels, {self.name}: test error {mean:+.2f} points{sure}, n = "
-                f"{self.stat.n} (`{self.command}`; {self.machine})")
+        stats = {measure: Stat.of(values) for measure, values in self.changes.items()}
+        found = [_told(measure, stat) for measure, stat in stats.items()]
+        count = max(stat.n for stat in stats.values())
+        return (f"{self.recipe}, {self.labels} labels, n = {count}, {self.what}: {', '.join(found)} (`{self.command}`; "
+                f"{self.machine})")
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,7 @@ class Page:
         return {"key": self.name, "kind": self.kind, "what": self.what, "text": self.text, "costs": self.costs,
                 "source": self.source, "short_forms": self.short_forms, "facts": dict(self.facts),
                 "keys": {key: described[key].metadata["help"] for key in self.keys},
-                "effects": [{"recipe": effect.recipe, "name": effect.name, "labels": effect.labels,
-                             "points": list(effect.differences), "machine": effect.machine,
-                             "command": effect.command} for effect in self.effects]}
+                "effects": [dataclasses.asdict(effect) for effect in self.effects]}
 
 
 def pages() -> dict[str, Page]:
@@ -106,10 +103,10 @@ def find(asked: str) -> Page:
     """
     name, known = written(asked), _names()
     key = RENAMED.get(asked.strip(), asked.strip().lower())
+    if key in declared(Recipe):  # before names: adversarial.loss is no adversarial_loss
+        return _key(key)
     if name in known:
         return pages()[known[name]]
-    if key in declared(Recipe):
-        return _key(key)
     if key in _sections():
         return _section(key)
     keys = [other for other in declared(Recipe) if other.endswith(f".{key}")]
@@ -142,15 +139,17 @@ def written(asked: str) -> str:
 
 
 def effects_of(name: str) -> tuple[Effect, ...]:
-    """What the shipped recipes' evidence says of switching that technique off, alone."""
-    return tuple(effect for off, effect in _effects() if off == [name])
+    """What the shipped recipes' evidence says of switching that technique off, or of it alone."""
+    return tuple(effect for names, effect in _effects() if names == [name])
 
 
 @functools.cache
 def _effects() -> tuple[tuple[list[str], Effect], ...]:
     rows = [(recipe, row) for recipe in recipes.names() for row in recipes.read(recipe).evidence.get("ablation", [])]
-    return tuple((row["off"], Effect(recipe, row["name"], row["labels"], tuple(row["points"]), row["machine"],
-                                     row["command"])) for recipe, row in rows)
+    return tuple((row["off"] or row["only"],
+                  Effect(recipe, row["what"], row["labels"],
+                         {measure: tuple(row[measure]) for measure in MEASURED if measure in row}, row["machine"],
+                         row["command"])) for recipe, row in rows)
 
 
 def _names() -> dict[str, str]:
@@ -240,6 +239,13 @@ def _several(asked: str, names: Iterable[str]) -> Mistake:
     names = list(names)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return Mistake(f"{asked!r} may be one of {len(names)}: {', '.join(names[:SHOWN])}{more}.\nWrite more of the name.")
+
+
+def _told(measure: str, stat: Stat) -> str:
+    """A change with its interval, if there is one."""
+    half = stat.half_width()
+    sure = "" if half is None else f" ({stat.mean - half:+.2f} to {stat.mean + half:+.2f})"
+    return f"{MEASURED[measure]} {stat.mean:+.2f}{sure}"
 
 
 def _joined(text: str) -> str:

@@ -11,14 +11,14 @@ from ssgan.experiments.explain import technique_named
 from ssgan.experiments.grid import Choice, written
 from ssgan.settings import flatten
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active, check
-from ssgan.techniques.technique import GENERATOR
+from ssgan.techniques.technique import GENERATOR, Technique
 
 LABELS = "labels"  # what the loss of the labelled images is called
 ALONE = "labelled loss alone"
 ANY_CLASSES = 1_000_000  # more than any technique needs
 
 # Techniques by which a generator goes on that has lost its only loss, the first one first, with the values of keys.
-STAND_INS: dict[str, Mapping[str, Any]] = {}
+STAND_INS: dict[str, Mapping[str, Any]] = {"adversarial": {"adversarial.weight": 1.0}}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _alone(recipe: Recipe, names: tuple[str, ...], entries: Collection[str]) -> 
     off = [name for name in TECHNIQUES if name not in kept] + [name for name in entries if name not in names]
     found = _off(recipe, off)
     if _untaught(found):  # by what teaches it in this recipe
-        teacher = next((name for name, each in active(recipe).items() if GENERATOR in each.parts), None)
+        teacher = next((name for name, each in active(recipe).items() if _teaches(each)), None)
         kept |= {teacher} if teacher else set()
         found = _off(recipe, [name for name in off if name != teacher])
     found, note = _taught(found, f"--only {'+'.join(names)}")
@@ -143,9 +143,13 @@ def _off(recipe: Recipe, names: Collection[str]) -> Recipe:
 
 def _untaught(recipe: Recipe) -> bool:
     """Whether a generator is looked at that has no loss."""
-    parts = [technique.parts for technique in active(recipe).values()]
-    looked_at = any("generated" in kinds for each in parts for kinds in each.values())
-    return looked_at and not any(GENERATOR in each for each in parts)
+    on = active(recipe).values()
+    looked_at = any("generated" in kinds for technique in on for kinds in technique.parts.values())
+    return looked_at and not any(map(_teaches, on))
+
+
+def _teaches(technique: Technique) -> bool:
+    return GENERATOR in technique.parts and technique.adds_term
 
 
 def _taught(recipe: Recipe, asked: str) -> tuple[Recipe, str]:

@@ -24,8 +24,9 @@ def test_without_a_key_all_are_listed_a_line_each_with_their_sources():
 
 def test_a_page_has_what_it_is_its_keys_and_what_was_measured():
     shown = explain("GP").stdout
-    assert shown.startswith("\ngradient_penalty (technique, also gp, wgan_gp, r1)\n")
-    for words in ("Gulrajani et al. 2017", "Costs", "gradient_penalty.one_sided", "needs            gan", "measured here"):
+    assert shown.startswith("\ngradient_penalty (technique, also gp, wgan_gp, r1, r2)\n")
+    for words in ("Gulrajani et al. 2017", "Costs", "gradient_penalty.one_sided", "needs            gan",
+                  "measured here"):
         assert words in shown
     assert "lower, down to the real training images'" in explain("FID").stdout
     assert "a number from 1e-09 to 10" in explain("train.learning_rate").stdout

@@ -12,10 +12,12 @@ from ssgan.config import override
 from ssgan.errors import Failed
 from ssgan.evaluation import domain_classifier
 from ssgan.evaluation import figures as pictures
+from ssgan.evaluation.scoring_network import ITSELF
 from ssgan.experiments.ablation import Outcome, run_ablation
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.report.ablation import Ablation, AblationRow, ablation_plain
+from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
 from ssgan.experiments.run import ABLATE_TAG, Setting
@@ -32,7 +34,8 @@ PLAN = Plan(RECIPE, "digits", (20,), ((0, 0), (1, 1)), choices=tuple(row.choice 
 
 
 def done(folder: Path, plan: Plan = PLAN) -> Outcome:
-    return run_ablation(plan, ROWS, small.digits(), Setting(folder / "work", None, "cpu", progress=Progress(quiet=True)))
+    setting = Setting(folder / "work", None, "cpu", progress=Progress(quiet=True))
+    return run_ablation(plan, ROWS, small.digits(), setting)
 
 
 @pytest.fixture(scope="module")
@@ -104,15 +107,14 @@ def test_again_nothing_is_trained_and_more_seeds_train_only_what_is_new(whole):
 
 
 def test_where_no_run_comes_through_it_says_why(tmp_path):
-    plan = replace(PLAN, recipe=override(RECIPE, ["train.learning_rate=10", "train.precision=fp32", "train.beta1=0",
-                                                  "augment.shift=100"]), seeds=((0, 0),), choices=PLAN.choices[:1])
-    failing = replace(ROWS, rows=ROWS.rows[:1])
-    assert plan.variants() and failing.rows
+    plan, rows = replace(PLAN, seeds=((0, 0),), choices=PLAN.choices[:1]), replace(ROWS, rows=ROWS.rows[:1])
+    lost = WorkFolder.create(tmp_path, "0" * 16)
+    lost.update(error="not finite at step 3")
+    setting = Setting(tmp_path / "work", None, "cpu", progress=Progress(quiet=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ssgan.experiments.ablation.run_members", lambda *arguments: [WorkFolder.create(tmp_path, "0" * 16)])
-        with pytest.raises(Failed, match="none of the 1 runs came through"):
-            run_ablation(plan, failing, small.digits(), Setting(tmp_path / "work", None, "cpu",
-                                                                progress=Progress(quiet=True)))
+        patch.setattr("ssgan.experiments.ablation.run_members", lambda *arguments: [lost])
+        with pytest.raises(Failed, match="none of the 1 runs came through. The first: not finite at step 3"):
+            run_ablation(plan, rows, small.digits(), setting)
 
 
 def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(tmp_path):
@@ -129,6 +131,10 @@ def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(
     assert found.generator == "pictures" and found.lost == 1
     assert found.difference(found.rows[2], "error").n == 2 and found.difference(found.rows[1], "error").n == 3
     text = ablation_markdown(found)
-    assert "the seeds' spread: without a (+10.03)" in text and "- 1 runs did not" in text and "Left out: c: why." in text
+    assert "the seeds' spread: without a (+10.03)" in text and "- 1 run did not" in text and "Left out: c: why." in text
     assert "10.00, lost, 40.00" in text and "+1.00 (+1.00 to +1.00)" in text
     assert ablation_picture(found)[:4] == b"\x89PNG"
+    own = replace(found, network=ITSELF)  # a network for each run
+    assert own.difference(own.rows[1], "inception_score") is None and own.difference(own.rows[1], "error").n == 3
+    assert "so rows cannot be compared by them" in ablation_markdown(own)
+    assert ablation_picture(own)[:4] == b"\x89PNG" and "inception_score" not in ablation_evidence(own, "x", "y")

@@ -11,6 +11,7 @@ from ssgan.errors import Mistake
 from ssgan.evaluation.metric_pages import METRICS
 from ssgan.experiments import explain
 from ssgan.experiments.explain import Effect, find, pages, technique_named
+from ssgan.experiments.report.ablation_evidence import KEYS
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES
 from ssgan.techniques.short_forms import SHORT_FORMS
 
@@ -22,7 +23,9 @@ ASKED = {  # what people call it: what it is called here
     "conditional": "conditional", "IS": "inception_score", "FID": "frechet_distance", "fréchet": None,
     "hist": "historical_averaging", "Inception Score": "inception_score", "test/error": "test_error",
     "score/inception_score_real": "inception_score", "train/unlabelled_loss": "gan", "gradient_length":
-    "gradient_penalty", "K+1": "gan", "generated_only": "generated_only_error"}
+    "gradient_penalty", "hinge": "adversarial", "Wasserstein": "adversarial", "non-saturating": "adversarial",
+    "smoothing": "smoothing", "one-sided": "smoothing", "label_noise": "label_noise", "instance_noise":
+    "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error"}
 
 
 def test_everything_is_explained_with_what_it_costs_and_its_source():
@@ -85,11 +88,14 @@ def test_a_technique_of_an_option_is_no_metric():
 
 def test_a_recorded_ablation_is_told_with_its_interval_and_none_is_invented(monkeypatch):
     explain._effects.cache_clear()
-    recorded = {row["off"][0] for name in recipes.names() for row in recipes.read(name).evidence.get("ablation", [])
-                if len(row["off"]) == 1}
-    assert {name for name, page in pages().items() if page.effects} == recorded
-    effect = Effect("digits", "without vat", 100, (1.0, 2.0, 3.0), "two cores", "ssgan ablate digits")
+    rows = [row for name in recipes.names() for row in recipes.read(name).evidence.get("ablation", [])]
+    assert all(set(row) <= set(KEYS) and row["error"] and len(row["error"]) == len(row["split_seeds"]) for row in rows)
+    names = [row["off"] or row["only"] for row in rows]
+    assert {name for name, page in pages().items() if page.effects} == {name for name, *more in names if not more}
+    effect = Effect("digits", "without vat", 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",
+                    "ssgan ablate digits")
     monkeypatch.setattr(explain, "_effects", lambda: ((["vat"], effect), (["vat", "gan"], effect)))
     assert find("vat").effects == (effect,) and find("gan").effects == ()
-    assert "+2.00 points, 95 % interval -0.48 to 4.48, n = 3" in effect.told()
-    assert find("vat").plain()["effects"][0]["points"] == [1.0, 2.0, 3.0]
+    assert ("n = 3, without vat: test error in points +2.00 (-0.48 to +4.48), ms a step -1.00 (`ssgan ablate digits`; "
+            "two cores)") in effect.told()
+    assert find("vat").plain()["effects"][0]["changes"] == {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}

@@ -10,6 +10,7 @@ from ssgan.recipes import names, read
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active
 
 DIGITS = read("digits").recipe
+ALWAYS = next(name for name, entry in SETTINGS_ENTRIES.items() if not entry.off)
 
 
 def made(recipe, switch):
@@ -57,13 +58,20 @@ def test_several_are_off_in_one_row_and_the_same_recipe_is_not_trained_twice():
                               "gan alone: it is the same as the recipe as it is")
 
 
-def test_a_generator_that_loses_its_only_loss_is_refused_or_has_the_one_that_stands_in(monkeypatch):
+def test_a_generator_that_loses_its_only_loss_has_the_adversarial_one_and_else_is_refused(monkeypatch):
+    row = switches(DIGITS, ["feature_matching"], []).rows[1]
+    found = made(DIGITS, row)
+    assert found.adversarial.weight == 1 and not found.feature_matching.is_on() and row.against == ""
+    assert row.note == "the generator learns from adversarial instead"
+    assert "adversarial.weight=1.0" in row.changes and "without feature_matching" in [
+        each.name for each in switches(DIGITS, None, []).rows]
+    monkeypatch.setattr(module, "STAND_INS", {})
     with pytest.raises(Mistake, match="--off feature_matching: nothing else teaches the generator"):
         switches(DIGITS, ["feature_matching"], [])
     assert "feature_matching: nothing else teaches the generator." in switches(DIGITS, None, []).left_out
-    monkeypatch.setitem(module.STAND_INS, "pull_away", {"pull_away.weight": 1.0})
-    row = switches(DIGITS, ["feature_matching"], []).rows[1]
-    assert row.note == "the generator learns from pull_away instead" and made(DIGITS, row).pull_away.weight == 1
+    noisy = override(DIGITS, ["instance_noise.std=0.1"])  # which has images of the generator's, and no loss
+    with pytest.raises(Mistake, match="nothing else teaches the generator"):
+        switches(noisy, ["feature_matching"], [])
 
 
 @pytest.mark.parametrize(("off", "only", "told"), [
@@ -71,7 +79,7 @@ def test_a_generator_that_loses_its_only_loss_is_refused_or_has_the_one_that_sta
     (["minibatch"], [], "minibatch_discrimination is not on .*--set model.minibatch_kernels=VALUE"),
     (["augmnt"], [], "--off augmnt: no technique is called 'augmnt'. did you mean augment"),
     ([], ["historical"], "--only historical: historical_averaging is not on"),
-    (["latent_uniform"], [], "latent_uniform is always on"),
+    ([ALWAYS], [], f"{ALWAYS} is always on"),
     (["labels"], [], "the loss of the labelled images is always on"),
     (["gan+nothing"], [], "no technique is called 'nothing'"),
 ], ids=str)

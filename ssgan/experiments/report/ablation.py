@@ -2,14 +2,16 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ssgan.evaluation.scoring_network import ITSELF
 from ssgan.experiments.report.table import Stat
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
-MEASURES = ("error", "inception_score", "frechet_distance", "ms_a_step")
+SCORES = ("inception_score", "frechet_distance")
+MEASURES = ("error", *SCORES, "ms_a_step")
 Column = Sequence[float | None]  # a value a seed; None where the run has none
 
 
@@ -50,12 +52,19 @@ class Ablation:
     seeds: Sequence[tuple[int, int]]  # training seed, split seed
     rows: tuple[AblationRow, ...]
     left_out: tuple[str, ...]  # what has no row, and why
+    real: Mapping[str, float] = field(default_factory=dict)  # real images' scores by the same measures
+    network: str = ""  # by which generated images are scored
 
     @property
     def generator(self) -> str:
         """Whose images the scores are of: the generator that the classifier knows, else a technique's own."""
         names = list(dict.fromkeys(name for row in self.rows for found in row.scores for name in found))
         return "generator" if "generator" in names or not names else names[0]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the rows' scores are by one network, and not each by its run's own."""
+        return self.network != ITSELF
 
     @property
     def lost(self) -> int:
@@ -68,9 +77,9 @@ class Ablation:
 
     def difference(self, row: AblationRow, measure: str) -> Stat | None:
         """How much higher the row's values are than those of the row that it is held against, over the seeds that both
-        have; None where there are none.
+        have; None where there are none, and of scores that cannot be compared.
         """
-        if row.against is None:
+        if row.against is None or measure in SCORES and not self.comparable:
             return None
         ours, others = (each.columns(self.generator)[measure] for each in (row, self.row(row.against)))
         found = [own - other for own, other in zip(ours, others, strict=True) if own is not None and other is not None]
@@ -81,7 +90,8 @@ def ablation_plain(found: Ablation) -> dict[str, Any]:
     """The same as plain values for JSON; errors are fractions."""
     return {"recipe": found.recipe, "dataset": found.dataset, "labels": found.labels,
             "seeds": [{"seed": seed, "split_seed": split} for seed, split in found.seeds],
-            "generator": found.generator, "rows": [_row(found, row) for row in found.rows],
+            "generator": found.generator, "real": dict(found.real), "score_network": found.network or None,
+            "rows": [_row(found, row) for row in found.rows],
             "left_out": list(found.left_out), "lost": found.lost}
 
 
@@ -115,5 +125,5 @@ def _difference(stat: Stat | None) -> dict[str, Any] | None:
 
 def _means(row: AblationRow, generator: str) -> dict[str, float]:
     found = {measure: [value for value in row.columns(generator)[measure] if value is not None]
-             for measure in ("inception_score", "frechet_distance")}
+             for measure in SCORES}
     return {measure: statistics.mean(values) for measure, values in found.items() if values}

@@ -50,5 +50,7 @@ def ablation_picture(found: Ablation) -> bytes:
 def _each_seed(axes, found: Ablation, rows, measure: str, scale: float) -> None:
     for place, row in enumerate(rows):
         ours, others = (each.columns(found.generator)[measure] for each in (row, found.row(row.against)))
+        if found.difference(row, measure) is None:
+            continue
         points = [scale * (own - other) for own, other in zip(ours, others) if own is not None and other is not None]
         axes.scatter(points, [place + 0.22] * len(points), s=9, color=COLOUR, alpha=0.45, linewidths=0, zorder=2)

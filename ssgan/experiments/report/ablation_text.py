@@ -20,15 +20,26 @@ def ablation_markdown(found: Ablation) -> str:
         f"from the row “as it is”, of a technique alone from “labelled loss alone”, "
         + ("paired by seed, with its 95 % interval (Student's t)." if several else
            "with one seed: there is no interval, and nothing can be said of the spread; take --seeds 3 or more."),
-        f"Scores are of {whose}. ms a step is of the classifier's training, beside what else this machine did.", "",
+        f"Scores are of {whose}{_real(found)}. ms a step is of the classifier's training, beside what else this "
+        f"machine did.", "",
         markdown_table([heading, *(_line(found, row) for row in found.rows)])]
     notes = [f"- {row.name}: {row.note}." for row in found.rows if row.note]
     notes += [f"- Left out: {reason.rstrip('.')}." for reason in found.left_out]
     if found.lost:
-        notes.append(f"- {found.lost} runs did not come through; the other rows' seeds are compared without them.")
+        notes.append(f"- {found.lost} run{'s' * (found.lost > 1)} did not come through: each row is compared over the "
+                     f"seeds that it has.")
     if several:
         notes.append(f"- {_verdict(found)}")
     return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def _real(found: Ablation) -> str:
+    if not found.comparable:
+        return f", each by {found.network}, so rows cannot be compared by them"
+    names = {"inception_score": ("Inception Score", 2), "frechet_distance": ("Fréchet distance", 1)}
+    told = [f"{name} {found.real[measure]:.{digits}f}" for measure, (name, digits) in names.items()
+            if measure in found.real]
+    return f"; real images have {', '.join(told)}" if told else ""
 
 
 def _line(found: Ablation, row: AblationRow) -> list[str]:
