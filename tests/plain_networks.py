@@ -46,9 +46,54 @@ def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> 
     return y if bias is None else y + bias.reshape(1, -1, 1, 1)
 
 
+def normed_by_batch(recipe: Recipe, weights: Weights, name: str, y: Tensor) -> Tensor:
+    """Unit by unit; row by row where the norm is by a reference batch, whose rows are the first ones."""
+    gain = weights.get(f"{name}.gain", torch.ones(()))
+    wide = [1, -1] + [1] * (y.dim() - 2)
+    if recipe.model.norm == "batch":
+        rows = [(row, list(y)) for row in y]
+    else:
+        first = recipe.model.reference_images
+        own = [[row] if recipe.model.reference_itself and i >= first else [] for i, row in enumerate(y)]
+        rows = [(row, [*y[:first], *more]) for row, more in zip(y, own)]
+    found = []
+    for row, others in rows:
+        values = torch.stack(others).movedim(1, 0).flatten(1)  # [out, ...]
+        mean = values.sum(1) / values.shape[1]
+        variance = ((values - mean[:, None]) ** 2).sum(1) / values.shape[1]
+        found.append((row - mean.reshape(wide[1:])) / (variance + 1e-5).sqrt().reshape(wide[1:]))
+    return gain.reshape(wide if gain.dim() else []) * torch.stack(found) + weights[f"{name}.shift"].reshape(wide)
+
+
+def dense_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor) -> Tensor:
+    if recipe.model.norm in ("batch", "virtual"):
+        return normed_by_batch(recipe, weights, name, torch.einsum("nf,of->no", x, weights[f"{name}.weight"]))
+    return dense(weights, name, x)
+
+
+def conv_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
+    if recipe.model.norm in ("batch", "virtual"):
+        return normed_by_batch(recipe, weights, name, convolution(weights[f"{name}.weight"], None, x, stride))
+    return convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride)
+
+
 def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
                   hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-    """Logits and features of images; `hidden` is filled with every hidden layer's activations."""
+    """Logits and features of images; `hidden` is filled with every hidden layer's activations. A reference batch goes
+    before them, and noise is for it too.
+    """
+    if recipe.model.norm != "virtual":
+        return judged(recipe, weights, x, noise, hidden)
+    first, inner = recipe.model.reference_images, []
+    said = judged(recipe, weights, torch.cat([weights["reference"], x]), noise, inner)
+    if hidden is not None:
+        hidden.extend(each[first:] for each in inner)
+    return said[0][first:], said[1][first:]
+
+
+def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
+           hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """The same of all the images of a pass."""
     hidden = [] if hidden is None else hidden
     model = recipe.model
     count = len(layers(weights)) + 1 if model.family == "mlp" else 2
@@ -59,7 +104,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     if model.family == "mlp":
         x = drop(x.reshape(len(x), -1) + model.input_noise * draws[0], model.input_dropout, masks)
         for draw, name in zip(draws[1:], layers(weights)):
-            features = dense(weights, name, x).clamp(min=0)
+            features = dense_hidden(recipe, weights, name, x).clamp(min=0)
             hidden.append(features)
             last = name == layers(weights)[-1]
             x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
@@ -68,7 +113,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
         stride = model.strides[i % len(model.strides)]
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=stride)
+        y = conv_hidden(recipe, weights, name, x, stride)
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
         x = drop(x, model.dropout if stride > 1 else 0, masks)

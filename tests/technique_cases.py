@@ -53,6 +53,17 @@ CASES = {
     "conv, manifold of a generator with classes, dropout and normal latent vectors": (
         small.CONV, ["manifold.weight=0.1", "manifold.step=0.2", "conditional.weight=0.4", "model.latent_kind=normal",
                      "model.generator_dropout=0.3"]),
+    "mlp, batch norm": (small.MLP, ["model.norm=batch", "train.labelled_share=0.5", "adversarial.weight=1"]),
+    "conv, batch norm without gain, minibatch discrimination": (
+        small.CONV, ["model.norm=batch", "model.norm_gain=false", "model.minibatch_kernels=2"]),
+    "mlp, virtual batch norm": (small.MLP, ["model.norm=virtual", "model.reference_images=6",
+                                            "feature_matching.layers=[0, 1]", "manifold.weight=0.1"]),
+    "mlp, virtual batch norm with the image itself": (
+        small.MLP, ["model.norm=virtual", "model.reference_images=3", "model.reference_itself=true",
+                    "model.norm_gain=false", "model.dropout=0.3"]),
+    "conv, virtual batch norm with the image itself": (
+        small.CONV, ["model.norm=virtual", "model.reference_images=4", "model.reference_itself=true",
+                     "gradient_penalty.weight=0.5"]),
     "conv, all of them": (
         small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
                      "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",

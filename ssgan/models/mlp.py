@@ -11,15 +11,16 @@ from ssgan.models.context import Context
 from ssgan.models.activation import activation
 from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.layer_noise import LayerNoise, Place
-from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
+from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise and dropout on the input and after each
-    hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind the last
-    ones, before their noise.
+    """Dense layers with weight norm, spectral norm or batch norm, ReLU, Gaussian noise and dropout on the input and
+    after each hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind
+    the last ones, before their noise.
     """
 
     couples_batch = False
@@ -28,6 +29,9 @@ class Discriminator(nn.Module):
         super().__init__()
         self.output_scale, self.image_range = config.output_scale, config.image_range
         sizes = [math.prod(shape), *config.widths]
+        self.references = references(config)
+        if self.references:
+            self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.minibatch = minibatch_layer(config, sizes[-1], generator)
         compared = sizes[-1] * config.minibatch_kernels * config.minibatch_dimensions
@@ -39,29 +43,34 @@ class Discriminator(nn.Module):
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self.features(x, context, inner)
+        features = self._features(with_reference(self, x), context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(self.noise(compared, len(self.hidden), context)), features
+        logits = self.output(self.noise(compared, len(self.hidden), context))
+        return without_reference(self, logits), without_reference(self, features)
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations
         [n, width], before their noise, are appended to `inner`.
         """
+        return without_reference(self, self._features(with_reference(self, x), context, inner))
+
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
+        """With the reference batch among the images."""
         x = signed(x.flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
             x = functional.relu(layer(self.noise(x, i, context)))
             if inner is not None:
-                inner.append(x)
+                inner.append(without_reference(self, x))
         return x
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = signed(x.flatten(1), self.image_range)
+        x = signed(with_reference(self, x).flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
             x = functional.relu(layer.initialise(self.noise(x, i, context)))
         if self.minibatch is not None:

@@ -20,11 +20,15 @@ class ModelConfig:
     latent: int = number(100, 1, 16384, "numbers in the latent vector")
     latent_kind: str = choice("uniform", ("uniform", "normal"), "what they are: uniform on [0, 1), or normal")
     latent_noise: float = number(0.0, 0, 100, "standard deviation of Gaussian noise on the latent vector")
-    image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or [-1, 1] "
-                                                          "from tanh; outside they are in [0, 1]")
+    image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or "
+                                                          "[-1, 1] from tanh; outside they are in [0, 1]")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
-    norm: str = choice("weight", ("weight", "spectral"),
-                       "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
+    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual"),
+                       "of the discriminator's hidden layers: weight norm as in the paper, spectral norm, batch norm, "
+                       "or batch norm over a fixed reference batch")
+    norm_gain: bool = switch(True, "a trained gain in batch norm of the discriminator")
+    reference_images: int = number(100, 2, 4096, "images in the reference batch of virtual batch norm")
+    reference_itself: bool = switch(False, "virtual batch norm counts the image itself among them")
     output: str = choice("normalised", ("normalised", "plain"),
                          "the classifier's last layer: with weight norm as in the paper, or without")
     minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination, behind the discriminator's "

@@ -14,7 +14,8 @@ from ssgan.models.context import Context
 from ssgan.models.activation import activation
 from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.layer_noise import LayerNoise, Place
-from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
+from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
@@ -23,8 +24,8 @@ SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring im
 
 
 class Discriminator(nn.Module):
-    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the
-    channels.
+    """3x3 convolutions with weight norm, spectral norm or batch norm, the recipe's strides, leaky ReLU 0.2; `widths`
+    are the channels.
 
     The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
     things are. Gaussian noise falls on the input and on the features, dropout on the input and on the maps behind
@@ -45,6 +46,9 @@ class Discriminator(nn.Module):
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
         self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(
             channels, channels[1:], maps)) + self.width * classes
+        self.references = references(config)
+        if self.references:
+            self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(
             hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
@@ -60,30 +64,35 @@ class Discriminator(nn.Module):
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self.features(x, context, inner)
+        features = self._features(with_reference(self, x), context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(self.noise(compared, len(self.hidden) + 1, context)), features
+        logits = self.output(self.noise(compared, len(self.hidden) + 1, context))
+        return without_reference(self, logits), without_reference(self, features)
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map
         [n, c, h, w] is appended to `inner`.
         """
+        return without_reference(self, self._features(with_reference(self, x), context, inner))
+
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
+        """With the reference batch among the images."""
         x = channels_last(self.noise(signed(x, self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
             x = functional.leaky_relu(layer(x), 0.2)
             if inner is not None:
-                inner.append(x)
+                inner.append(without_reference(self, x))
             x = self.noise(x, place, context)
         return self._pooled(x)
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = self.noise(signed(x, self.image_range), 0, context)
+        x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
             x = self.noise(functional.leaky_relu(layer.initialise(x), 0.2), place, context)
         x = self._pooled(x)
