@@ -44,8 +44,8 @@ class BatchNormed(nn.Module):
         mean, variance = self._statistics(exact)
         exact = (exact - mean) * torch.rsqrt(variance + self.epsilon)
         if self.gain is not None:
-            exact = exact * _wide(self.gain, y)
-        return (exact + _wide(self.shift, y)).to(y.dtype)
+            exact = exact * wide(self.gain, y)
+        return (exact + wide(self.shift, y)).to(y.dtype)
 
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:
         """Nothing is to be set: the outputs have mean 0 and standard deviation 1 from the first on. Returns them."""
@@ -55,7 +55,7 @@ class BatchNormed(nn.Module):
     def _statistics(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance by which each row is normalised: [1 or n, out, ...]."""
         if self.mean is not None and not self.settling:
-            return _wide(self.mean, y), _wide(self.variance, y)
+            return wide(self.mean, y), wide(self.variance, y)
         mean, variance = moments(y[:self.references] if self.references else y, whole=True)
         if self.settling:
             self.mean, self.variance = mean.flatten(), variance.flatten()
@@ -85,5 +85,6 @@ def moments(y: Tensor, *, whole: bool) -> tuple[Tensor, Tensor]:
     return y.mean(axes, keepdim=True), y.var(axes, correction=0, keepdim=True)
 
 
-def _wide(x: Tensor, like: Tensor) -> Tensor:
+def wide(x: Tensor, like: Tensor) -> Tensor:
+    """A number for each unit, in the shape of activations [n, units, ...]."""
     return x.view(1, -1, *(1,) * (like.dim() - 2))

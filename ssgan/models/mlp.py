@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.activation import activation
 from ssgan.models.functional import as_images, signed, with_classes
+from ssgan.models.generator_layers import fill, norm, product, reference_latents
+from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
 from ssgan.models.reference import with_reference, without_reference
@@ -79,7 +80,7 @@ class Discriminator(nn.Module):
 
 
 class Generator(nn.Module):
-    """Dense layers with batch norm without gain and softplus, or the recipe's activation, and dropout; a
+    """Dense layers with batch norm without gain and softplus, or the recipe's norm and activation, and dropout; a
     weight-normalised output layer and a sigmoid, or tanh.
     """
 
@@ -90,24 +91,26 @@ class Generator(nn.Module):
         self.activation = activation(config.generator_activation, "softplus")
         self.noise = LayerNoise([Place((size,), dropout=config.generator_dropout) for size in config.generator_widths])
         sizes = [config.latent + classes, *config.generator_widths]
-        self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
-        for layer in self.hidden:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes[1:])
+        self.hidden = nn.ModuleList(product(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
+        fill(self.hidden, generator)
+        self.norms = nn.ModuleList(norm(config, size) for size in sizes[1:])
         self.products = products([*sizes, math.prod(shape)])
         self.output = WeightNorm(sizes[-1], math.prod(shape), 0.1, generator, train_scale=True)
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
+        self.register_buffer("reference", reference_latents(config, generator))
+        self.references = 0 if self.reference is None else len(self.reference)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        latent, context = with_latents(self.reference, self.classes, latent, context)
         x = with_classes(latent, context.labels, self.classes)
         for i, (layer, norm) in enumerate(zip(self.hidden, self.norms)):
             x = self.noise(self.activation(norm(layer(x))), i, context)
-        return as_images(self.output(x), self.image_range).unflatten(1, self.shape)
+        return as_images(self.output(x[self.references:]), self.image_range).unflatten(1, self.shape)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n latent vectors takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
 
 def products(sizes: list[int]) -> int:

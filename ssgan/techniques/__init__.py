@@ -128,7 +128,18 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         generated images: without it a deep generator collapses to one image early on. Samples come in batches of the
         training size too. Costs two passes over the activations. Ioffe & Szegedy 2015; Radford et al. 2016, section
         3.""",
-        ("model.generator",), {}),
+        ("model.generator", "model.generator_norm", "model.generator_norm_gain"), {"model.generator_norm": "none"},
+        {"model.generator_norm": "batch"}),
+    "generator_virtual_batch_norm": SettingsEntry(
+        """Virtual batch norm in the generator: mean and variance are those of a reference batch of latent vectors,
+        drawn once and kept, its classes in turn, which goes through the generator with every pass. An image does not
+        depend on its batch. Costs model.reference_images more a pass. Salimans et al. 2016, section 3.5.""",
+        ("model.generator_norm", "model.reference_images", "model.generator_norm_gain"),
+        {"model.generator_norm": "batch"}, {"model.generator_norm": "virtual"}),
+    "generator_spectral_norm": SettingsEntry(
+        """Spectral norm in the generator, in the place of batch norm: W / sigma with sigma = u W v, as in the
+        discriminator. Costs two products of a matrix and a vector a layer. Zhang et al. 2019, section 4.""",
+        ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "spectral"}),
     "latent_uniform": SettingsEntry(
         """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
         positive; without it they are normal (White 2016). Costs a draw a number. The code of Salimans et al. 2016.""",
