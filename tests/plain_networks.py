@@ -178,14 +178,12 @@ def batch_norm(x: Tensor, shift: Tensor, first: int | None = None) -> Tensor:
 def generated_norm(recipe: Recipe, weights: Weights, number: int, x: Tensor) -> Tensor:
     """That of the generator's hidden layer of that number; a reference batch stands before the others."""
     kind, name = recipe.model.generator_norm, f"norms.{number}"
-    if kind == "spectral":
-        return x
     wide = [1, -1] + [1] * (x.dim() - 2)
     shift = weights[f"{name}.shift"]
     if kind == "none":
         return x + shift.reshape(wide)
     gain = weights.get(f"{name}.gain", torch.ones_like(shift))
-    if kind == "batch":
+    if kind in ("batch", "spectral"):
         return batch_norm(x, torch.zeros_like(shift)) * gain.reshape(wide) + shift.reshape(wide)
     first = recipe.model.reference_images
     rows = [batch_norm(torch.cat([x[:first], row[None]]), torch.zeros_like(shift), first)[-1] for row in x]

@@ -53,9 +53,11 @@ CASES = {
     "conv, manifold of a generator with classes, dropout and normal latent vectors": (
         small.CONV, ["manifold.weight=0.1", "manifold.step=0.2", "conditional.weight=0.4", "model.latent_kind=normal",
                      "model.generator_dropout=0.3"]),
-    "mlp, batch norm": (small.MLP, ["model.norm=batch", "train.labelled_share=0.5", "adversarial.weight=1"]),
+    "mlp, batch norm": (small.MLP, ["model.norm=batch", "train.labelled_share=0.5", "adversarial.weight=1",
+                                    "feature_matching.weight=0"]),
     "conv, batch norm without gain, minibatch discrimination": (
-        small.CONV, ["model.norm=batch", "model.norm_gain=false", "model.minibatch_kernels=2"]),
+        small.CONV, ["model.norm=batch", "model.norm_gain=false", "model.minibatch_kernels=2",
+                     "feature_matching.weight=0", "pull_away.weight=1"]),
     "mlp, virtual batch norm": (small.MLP, ["model.norm=virtual", "model.reference_images=6",
                                             "feature_matching.layers=[0, 1]", "manifold.weight=0.1"]),
     "mlp, virtual batch norm with the image itself": (

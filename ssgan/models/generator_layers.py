@@ -37,9 +37,9 @@ def norm(config: ModelConfig, channels: int) -> nn.Module:
     """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same."""
     if config.generator_norm == "virtual":
         return VirtualBatchNorm(channels, config.reference_images, gain=config.generator_norm_gain)
-    if config.generator_norm == "batch":
-        return BatchNorm(channels, gain=config.generator_norm_gain)
-    return nn.Identity() if config.generator_norm == "spectral" else Shift(channels)
+    if config.generator_norm == "none":
+        return Shift(channels)
+    return BatchNorm(channels, gain=config.generator_norm_gain)
 
 
 def reference_latents(config: ModelConfig, generator: torch.Generator | None) -> Tensor | None:

@@ -43,7 +43,8 @@ class ModelConfig:
     generator_dropout: float = number(0.0, 0, 0.99, "share dropped after each hidden layer of the generator; 0 is none")
     generator_dropout_sampling: bool = switch(False, "dropout in the generator when images are sampled too")
     generator_norm: str = choice("batch", ("batch", "virtual", "spectral", "none"),
-                                 "of the generator's hidden layers; virtual is over a fixed batch of reference_images")
+                                 "of the generator's hidden layers: batch norm, over a fixed batch of "
+                                 "reference_images, behind spectral norm, or none")
     generator_norm_gain: bool = switch(False, "a trained gain in batch norm of the generator")
     generator_activation: str = choice("family", ("family", "relu", "leaky"),
                                        "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")

@@ -66,8 +66,8 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         """Batch norm in the discriminator: each unit of a hidden layer has mean 0 and standard deviation 1 over the
         images of a pass, y = gain (x - mean) / sqrt(variance + 1e-5) + shift. Labelled, unlabelled and generated images
         take a pass each and are normalised apart. In evaluation and export the statistics are those of 1,000 training
-        images, kept with the averaged weights. Costs a few passes over the activations, and a pass for each kind of
-        images. Ioffe & Szegedy 2015; Radford et al. 2016, section 3.""",
+        images, kept with the averaged weights. Feature matching has nothing to match so. Costs a few passes over the
+        activations, and a pass for each kind of images. Ioffe & Szegedy 2015; Radford et al. 2016, section 3.""",
         ("model.norm", "model.norm_gain"), {"model.norm": "weight"}, {"model.norm": "batch"}),
     "virtual_batch_norm": SettingsEntry(
         """Virtual batch norm in the discriminator: mean and variance are those of a reference batch of real images,
@@ -137,8 +137,10 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.generator_norm", "model.reference_images", "model.generator_norm_gain"),
         {"model.generator_norm": "batch"}, {"model.generator_norm": "virtual"}),
     "generator_spectral_norm": SettingsEntry(
-        """Spectral norm in the generator, in the place of batch norm: W / sigma with sigma = u W v, as in the
-        discriminator. Costs two products of a matrix and a vector a layer. Zhang et al. 2019, section 4.""",
+        """Spectral norm in the generator: W / sigma with sigma = u W v, as in the discriminator, before its batch norm,
+        without which it comes to make one image; that norm takes a layer's scale away again, so that what is left is
+        how far a step turns the weights. Costs two products of a matrix and a vector a layer. Zhang et al. 2019,
+        section 4.""",
         ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "spectral"}),
     "latent_uniform": SettingsEntry(
         """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all

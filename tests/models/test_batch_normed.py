@@ -19,7 +19,8 @@ from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.context import Context
 from ssgan.training.trained_model import TrainedModel
 
-BATCH, VIRTUAL = ["model.norm=batch"], ["model.norm=virtual", "model.reference_images=7"]
+BATCH = ["model.norm=batch", "feature_matching.weight=0", "adversarial.weight=1"]
+VIRTUAL = ["model.norm=virtual", "model.reference_images=7"]
 NORMS = {"batch": BATCH, "virtual": VIRTUAL, "virtual, itself": [*VIRTUAL, "model.reference_itself=true"]}
 FAMILIES = {"mlp": small.MLP, "conv": small.CONV}
 RECIPES = {f"{family}, {norm}": override(base, settings)
@@ -168,6 +169,7 @@ def test_noise_is_drawn_for_the_reference_batch_too(recipe):
 
 @pytest.mark.parametrize(("settings", "said"), [
     ([*BATCH, "gradient_penalty.weight=1"], r"\[gradient_penalty\] and model.norm = batch cannot be combined"),
+    (["model.norm=batch"], r"\[feature_matching\] and model.norm = batch cannot be combined: unlabelled and generated"),
     ([*BATCH, "manifold.weight=1"], r"\[manifold\] and model.norm = batch cannot be combined"),
     ([*BATCH, "train.labelled_share=0.1"], "labelled images of a step, of which there is one"),
     ([*VIRTUAL, "model.minibatch_kernels=3"], "cannot be combined: the reference batch would be among the images")])
