@@ -95,7 +95,8 @@ class Plain:
         self.shares = shares  # of the classes; None: all the same
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
         self.trained = [[name for name in weights
-                         if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u"))]
+                         if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u")
+                                 or name == "reference")]
                         for weights in self.weights]  # hidden scales are fixed by the initialisation
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]

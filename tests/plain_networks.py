@@ -46,9 +46,54 @@ def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> 
     return y if bias is None else y + bias.reshape(1, -1, 1, 1)
 
 
+def normed_by_batch(recipe: Recipe, weights: Weights, name: str, y: Tensor) -> Tensor:
+    """Unit by unit; row by row where the norm is by a reference batch, whose rows are the first ones."""
+    gain = weights.get(f"{name}.gain", torch.ones(()))
+    wide = [1, -1] + [1] * (y.dim() - 2)
+    if recipe.model.norm == "batch":
+        rows = [(row, list(y)) for row in y]
+    else:
+        first = recipe.model.reference_images
+        own = [[row] if recipe.model.reference_itself and i >= first else [] for i, row in enumerate(y)]
+        rows = [(row, [*y[:first], *more]) for row, more in zip(y, own)]
+    found = []
+    for row, others in rows:
+        values = torch.stack(others).movedim(1, 0).flatten(1)  # [out, ...]
+        mean = values.sum(1) / values.shape[1]
+        variance = ((values - mean[:, None]) ** 2).sum(1) / values.shape[1]
+        found.append((row - mean.reshape(wide[1:])) / (variance + 1e-5).sqrt().reshape(wide[1:]))
+    return gain.reshape(wide if gain.dim() else []) * torch.stack(found) + weights[f"{name}.shift"].reshape(wide)
+
+
+def dense_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor) -> Tensor:
+    if recipe.model.norm in ("batch", "virtual"):
+        return normed_by_batch(recipe, weights, name, torch.einsum("nf,of->no", x, weights[f"{name}.weight"]))
+    return dense(weights, name, x)
+
+
+def conv_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
+    if recipe.model.norm in ("batch", "virtual"):
+        return normed_by_batch(recipe, weights, name, convolution(weights[f"{name}.weight"], None, x, stride))
+    return convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride)
+
+
 def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
                   hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-    """Logits and features of images; `hidden` is filled with every hidden layer's activations."""
+    """Logits and features of images; `hidden` is filled with every hidden layer's activations. A reference batch goes
+    before them, and noise is for it too.
+    """
+    if recipe.model.norm != "virtual":
+        return judged(recipe, weights, x, noise, hidden)
+    first, inner = recipe.model.reference_images, []
+    said = judged(recipe, weights, torch.cat([weights["reference"], x]), noise, inner)
+    if hidden is not None:
+        hidden.extend(each[first:] for each in inner)
+    return said[0][first:], said[1][first:]
+
+
+def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
+           hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """The same of all the images of a pass."""
     hidden = [] if hidden is None else hidden
     model = recipe.model
     count = len(layers(weights)) + 1 if model.family == "mlp" else 2
@@ -59,7 +104,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     if model.family == "mlp":
         x = drop(x.reshape(len(x), -1) + model.input_noise * draws[0], model.input_dropout, masks)
         for draw, name in zip(draws[1:], layers(weights)):
-            features = dense(weights, name, x).clamp(min=0)
+            features = dense_hidden(recipe, weights, name, x).clamp(min=0)
             hidden.append(features)
             last = name == layers(weights)[-1]
             x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
@@ -68,7 +113,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
         stride = model.strides[i % len(model.strides)]
-        y = convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride=stride)
+        y = conv_hidden(recipe, weights, name, x, stride)
         x = torch.where(y > 0, y, 0.2 * y)
         hidden.append(x)
         x = drop(x, model.dropout if stride > 1 else 0, masks)
@@ -122,11 +167,37 @@ def compared(recipe: Recipe, weights: Weights, features: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def batch_norm(x: Tensor, shift: Tensor) -> Tensor:
+def batch_norm(x: Tensor, shift: Tensor, first: int | None = None) -> Tensor:
+    """By the statistics of the first rows, or of all."""
     axes = [axis for axis in range(x.dim()) if axis != 1]
-    mean = x.mean(axes, keepdim=True)
-    variance = ((x - mean) ** 2).mean(axes, keepdim=True)
+    mean = x[:first].mean(axes, keepdim=True)
+    variance = ((x[:first] - mean) ** 2).mean(axes, keepdim=True)
     return (x - mean) / (variance + 1e-6).sqrt() + shift.reshape(1, -1, *[1] * (x.dim() - 2))
+
+
+def generated_norm(recipe: Recipe, weights: Weights, number: int, x: Tensor) -> Tensor:
+    """That of the generator's hidden layer of that number; a reference batch stands before the others."""
+    kind, name = recipe.model.generator_norm, f"norms.{number}"
+    wide = [1, -1] + [1] * (x.dim() - 2)
+    shift = weights[f"{name}.shift"]
+    if kind == "none":
+        return x + shift.reshape(wide)
+    gain = weights.get(f"{name}.gain", torch.ones_like(shift))
+    if kind in ("batch", "spectral"):
+        return batch_norm(x, torch.zeros_like(shift)) * gain.reshape(wide) + shift.reshape(wide)
+    first = recipe.model.reference_images
+    rows = [batch_norm(torch.cat([x[:first], row[None]]), torch.zeros_like(shift), first)[-1] for row in x]
+    return torch.stack(rows) * gain.reshape(wide) + shift.reshape(wide)
+
+
+def generated_product(weights: Weights, name: str, x: Tensor) -> Tensor:
+    if f"{name}.u" in weights:
+        matrix, bias = normalised(weights, name), weights[f"{name}.bias"]
+    else:
+        matrix, bias = weights[f"{name}.weight"], None
+    if matrix.dim() == 4:
+        return convolution(matrix, bias, x, stride=1)
+    return x @ matrix.T if bias is None else x @ matrix.T + bias
 
 
 def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int],
@@ -134,26 +205,31 @@ def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int
     """Images of `shape` from latent vectors; with classes, of which there are so many, as ones in a row of zeros
     behind.
     """
-    masks, share = iter(noise), recipe.model.generator_dropout
+    masks, share, first = iter(noise), recipe.model.generator_dropout, 0
+    if recipe.model.generator_norm == "virtual":
+        first = len(weights["reference"])
+        latent = torch.cat([weights["reference"], latent])
+        if classes is not None:
+            classes = torch.cat([torch.tensor([i % count for i in range(first)]), classes])
     if classes is not None:
         latent = torch.stack([torch.cat([z, torch.eye(count, dtype=z.dtype)[label]])
                               for z, label in zip(latent, classes)])
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
-            x = batch_norm(x @ weights[f"{name}.weight"].T, weights[f"norms.{i}.shift"])
+            x = generated_norm(recipe, weights, i, generated_product(weights, name, x))
             x = drop(activated(recipe, x, "mlp"), share, masks)
-        return picture(recipe, dense(weights, "output", x)).reshape(len(x), *shape)
+        return picture(recipe, dense(weights, "output", x))[first:].reshape(-1, *shape)
     doublings = len(layers(weights))
     start = [-(-side // 2 ** doublings) for side in shape[1:]]
-    x = (latent @ weights["dense.weight"].T).reshape(len(latent), -1, *start)
-    x = drop(activated(recipe, batch_norm(x, weights["norms.0.shift"]), "conv"), share, masks)
+    x = generated_product(weights, "dense", latent).reshape(len(latent), -1, *start)
+    x = drop(activated(recipe, generated_norm(recipe, weights, 0, x), "conv"), share, masks)
     for i, name in enumerate(layers(weights)):
         x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = batch_norm(convolution(weights[f"{name}.weight"], None, x, stride=1), weights[f"norms.{i + 1}.shift"])
+        x = generated_norm(recipe, weights, i + 1, generated_product(weights, name, x))
         x = drop(activated(recipe, x, "conv"), share, masks)
     x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
-    return picture(recipe, x[:, :, : shape[1], : shape[2]])
+    return picture(recipe, x[first:, :, : shape[1], : shape[2]])
 
 
 def advanced(weights: Weights, steps: int) -> Weights:

@@ -53,6 +53,30 @@ CASES = {
     "conv, manifold of a generator with classes, dropout and normal latent vectors": (
         small.CONV, ["manifold.weight=0.1", "manifold.step=0.2", "conditional.weight=0.4", "model.latent_kind=normal",
                      "model.generator_dropout=0.3"]),
+    "mlp, batch norm": (small.MLP, ["model.norm=batch", "train.labelled_share=0.5", "adversarial.weight=1",
+                                    "feature_matching.weight=0"]),
+    "conv, batch norm without gain, minibatch discrimination": (
+        small.CONV, ["model.norm=batch", "model.norm_gain=false", "model.minibatch_kernels=2",
+                     "feature_matching.weight=0", "pull_away.weight=1"]),
+    "mlp, virtual batch norm": (small.MLP, ["model.norm=virtual", "model.reference_images=6",
+                                            "feature_matching.layers=[0, 1]", "manifold.weight=0.1"]),
+    "mlp, virtual batch norm with the image itself": (
+        small.MLP, ["model.norm=virtual", "model.reference_images=3", "model.reference_itself=true",
+                    "model.norm_gain=false", "model.dropout=0.3"]),
+    "conv, virtual batch norm with the image itself": (
+        small.CONV, ["model.norm=virtual", "model.reference_images=4", "model.reference_itself=true",
+                     "gradient_penalty.weight=0.5"]),
+    "mlp, virtual batch norm with gain of a generator with classes and dropout": (
+        small.MLP, ["model.generator_norm=virtual", "model.reference_images=6", "model.generator_norm_gain=true",
+                    "conditional.weight=0.4", "model.generator_dropout=0.3"]),
+    "conv, virtual batch norm in both, latent noise": (
+        small.CONV, ["model.generator_norm=virtual", "model.reference_images=4", "model.norm=virtual",
+                     "model.latent_noise=0.1"]),
+    "mlp, spectral norm in both": (small.MLP, ["model.generator_norm=spectral", "model.norm=spectral",
+                                               "train.generator_updates=2"]),
+    "conv, spectral norm of the generator": (small.CONV, ["model.generator_norm=spectral"]),
+    "mlp, no norm of the generator": (small.MLP, ["model.generator_norm=none"]),
+    "conv, batch norm with gain of the generator": (small.CONV, ["model.generator_norm_gain=true"]),
     "conv, all of them": (
         small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
                      "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",

@@ -1,25 +1,62 @@
-"""Batch norm: without gain, as the authors have it, and with one and statistics that can be settled."""
+"""Batch norm of generators: over the batch, over a reference batch that stands before it, with statistics that can be
+settled, and none.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssgan.models.batch_normed import moments, wide
+from ssgan.models.functional import widened
+
 
 class BatchNorm(nn.Module):
-    """Batch norm over all but the channel axis, with a shift and without gain; it always uses the batch's own
-    statistics.
+    """Batch norm over all but the channel axis, with a shift and, as the authors have it, without gain; it always uses
+    the batch's own statistics.
 
     The authors' generator samples with batch statistics too, so samples are drawn in batches of a fixed size.
     """
 
-    def __init__(self, channels: int, epsilon: float = 1e-6):
+    def __init__(self, channels: int, epsilon: float = 1e-6, *, gain: bool = False):
         super().__init__()
         self.epsilon = epsilon
+        self.gain = nn.Parameter(torch.ones(channels)) if gain else None
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        shift = self.shift.view(1, -1, *(1,) * (x.dim() - 2))
-        return functional.batch_norm(x, None, None, training=True, eps=self.epsilon) + shift
+        x = functional.batch_norm(x, None, None, training=True, eps=self.epsilon)
+        if self.gain is not None:
+            x = x * wide(self.gain, x)
+        return x + wide(self.shift, x)
+
+
+class VirtualBatchNorm(nn.Module):
+    """The same over the first `references` rows alone (Salimans et al. 2016, section 3.5)."""
+
+    def __init__(self, channels: int, references: int, epsilon: float = 1e-6, *, gain: bool = False):
+        super().__init__()
+        self.references, self.epsilon = references, epsilon
+        self.gain = nn.Parameter(torch.ones(channels)) if gain else None
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        exact = widened(x)
+        mean, variance = moments(exact[:self.references], whole=True)
+        exact = (exact - mean) * torch.rsqrt(variance + self.epsilon)
+        if self.gain is not None:
+            exact = exact * wide(self.gain, x)
+        return (exact + wide(self.shift, x)).to(x.dtype)
+
+
+class Shift(nn.Module):
+    """No norm: x + shift, channel by channel."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + wide(self.shift, x)
 
 
 class SettledBatchNorm(nn.Module):

@@ -87,13 +87,3 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 def likeness(a: Tensor, b: Tensor) -> Tensor:
     """exp(-distance): 1 where points are the same."""
     return (-distances(a, b)).exp()
-
-
-@torch.no_grad()
-def refer(discriminator: nn.Module, images: Tensor) -> None:
-    """A discriminator's layer that compares images of a batch with one another is given these in their place
-    [r, c, h, w], seen with today's weights and without noise.
-    """
-    for layer in discriminator.modules():
-        if isinstance(layer, MinibatchLayer):
-            layer.refer(discriminator.features(images))

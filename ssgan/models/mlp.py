@@ -6,20 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.activation import activation
 from ssgan.models.functional import as_images, signed, with_classes
+from ssgan.models.generator_layers import fill, norm, product, reference_latents
+from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
-from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
+from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense layers with weight norm or spectral norm, ReLU, Gaussian noise and dropout on the input and after each
-    hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind the last
-    ones, before their noise.
+    """Dense layers with weight norm, spectral norm or batch norm, ReLU, Gaussian noise and dropout on the input and
+    after each hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind
+    the last ones, before their noise.
     """
 
     couples_batch = False
@@ -28,6 +30,9 @@ class Discriminator(nn.Module):
         super().__init__()
         self.output_scale, self.image_range = config.output_scale, config.image_range
         sizes = [math.prod(shape), *config.widths]
+        self.references = references(config)
+        if self.references:
+            self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(hidden_layer(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
         self.minibatch = minibatch_layer(config, sizes[-1], generator)
         compared = sizes[-1] * config.minibatch_kernels * config.minibatch_dimensions
@@ -39,29 +44,34 @@ class Discriminator(nn.Module):
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self.features(x, context, inner)
+        features = self._features(with_reference(self, x), context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(self.noise(compared, len(self.hidden), context)), features
+        logits = self.output(self.noise(compared, len(self.hidden), context))
+        return without_reference(self, logits), without_reference(self, features)
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations
         [n, width], before their noise, are appended to `inner`.
         """
+        return without_reference(self, self._features(with_reference(self, x), context, inner))
+
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
+        """With the reference batch among the images."""
         x = signed(x.flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
             x = functional.relu(layer(self.noise(x, i, context)))
             if inner is not None:
-                inner.append(x)
+                inner.append(without_reference(self, x))
         return x
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = signed(x.flatten(1), self.image_range)
+        x = signed(with_reference(self, x).flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
             x = functional.relu(layer.initialise(self.noise(x, i, context)))
         if self.minibatch is not None:
@@ -70,7 +80,7 @@ class Discriminator(nn.Module):
 
 
 class Generator(nn.Module):
-    """Dense layers with batch norm without gain and softplus, or the recipe's activation, and dropout; a
+    """Dense layers with batch norm without gain and softplus, or the recipe's norm and activation, and dropout; a
     weight-normalised output layer and a sigmoid, or tanh.
     """
 
@@ -81,24 +91,26 @@ class Generator(nn.Module):
         self.activation = activation(config.generator_activation, "softplus")
         self.noise = LayerNoise([Place((size,), dropout=config.generator_dropout) for size in config.generator_widths])
         sizes = [config.latent + classes, *config.generator_widths]
-        self.hidden = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
-        for layer in self.hidden:
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes[1:])
+        self.hidden = nn.ModuleList(product(config, a, b, generator) for a, b in zip(sizes, sizes[1:]))
+        fill(self.hidden, generator)
+        self.norms = nn.ModuleList(norm(config, size) for size in sizes[1:])
         self.products = products([*sizes, math.prod(shape)])
         self.output = WeightNorm(sizes[-1], math.prod(shape), 0.1, generator, train_scale=True)
         nn.init.xavier_uniform_(self.output.direction, generator=generator)
+        self.register_buffer("reference", reference_latents(config, generator))
+        self.references = 0 if self.reference is None else len(self.reference)
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        latent, context = with_latents(self.reference, self.classes, latent, context)
         x = with_classes(latent, context.labels, self.classes)
         for i, (layer, norm) in enumerate(zip(self.hidden, self.norms)):
             x = self.noise(self.activation(norm(layer(x))), i, context)
-        return as_images(self.output(x), self.image_range).unflatten(1, self.shape)
+        return as_images(self.output(x[self.references:]), self.image_range).unflatten(1, self.shape)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n latent vectors takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
 
 def products(sizes: list[int]) -> int:

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.dense import Dense
 from ssgan.models.minibatch import MinibatchLayer
 from ssgan.models.settings import ModelConfig
@@ -10,11 +11,20 @@ from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
 
 
+def references(config: ModelConfig) -> int:
+    """Images in the reference batch of the discriminator's layers; 0 where they have none."""
+    return config.reference_images if config.norm == "virtual" else 0
+
+
 def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
                  **convolution: int) -> nn.Module:
-    """`model.norm`: with weight norm, whose scale is fixed, or spectral norm: dense, or a convolution of that kernel,
-    stride and padding.
+    """`model.norm`: with weight norm, whose scale is fixed, spectral norm or batch norm: dense, or a convolution of
+    that kernel, stride and padding.
     """
+    if config.norm in ("batch", "virtual"):
+        return BatchNormed(inputs, outputs, config.initial_scale, generator, gain=config.norm_gain,
+                           references=references(config), itself=config.norm == "virtual" and config.reference_itself,
+                           **convolution)
     norm = WeightNorm if config.norm == "weight" else SpectralNorm
     return norm(inputs, outputs, config.initial_scale, generator, **convolution)
 

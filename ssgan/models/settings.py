@@ -23,8 +23,12 @@ class ModelConfig:
     image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or "
                                                           "[-1, 1] from tanh; outside they are in [0, 1]")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
-    norm: str = choice("weight", ("weight", "spectral"),
-                       "of the discriminator's hidden layers: weight norm as in the paper, or spectral norm")
+    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual"),
+                       "of the discriminator's hidden layers: weight norm as in the paper, spectral norm, batch norm, "
+                       "or batch norm over a fixed reference batch")
+    norm_gain: bool = switch(True, "a trained gain in batch norm of the discriminator")
+    reference_images: int = number(100, 2, 4096, "images in the reference batch of virtual batch norm")
+    reference_itself: bool = switch(False, "virtual batch norm counts the image itself among them")
     output: str = choice("normalised", ("normalised", "plain"),
                          "the classifier's last layer: with weight norm as in the paper, or without")
     minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination, behind the discriminator's "
@@ -38,5 +42,9 @@ class ModelConfig:
                                           "with a stride; 0 is none")
     generator_dropout: float = number(0.0, 0, 0.99, "share dropped after each hidden layer of the generator; 0 is none")
     generator_dropout_sampling: bool = switch(False, "dropout in the generator when images are sampled too")
+    generator_norm: str = choice("batch", ("batch", "virtual", "spectral", "none"),
+                                 "of the generator's hidden layers: batch norm, over a fixed batch of "
+                                 "reference_images, behind spectral norm, or none")
+    generator_norm_gain: bool = switch(False, "a trained gain in batch norm of the generator")
     generator_activation: str = choice("family", ("family", "relu", "leaky"),
                                        "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")

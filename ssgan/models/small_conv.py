@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
 from ssgan.models.activation import activation
 from ssgan.models.functional import as_images, signed, with_classes
+from ssgan.models.generator_layers import fill, norm, product, reference_latents
+from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
-from ssgan.models.output import hidden_layer, minibatch_layer, output_layer
+from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
+from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
@@ -23,8 +25,8 @@ SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring im
 
 
 class Discriminator(nn.Module):
-    """3x3 convolutions with weight norm or spectral norm, the recipe's strides, leaky ReLU 0.2; `widths` are the
-    channels.
+    """3x3 convolutions with weight norm, spectral norm or batch norm, the recipe's strides, leaky ReLU 0.2; `widths`
+    are the channels.
 
     The features are the last map's mean over its pixels, or with `pooling = "none"` all of the map, which knows where
     things are. Gaussian noise falls on the input and on the features, dropout on the input and on the maps behind
@@ -45,6 +47,9 @@ class Discriminator(nn.Module):
         self.width = channels[-1] * (1 if self.pooled else math.prod(maps[-1]))
         self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(
             channels, channels[1:], maps)) + self.width * classes
+        self.references = references(config)
+        if self.references:
+            self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(
             hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
@@ -60,30 +65,35 @@ class Discriminator(nn.Module):
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)
 
     def forward(self, x: Tensor, context: Context = Context(),
                 inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self.features(x, context, inner)
+        features = self._features(with_reference(self, x), context, inner)
         compared = features if self.minibatch is None else self.minibatch(features)
-        return self.output(self.noise(compared, len(self.hidden) + 1, context)), features
+        logits = self.output(self.noise(compared, len(self.hidden) + 1, context))
+        return without_reference(self, logits), without_reference(self, features)
 
     def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
         """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map
         [n, c, h, w] is appended to `inner`.
         """
+        return without_reference(self, self._features(with_reference(self, x), context, inner))
+
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
+        """With the reference batch among the images."""
         x = channels_last(self.noise(signed(x, self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
             x = functional.leaky_relu(layer(x), 0.2)
             if inner is not None:
-                inner.append(x)
+                inner.append(without_reference(self, x))
             x = self.noise(x, place, context)
         return self._pooled(x)
 
     def initialise(self, x: Tensor, context: Context) -> None:
         """Data-dependent initialisation, layer after layer, noise on."""
-        x = self.noise(signed(x, self.image_range), 0, context)
+        x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
             x = self.noise(functional.leaky_relu(layer.initialise(x), 0.2), place, context)
         x = self._pooled(x)
@@ -117,8 +127,8 @@ def strides_of(config: ModelConfig, shape: tuple[int, int, int]) -> list[int]:
 
 
 class Generator(nn.Module):
-    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm, ReLU, or the recipe's
-    activation, and dropout; `generator_widths` are the channels.
+    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU, or the
+    recipe's norm and activation, and dropout; `generator_widths` are the channels.
     """
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], generator: torch.Generator | None,
@@ -127,14 +137,16 @@ class Generator(nn.Module):
         self.shape, self.classes, self.image_range = shape, classes, config.image_range
         self.activation, widths = activation(config.generator_activation, "relu"), config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
-        self.dense = nn.Linear(config.latent + classes, widths[0] * math.prod(self.start), bias=False)
+        self.dense = product(config, config.latent + classes, widths[0] * math.prod(self.start), generator)
         self.noise = LayerNoise([Place((width, *(side * 2**doublings for side in self.start)),
                                        dropout=config.generator_dropout) for doublings, width in enumerate(widths)])
-        self.norms = nn.ModuleList(BatchNorm(width) for width in widths)
-        self.hidden = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(widths, widths[1:]))
-        for layer in (self.dense, *self.hidden):
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        self.norms = nn.ModuleList(norm(config, width) for width in widths)
+        self.hidden = nn.ModuleList(product(config, a, b, generator, kernel=3, padding=1)
+                                    for a, b in zip(widths, widths[1:]))
+        fill((self.dense, *self.hidden), generator)
         self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
+        self.register_buffer("reference", reference_latents(config, generator))
+        self.references = 0 if self.reference is None else len(self.reference)
         places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
         self.products = self.dense.weight.numel() + sum(9 * a * b * count
                                                         for a, b, count in zip(
@@ -142,13 +154,14 @@ class Generator(nn.Module):
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
+        latent, context = with_latents(self.reference, self.classes, latent, context)
         x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
         x = self.noise(self.activation(self.norms[0](x)), 0, context)
         for place, (layer, norm) in enumerate(zip(self.hidden, self.norms[1:]), 1):
             x = self.noise(self.activation(norm(layer(functional.interpolate(x, scale_factor=2.0)))), place, context)
         height, width = self.shape[1:]
-        return as_images(self.output(x)[:, :, :height, :width], self.image_range)
+        return as_images(self.output(x[self.references:])[:, :, :height, :width], self.image_range)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
         """The shapes of the normal draws that one pass over n latent vectors takes."""
-        return self.noise.shapes(n)
+        return self.noise.shapes(self.references + n)

@@ -61,12 +61,26 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         not change the length, so that the classifier's layers need no batch norm, under which images of a batch would
         depend on each other. Hidden layers keep the g of their initialisation, the output learns it. Costs a norm of
         each row a step. Salimans & Kingma 2016, equation 2.""",
-        ("model.norm", "model.output"), {"model.norm": "spectral", "model.output": "plain"}),
+        ("model.norm", "model.output"), {"model.norm": "spectral", "model.output": "plain"}, {"model.norm": "weight"}),
+    "batch_norm": SettingsEntry(
+        """Batch norm in the discriminator: each unit of a hidden layer has mean 0 and standard deviation 1 over the
+        images of a pass, y = gain (x - mean) / sqrt(variance + 1e-5) + shift. Labelled, unlabelled and generated images
+        take a pass each and are normalised apart. In evaluation and export the statistics are those of 1,000 training
+        images, kept with the averaged weights. Feature matching has nothing to match so. Costs a few passes over the
+        activations, and a pass for each kind of images. Ioffe & Szegedy 2015; Radford et al. 2016, section 3.""",
+        ("model.norm", "model.norm_gain"), {"model.norm": "weight"}, {"model.norm": "batch"}),
+    "virtual_batch_norm": SettingsEntry(
+        """Virtual batch norm in the discriminator: mean and variance are those of a reference batch of real images,
+        drawn once and kept, which goes through the network with every pass, with noise of its own; with
+        model.reference_itself the image itself counts as one more. No image depends on its neighbours, in training or
+        after it. Costs so many images more a pass, in evaluation and export too. Salimans et al. 2016, section 3.5.""",
+        ("model.norm", "model.reference_images", "model.reference_itself", "model.norm_gain"),
+        {"model.norm": "weight"}, {"model.norm": "virtual"}),
     "spectral_norm": SettingsEntry(
         """Spectral norm: hidden weights are divided by their largest singular value, W / sigma with sigma = u W v, so
         that no layer stretches a difference of two images. u follows by one step of the power method before every
         update. Costs two products of a matrix and a vector a layer. Miyato et al. 2018, algorithm 1.""",
-        ("model.norm",), {"model.norm": "weight"}),
+        ("model.norm",), {"model.norm": "weight"}, {"model.norm": "spectral"}),
     "data_dependent_initialisation": SettingsEntry(
         """The discriminator's first scales and biases are such that every unit has mean 0 and standard deviation 1 over
         some images of those that the recipe may see: g = 1 / sigma[t], b = -mu[t] / sigma[t] with t = v x / |v|; the
@@ -114,15 +128,28 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         generated images: without it a deep generator collapses to one image early on. Samples come in batches of the
         training size too. Costs two passes over the activations. Ioffe & Szegedy 2015; Radford et al. 2016, section
         3.""",
-        ("model.generator",), {}),
+        ("model.generator", "model.generator_norm", "model.generator_norm_gain"), {"model.generator_norm": "none"},
+        {"model.generator_norm": "batch"}),
+    "generator_virtual_batch_norm": SettingsEntry(
+        """Virtual batch norm in the generator: mean and variance are those of a reference batch of latent vectors,
+        drawn once and kept, its classes in turn, which goes through the generator with every pass. An image does not
+        depend on its batch. Costs model.reference_images more a pass. Salimans et al. 2016, section 3.5.""",
+        ("model.generator_norm", "model.reference_images", "model.generator_norm_gain"),
+        {"model.generator_norm": "batch"}, {"model.generator_norm": "virtual"}),
+    "generator_spectral_norm": SettingsEntry(
+        """Spectral norm in the generator: W / sigma with sigma = u W v, as in the discriminator, before its batch norm,
+        without which it comes to make one image; that norm takes a layer's scale away again, so that what is left is
+        how far a step turns the weights. Costs two products of a matrix and a vector a layer. Zhang et al. 2019,
+        section 4.""",
+        ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "spectral"}),
     "latent_uniform": SettingsEntry(
         """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
         positive; without it they are normal (White 2016). Costs a draw a number. The code of Salimans et al. 2016.""",
         ("model.latent", "model.latent_kind"), {"model.latent_kind": "normal"}),
     "latent_noise": SettingsEntry(
         """Gaussian noise on the generator's latent vector, z + s e with e normal, in training and when images are
-        sampled: near vectors then make near images, and a uniform one has no edge. Costs a draw a number. Arjovsky &
-        Bottou 2017, section 3.""",
+        sampled: near vectors then make near images, and a uniform one has no edge. Costs a draw a number. Bishop
+        1995, of noise on any input.""",
         ("model.latent_noise",), {"model.latent_noise": 0}),
     "averaging": SettingsEntry(
         """Classified and sampled is with averaged weights, m = (1 - a) m + a w after every update, divided by 1 - (1 -
@@ -218,6 +245,13 @@ def check(recipe: Any, classes: int) -> None:
     if recipe.model.minibatch_kernels and recipe.train.labelled_images < 2:
         raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
                       "set train.labelled_share higher.")
+    if recipe.model.norm == "batch" and recipe.train.labelled_images < 2:
+        raise Mistake("model.norm = batch takes the mean of the labelled images of a step, of which there is one: "
+                      "set train.labelled_share higher, or model.norm = virtual.")
+    if recipe.model.minibatch_kernels and recipe.model.norm == "virtual":
+        raise Mistake("model.minibatch_kernels and model.norm = virtual cannot be combined: the reference batch would "
+                      "be among the images\nthat an image is compared with. Set model.norm = weight, or "
+                      "model.minibatch_kernels = 0.")
     if any("generated" in part for technique in on.values() for part in technique.parts.values()):
         if not any(GENERATOR in technique.parts and technique.adds_term for technique in on.values()):
             raise Mistake("the generator has no loss: set feature_matching.weight, adversarial.weight or "

@@ -25,6 +25,8 @@ class FeatureMatching(Technique):
     parts = {GENERATOR: ("unlabelled", "generated")}
     logits = False
     requires = ("gan",)
+    excludes = {"batch_norm": "unlabelled and generated images are each normalised by their own mean there, so that "
+                              "the means of their features are alike whatever the generator makes"}
 
     weight: float = number(1.0, 0, 1000, "weight in the generator's loss; 0 is off")
     distance: str = choice("squared", ("squared", "absolute"),

@@ -26,8 +26,9 @@ class GradientPenalty(Technique):
     parts = {DISCRIMINATOR: ("unlabelled", "generated")}
     measures = ("gradient_penalty_loss", "gradient_length")
     requires = ("gan",)
-    excludes = {"minibatch_discrimination": "the penalty is on the gradient of one image's judgement, which there "
-                                            "depends on all images of the batch"}
+    excludes = dict.fromkeys(("minibatch_discrimination", "batch_norm"),
+                             "the penalty is on the gradient of one image's judgement, which there depends on all "
+                             "images of the batch")
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
     at: str = choice("between", ("between", "real", "generated"), "images between generated and unlabelled ones, or "

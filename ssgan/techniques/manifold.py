@@ -30,8 +30,8 @@ class Manifold(Technique):
     logits = False
     requires = ("gan",)
     excludes = {
-        "minibatch_discrimination": "the loss is on how one image's answer changes, which there depends on all images "
-                                    "of the batch",
+        **dict.fromkeys(("minibatch_discrimination", "batch_norm"), "the loss is on how one image's answer changes, "
+                                                                    "which there depends on all images of the batch"),
         "instance_noise": "the way along the surface begins at an image that the generator made, and noise takes "
                           "images off it"}
 

@@ -15,7 +15,7 @@ from ssgan.data.order import steps_per_epoch
 from ssgan.data.splits import Split
 from ssgan.models import couples_batch
 from ssgan.models.context import Context
-from ssgan.models.minibatch import refer
+from ssgan.models.reference import refer, settle
 from ssgan.random_streams import torch_generator
 from ssgan.techniques.technique import DISCRIMINATOR, Pool
 from ssgan.training import noise
@@ -30,6 +30,7 @@ from ssgan.training.state import first_state, host_phases, put_back
 from ssgan.training.update import averaged_logits, update
 
 REFERENCE_IMAGES = 100  # with which a discriminator that couples a batch compares single images
+SETTLING_IMAGES = 1000  # whose statistics it keeps in evaluation
 RECORD_STEPS = 100  # steps of which one record gives the means
 
 
@@ -171,6 +172,7 @@ class Trainer:
         make = build(self.recipe, self.images.shape, len(self.images.classes))[DISCRIMINATOR]
         module = make(torch_generator(0))
         module.load_state_dict(state)
+        settle(module, self._drawn_images(lane, "batch statistics", SETTLING_IMAGES))
         refer(module, self._drawn_images(lane, "minibatch reference", REFERENCE_IMAGES))
         return module
 
@@ -230,6 +232,8 @@ class Trainer:
             modules = [make(torch_generator(seed, f"{name} weights")) for seed in self.seeds]
             if name == DISCRIMINATOR:
                 for lane, module in enumerate(modules):
+                    if module.references:
+                        module.reference.copy_(self._reference_batch(lane, module.references))
                     self._initialise(module, lane)
             layouts[name], flat, fixed = stacked(modules)
             weights[name] = flat.to(self.device, self.master)
@@ -242,6 +246,11 @@ class Trainer:
         sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (self.seeds[lane],), ("initialisation noise",),
                                    torch.float32)
         discriminator.initialise(x, Context(tuple(site[0] for site in sites)))
+
+    def _reference_batch(self, lane: int, count: int) -> Tensor:
+        """So many images, the same in all of training, again and again where this recipe may see fewer."""
+        images = self._drawn_images(lane, "reference batch", count)
+        return images[torch.arange(count) % len(images)]
 
     def _drawn_images(self, lane: int, use: str, count: int) -> Tensor:
         """Up to so many images of all that this recipe may see, drawn by the stream of that use: [n, c, h, w]."""

@@ -42,6 +42,10 @@ def test_every_entry_is_off_where_all_its_keys_say_so_and_not_where_one_does_not
         item = next(item for item in dataclasses.fields(getattr(without, section)) if item.name == field)
         allowed = item.metadata.get("allowed") or (item.metadata["low"], item.metadata["high"])
         others = [value for value in allowed if value != entry.off[key]]
+        if key in entry.on:
+            assert not any(entry.is_on(override(without, [f"{key}={value}"])) for value in others
+                           if value != entry.on[key])
+            others = [entry.on[key]]
         assert others and all(entry.is_on(override(without, [f"{key}={value}"])) for value in others)
 
 

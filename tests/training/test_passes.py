@@ -112,11 +112,13 @@ def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
 
 def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
     noise = {name: [] for name in ("labelled", "unlabelled", "generated")}
+    model = trainer.recipe.model
+    first = model.reference_images if model.norm == "virtual" else 0  # rows of the reference batch, in every pass
     for key, sites in mine["noise"].items():
         parts = trainer.gan.passes["discriminator"][key]
         for site in sites:
-            for name, rows in zip(parts, site.split([trainer.gan.counts[part] for part in parts])):
-                noise[name].append(rows)
+            for name, rows in zip(parts, site[first:].split([trainer.gan.counts[part] for part in parts])):
+                noise[name].append(torch.cat([site[:first], rows]))
     images = [mine["images"].get("labelled"), mine["labels"].get("labelled"), mine["images"].get("unlabelled"),
               mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
     others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
