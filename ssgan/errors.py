@@ -26,3 +26,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> Mistake:
 
 class Failed(Exception):
     """A run that ended FAILED through no wrong input: what happened, at which step, what to try. Exit code 1."""
+
+
+class NothingFinished(Failed):
+    """A plan of which no run has come to a good end; `found` is what there is of it all the same, to be shown."""
+
+    def __init__(self, told: str, found: object = None):
+        super().__init__(told)
+        self.found = found

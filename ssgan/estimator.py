@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ssgan.config import Recipe, build, override
 from ssgan.data.array_images import Layout
-from ssgan.data.array_labels import encode, labelled
+from ssgan.data.array_labels import encode, known_labels, labelled
 from ssgan.data.array_scaling import Scaling
 from ssgan.data.images import Images
 from ssgan.data.named import training_images
@@ -40,11 +40,13 @@ LINES, LINE_SECONDS = 10, 10  # progress is told so often, and at least every so
 SAVED = "SSGANClassifier 1"  # the form of a saved file
 
 
-def labelled_accuracy(model, X, y) -> float:
+def labelled_accuracy(model, X, y, sample_weight=None) -> float:
     """The accuracy on the samples that are labelled, for `scoring=` in scikit-learn; NaN where none is."""
-    known = np.flatnonzero(labelled(y))
-    rows, labels = (_safe_indexing(each, known) for each in (X, y))
-    return model.score(rows, labels) if len(known) else math.nan
+    known, labels = known_labels(y)
+    if not len(known):
+        return math.nan
+    weight = None if sample_weight is None else _safe_indexing(sample_weight, known)
+    return model.score(_safe_indexing(X, known), labels, weight)
 
 
 class SSGANClassifier(ClassifierMixin, BaseEstimator):
@@ -139,14 +141,20 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[probabilities.argmax(1)]
 
     def score(self, X, y, sample_weight=None):
-        """The accuracy on X and y. As with scikit-learn's own classifiers, an unlabelled sample counts as wrong.
+        """The accuracy on X and y. As with scikit-learn's own classifiers, an unlabelled sample counts as wrong,
+        however it is marked.
 
         That holds in `cross_val_score` and `GridSearchCV` too; this scorer leaves unlabelled samples out:
 
             from ssgan.estimator import labelled_accuracy
             cross_val_score(SSGANClassifier(), X, y, scoring=labelled_accuracy)
         """
-        return super().score(X, y, sample_weight)
+        known = labelled(y)
+        if known.all():
+            return super().score(X, y, sample_weight)
+        if not known.any():
+            return 0.0
+        return float(labelled_accuracy(self, X, y, sample_weight) * np.average(known, weights=sample_weight))
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the fitted classifier as one .npz file, without pickled code. Raises Mistake."""
@@ -210,7 +218,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"channels={self.channels!r} is about images, and X holds features: give X as "
                                  f"[n, h, w, c] or [n, c, h, w], or say image_shape.")
             return found
-        shape = tuple(int(side) for side in self.image_shape)
+        sides = isinstance(self.image_shape, tuple | list | np.ndarray)
+        shape = tuple(int(side) for side in self.image_shape) if sides else ()
         if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != features:
             raise ValueError(f"image_shape={self.image_shape!r} must be (h, w), (c, h, w) or (h, w, c) with a product "
                              f"of {features}, the number of features of X.")

@@ -58,6 +58,22 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns an OSError about `path` or a file under it into a Mistake that says why it cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise Mistake(f"cannot read {error.filename or path}: {error.strerror or error}.") from error
+
+
+def shown(name: object, breaks: bool = False) -> str:
+    """A name in one line that a person can read and a terminal does not obey: what cannot be printed is written as
+    Python writes it, \\n say, and a byte that is no text as \\xff; `breaks` leaves line breaks alone.
+    """
+    return "".join(each if each.isprintable() or breaks and each == "\n" else _escaped(each) for each in str(name))
+
+
+@contextmanager
 def locked(path: Path, wait_seconds: float = 0) -> Iterator[bool]:
     """Holds a lock between processes on a file, made if need be, while it lasts; False if another holds it all that
     time. Raises Mistake.
@@ -95,6 +111,11 @@ def cache_folder(*parts: str) -> Path:
     except RuntimeError:
         raise Mistake("the cache folder needs a home folder, and you have none: choose one with "
                       "XDG_CACHE_HOME.") from None
+
+
+def _escaped(character: str) -> str:
+    byte = ord(character) - 0xDC00  # Python's place for a byte that is no text
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -97,7 +97,12 @@ def changed(settings: Any) -> dict[str, Any]:
 
 def describe(cls: type) -> dict[str, str]:
     """Every dotted key with its one-line meaning."""
-    return dict(_describe(cls, ""))
+    return {key: item.metadata["help"] for key, item in declared(cls).items()}
+
+
+def declared(cls: type) -> dict[str, dataclasses.Field]:
+    """Every dotted key with the field that declares it: its default, what is allowed, its meaning."""
+    return dict(_declared(cls, ""))
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -160,12 +165,12 @@ def _flatten(table: dict[str, Any], prefix: str):
             yield prefix + key, value
 
 
-def _describe(cls: type, prefix: str):
+def _declared(cls: type, prefix: str):
     for item in fields(cls):
         if is_dataclass(item.type):
-            yield from _describe(item.type, f"{prefix}{item.name}.")
+            yield from _declared(item.type, f"{prefix}{item.name}.")
         else:
-            yield prefix + item.name, item.metadata["help"]
+            yield prefix + item.name, item
 
 
 def _value(text: str) -> Any:

@@ -12,6 +12,7 @@ import pytest
 import small
 
 import ssgan
+from ssgan.evaluation import domain_classifier
 from ssgan.export.load import open_model
 from ssgan.training import in_memory
 
@@ -78,7 +79,7 @@ def test_training_twice_gives_the_same_weights():
 
 def test_the_score_of_a_generator(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setitem(ssgan.score.__globals__["domain_classifier"].SETTINGS, "most_steps", 2)
+    monkeypatch.setitem(domain_classifier.SETTINGS, "most_steps", 2)
     model = ssgan.load_run(folder=handed.place() / "mlruns" / "work", tracking_uri="none")
     found = ssgan.score(model, small.digits(), device="cpu")
     assert 1 <= found.inception_score <= 10 and 1 <= found.real.inception_score <= 10

@@ -127,6 +127,7 @@ def test_answers_do_not_depend_on_the_layout_of_what_is_asked(tmp_path):
     ((4, 4, 12), {"image_shape": (6, 8)}, r"\(6, 8\) contradicts X, whose images are of shape \(1, 4, 12\)"),
     ((4, 6, 8, 3), {"image_shape": (3, 6, 8)}, r"\(3, 6, 8\) \(c, h, w\) with the channels last: leave it out"),
     ((4, 6, 8), {"image_shape": (3, 16)}, "contradicts X"), ((4, 48), {"channels": "last"}, "X holds features"),
+    ((4, 48), {"image_shape": 8}, "must be"), ((4, 48), {"image_shape": "86"}, "must be"),
     ((4, 8, 6), {"channels": "middle"}, "it is 'first', 'last' or None")])
 def test_what_is_ambiguous_or_contradicts_x_is_a_value_error(shape, parameters, said):
     with pytest.raises(ValueError, match=said):
@@ -139,7 +140,7 @@ def test_what_is_ambiguous_or_contradicts_x_is_a_value_error(shape, parameters, 
 def test_what_reaches_the_network_fills_0_to_1_whatever_the_bytes(digits, given):
     X, y = digits
     for values in ((X > 8).astype(np.uint8), X.astype(np.uint8)):
-        with pytest.warns(UserWarning, match="not to 255"):
+        with pytest.warns(UserWarning, match="far from filling 0 to 255"):
             pixels = given(quick(), values, y)[1].pixels
         assert (pixels.min(), pixels.max()) == (0, 1)
         for kind in (bool, float) if values.max() == 1 else (float, np.int8):
@@ -177,7 +178,8 @@ def test_predict_takes_the_scale_of_fit_and_tells_of_another(digits):
 
 @pytest.mark.parametrize(("recipe", "parameters", "samples", "steps"), [
     ("mnist", {}, 400, 4000), ("mnist", {"epochs": 2}, 400, 24),
-    ("mnist", {"overrides": ("train.epochs = 2",)}, 400, 24), ("digits", {}, 400, 3360), ("digits", {"batch": 100}, 400, 1680), ("digits", {}, 40, 3360),
+    ("mnist", {"overrides": ("train.epochs = 2",)}, 400, 24), ("digits", {}, 400, 3360),
+    ("digits", {"batch": 100}, 400, 1680), ("digits", {}, 40, 3360),
     ("salimans2016-mnist", {}, 400, 4000), ("digits", {"epochs": 3, "batch": 50}, 400, 24)])
 def test_few_samples_are_gone_through_more_often_and_explicit_epochs_hold(digits, given, recipe, parameters, samples,
                                                                           steps):
@@ -213,6 +215,13 @@ def test_unlabelled_samples_count_as_wrong_but_for_the_scorer_that_leaves_them_o
     right = (model.predict(X[:150]) == y[:150]).mean()
     assert model.score(X, y) == pytest.approx(right * 150 / 400)
     assert labelled_accuracy(model, X, y) == pytest.approx(right)
+    marked = [pd.Series(y).where(y >= 0), pd.Series(y).where(y >= 0).astype("Int64"), y.astype(object)]
+    marked[-1][150:] = None
+    for labels in marked:
+        assert model.score(X, labels) == pytest.approx(right * 150 / 400)
+    weight = np.where(np.arange(400) < 100, 2.0, 1.0)
+    assert model.score(X, y, weight) == pytest.approx(((model.predict(X) == y) * weight).sum() / weight.sum())
+    assert model.score(X[150:], y[150:]) == 0
     frame, words = pd.DataFrame(X.reshape(400, -1)), pd.Series(y).where(y >= 0).astype("Int64")
     assert labelled_accuracy(quick(epochs=1).fit(frame, words), frame, words) <= 1
     assert np.isnan(labelled_accuracy(model, X[150:], y[150:]))

@@ -68,7 +68,7 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
     prepare_process()
     dataset = load(chosen.recipe.dataset, data_folder(data_dir))
     if plan:
-        plan.check(dataset)
+        plan.check(dataset, "evaluate")
         if not dataset.tested:
             raise Mistake(f"--table: {dataset.name} has no test part, on which its errors would be measured; leave it "
                           f"out.")

@@ -20,6 +20,7 @@ def deliver_command(source, as_json, tracking_uri, experiment) -> None:
     store = open_store(tracking_uri, experiment)
     if store is None:
         raise Mistake("--tracking-uri none: there is no store to deliver to; leave it out, or name one.")
+    store.check_writable()
     from ssgan import tracking
     from ssgan.tracking.workfolder import WorkFolder
 

@@ -38,6 +38,8 @@ def export_command(run, kinds, output, force, register, data_dir, as_json, track
     store = open_store(tracking_uri, experiment)
     if register and store is None:
         raise Mistake("--register: --tracking-uri none is no store to register in; leave it out, or name one.")
+    if register:
+        store.check_writable()
     from ssgan import tracking
     from ssgan.export.model_card import card_of
     from ssgan.export.write import check_path, export_classifier, size
@@ -128,7 +130,8 @@ def _registrable(folder, store, name: str) -> str:
     if run_id is None and folder.path.parent.parent.name == "runs":
         run_id = folder.path.parent.name  # fetched from the store into the cache, which keeps it under its id
     if run_id is None or not store.has_run(run_id):
-        raise Mistake(f"--register {name}: the run is not in {store.name} yet; bring it there first: ssgan deliver")
+        raise Mistake(f"--register {name}: the run is not in {store.name} yet; bring it there first: "
+                      f"ssgan deliver{store.options()}")
     return run_id
 
 

@@ -85,5 +85,5 @@ def _sheet(own) -> bytes:
         raise Mistake(f"no image of {own.path} can be decoded: there is nothing to draw.")
     with tempfile.TemporaryDirectory(prefix="ssgan-") as folder:
         path = Path(folder, "sheet.png")
-        classes_sheet(own.decoded.pixels[train.rows], train.labels, own.layout.classes, path)
+        classes_sheet(own.decoded.pixels[: len(train.rows)], train.labels, own.layout.classes, path)
         return path.read_bytes()

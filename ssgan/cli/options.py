@@ -139,7 +139,7 @@ def work_root() -> Path:
 
 
 def open_store(tracking_uri: str | None, experiment: str) -> "Store | None":
-    """The store of the options, checked; None for `none`. Raises Mistake."""
+    """The store of the options, checked for being read; None for `none`. Raises Mistake."""
     from ssgan import tracking
 
     uri = tracking.resolve_uri(tracking_uri, Path.cwd())
@@ -151,8 +151,12 @@ def open_store(tracking_uri: str | None, experiment: str) -> "Store | None":
 
 
 def make_setting(device, data_dir, tracking_uri, experiment, quiet) -> "Setting":
-    """Where a command works and whom it tells."""
+    """Where a command works and whom it tells. Raises Mistake, also for a store that its runs can never come to."""
     store = open_store(tracking_uri, experiment)
+    if store is not None:
+        from ssgan.tracking import check_target
+
+        check_target(store, work_root())
     from ssgan.data.named import data_dir as data_folder
     from ssgan.experiments.progress import Progress
     from ssgan.experiments.run import Setting

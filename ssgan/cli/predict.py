@@ -21,15 +21,16 @@ from ssgan.errors import Mistake
               help="Below this probability the answer is `unsure`.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=256, show_default=True,
               help="Images at a time; all that is held in memory.")
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a line of names.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values in UTF-8 with a line of names.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
 def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracking_uri, experiment) -> None:
     """What MODEL says of the images at PATHS.
 
     MODEL is a file.onnx, a file.pt2 or an MLflow folder from `ssgan export`, or a run (its id, a unique prefix, or
-    latest). PATHS are files, folders with all images below, patterns in quotes, or - for a list on stdin. Other colours
-    and sizes are converted, which is said once; files that cannot be read are listed at the end, with exit code 1.
+    latest). PATHS are files, folders with all images below, zips, tars, patterns in quotes, or - for a list on stdin.
+    Other colours and sizes are converted, which is said once; files that cannot be read are listed at the end, with
+    exit code 1.
     """
     if as_csv and as_json:
         raise Mistake("--csv and --json: choose one.")
@@ -38,12 +39,14 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
     from ssgan.export.load import is_export, open_model
     from ssgan.export.predict import Unreadable, predict
 
+    from ssgan.files import shown
+
     opened = open_model(Path(model)) if is_export(model) else _of_run(model, tracking_uri, experiment)
     reader = Reader(opened.card.shape, lambda text: print(f"ssgan: {text}", file=sys.stderr))
     unreadable: list[Unreadable] = []
 
     def answers():
-        for item in predict(opened, find(paths, sys.stdin), reader, batch=batch, top=top):
+        for item in predict(opened, find(paths, sys.stdin.buffer), reader, batch=batch, top=top):
             if isinstance(item, Unreadable):
                 unreadable.append(item)
             else:
@@ -57,7 +60,7 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
         _as_table(answers(), opened.card.classes, threshold)
     if unreadable:
         for item in unreadable:
-            print(f"ssgan: no answer for {click.format_filename(item.path)}: {item.reason}", file=sys.stderr)
+            print(f"ssgan: no answer for {shown(item.path)}: {item.reason}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -79,21 +82,32 @@ def _of_run(run: str, tracking_uri: str | None, experiment: str):
 
 def _as_table(answers: Iterator, classes: tuple[str, ...], threshold: float) -> None:
     """Lines as they come: the answer, the probabilities, and the path, which is last for it may be of any length."""
-    width = max(len("unsure"), *map(len, classes))
+    from ssgan.files import shown
+
+    width = max(len("unsure"), *(len(shown(name)) for name in classes))
     for answer in answers:
-        first, *others = answer.top
+        first, *others = ((shown(name), value) for name, value in answer.top)
         more = "".join(f"  {name:{width}} {100 * value:6.2f} %" for name, value in others)
-        label = answer.label(threshold)
+        label = shown(answer.label(threshold))
         doubt = "" if label == first[0] else f"  {first[0]}?"
-        click.echo(f"{label:{width}} {100 * first[1]:6.2f} %{doubt}{more}  {click.format_filename(answer.path)}")
+        click.echo(f"{label:{width}} {100 * first[1]:6.2f} %{doubt}{more}  {shown(answer.path)}")
+
+
+class _Utf8Lines:
+    """What the csv module writes its rows into: UTF-8 whatever the locale, and the bytes of names that are no text as
+    they are; the lines end with \\r\\n on the way, or it would not quote a name with one of these in it.
+    """
+
+    def write(self, line: str) -> None:
+        sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode(errors="surrogateescape"))
 
 
 def _as_csv(answers: Iterator, top: int, threshold: float) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_Utf8Lines(), lineterminator="\r\n")
     writer.writerow(["path", "label",
                      *(f"{name}_{place}" for place in range(1, top + 1) for name in ("class", "probability"))])
     for answer in answers:
-        writer.writerow([click.format_filename(answer.path), answer.label(threshold),
+        writer.writerow([answer.path, answer.label(threshold),
                          *(value for pair in answer.top for value in pair)])
 
 

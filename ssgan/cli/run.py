@@ -1,11 +1,10 @@
 """`ssgan run`, and the four stages one at a time."""
 
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 import click
 
-from ssgan.cli import output
+from ssgan.cli import run_summary
 from ssgan.cli.options import Chosen, choose, make_setting, place_options, read_data, recipe_options
 
 
@@ -67,7 +66,7 @@ def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, exper
     member = replace(member, recipe=fitted(member.recipe, dataset, setting.progress.say))
     with stoppable(setting):
         folder, = run_group([member], dataset, setting, until=until, again=again)
-    output.run(folder, summary(folder), as_json)
+    run_summary.show(folder, summary(folder), as_json, _budgets(member, dataset))
 
 
 def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, quiet, recheck, skip_broken,
@@ -84,7 +83,23 @@ def _stage(stage, run, *, as_json, device, data_dir, tracking_uri, experiment, q
     dataset = read_data(asked.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     with stoppable(setting):
         stage_again(folder, asked, dataset, setting, stage)
-    output.run(folder, summary(folder), as_json)
+    run_summary.show(folder, summary(folder), as_json, _budgets(asked, dataset))
+
+
+def _budgets(member, dataset) -> list[int]:
+    """The run's budget, twice and four times of it, as far as the data can give them; of one's own data, whose labels
+    may all be used, half of it too.
+    """
+    from ssgan.data.own_data import is_own
+    from ssgan.data.splits import check_budget
+    from ssgan.errors import Mistake
+
+    found, half = [], [member.recipe.labels // 2] if is_own(dataset.name) and member.recipe.labels > 3 else []
+    for budget in half + [member.recipe.labels * times for times in (1, 2, 4)]:
+        with suppress(Mistake):
+            check_budget(dataset, budget, member.recipe.split)
+            found.append(budget)
+    return found
 
 
 def _member(chosen: Chosen):

@@ -19,6 +19,7 @@ from ssgan.cli.options import (
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
+from ssgan.errors import NothingFinished
 
 
 @click.command("sweep")
@@ -58,8 +59,12 @@ def sweep_command(dataset, labels, seeds, split_seeds, recipe, overrides, grid, 
     plan.variants()  # a grid that makes no sense is told before the data are read
     data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     plan = plan.fitted(data, setting.progress.say)
-    with stoppable(setting):
-        outcome = run_sweep(plan, data, setting, targets, count)
+    try:
+        with stoppable(setting):
+            outcome = run_sweep(plan, data, setting, targets, count)
+    except NothingFinished as failed:
+        output.sweep(failed.found, as_json)
+        raise
     _save_view(outcome, setting, plan.grid)
     output.sweep(outcome, as_json)
     if outcome.comparison.failed:
@@ -84,4 +89,5 @@ def _save_view(outcome, setting, grid) -> None:
         tracking.save_view(setting.store, outcome.folder.fingerprint, outcome.folder.facts["name"],
                            [part.partition("=")[0].strip() for part in grid])
     except tracking.Undelivered as reason:
-        setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare` tries again")
+        setting.progress.say(f"no view in MLflow: {reason}; `ssgan ui --compare{setting.store.options()}` tries "
+                             f"again")

@@ -18,6 +18,7 @@ from ssgan.cli.options import (
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
+from ssgan.errors import NothingFinished
 from ssgan.random_streams import FIRST_TO_TUNE
 
 
@@ -59,12 +60,17 @@ def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, 
     check(plan)  # what makes no sense is told before the data are read
     data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     plan = plan.fitted(data, setting.progress.say)
-    with stoppable(setting):
-        found = run_tune(plan, data, setting, validation, count)
     named = [part for option, value in (("--dataset", dataset), ("--recipe", recipe)) if value
              for part in (option, value)]
     changes = [part for value in overrides if not value.startswith("split.validation") for part in ("--set", value)]
-    output.tune(found, ["ssgan", "sweep", *named, *changes, "--seeds", "10"], as_json)
+    following = ["ssgan", "sweep", *named, *changes, "--seeds", "10"]
+    try:
+        with stoppable(setting):
+            found = run_tune(plan, data, setting, validation, count)
+    except NothingFinished as failed:
+        output.tune(failed.found, following, as_json)
+        raise
+    output.tune(found, following, as_json)
     if found.lost:
         sys.exit(1)
 

@@ -29,8 +29,8 @@ for _ in range(120):
 
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--compare", is_flag=True, help="The latest sweep: its runs grouped by label budget. Opens a browser on "
-                                              "a desktop.")
+@click.option("--compare", is_flag=True, help="The latest sweep, by label budget, or ablation, by row. Opens a "
+                                              "browser on a desktop.")
 @store_options
 def ui_command(port, compare, tracking_uri, experiment) -> None:
     """Starts the MLflow UI on this store; Ctrl-C ends it."""
@@ -43,10 +43,9 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
     argv, environment = tracking.ui_command(store and store.uri, port)
     _check_free(port)
     view = _view(store) if compare else None
-    store.client()
     base = f"http://127.0.0.1:{port}"
     if view is None:
-        click.echo(f"{base}/#/experiments/{store.experiment_id}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
+        click.echo(f"{base}/#/experiments/{_experiment(store)}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
     else:
         address = _show_view(store, base, view)
         if _on_a_desktop():
@@ -56,29 +55,46 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
 
 
 def _view(store: "Store") -> "View":
-    """The view of the latest sweep, saved anew. Raises Mistake where there is no sweep."""
+    """The view of the latest sweep or ablation, saved anew where that may be. Raises Mistake where there is none."""
+    from ssgan import tracking
+
+    _experiment(store)
+    try:
+        ablation, sweep = tracking.latest_ablation(store), tracking.latest_sweep(store)
+    except tracking.Undelivered as reason:
+        raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
+    try:
+        if ablation is not None:
+            return tracking.save_ablation_view(store, *ablation)
+        if sweep is not None:
+            return tracking.save_view(store, *sweep)
+    except tracking.Undelivered as reason:
+        click.echo(f"ssgan: the view is not saved: {reason}", err=True)
+        return tracking.unsaved_view(store, *ablation, tracking.ABLATION_TAG) if ablation else tracking.unsaved_view(
+            store, *sweep[:2])
+    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
+                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: "
+                  f"ssgan ui{store.options()}")
+
+
+def _experiment(store: "Store") -> str:
+    """The experiment's id. Raises Mistake."""
     from ssgan import tracking
 
     try:
-        store.reader()
-        found = tracking.latest_sweep(store)
-        if found is not None:
-            return tracking.save_view(store, *found)
+        return store.reader()[1]
     except tracking.Undelivered as reason:
         raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
-    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
-                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: ssgan ui")
 
 
 def _show_view(store: "Store", base: str, view: "View") -> str:
     """Prints the addresses of a view, and returns the first."""
     click.echo(view.name)
-    for title, path in (("by label budget", view.budgets), ("the curve", view.curve), ("as a table", view.table),
-                        ("all by error", view.plain)):
+    for title, path in view.pages.items():
         click.echo(f"  {title:15}  {base}{path}")
     if store.database is not None:
         click.echo("(Ctrl-C ends it)")
-    return f"{base}{view.budgets}"
+    return f"{base}{view.budgets or view.plain}"
 
 
 def _on_a_desktop() -> bool:

@@ -1,20 +1,24 @@
 """`Zip` and `Tar`: a data set that lies in an archive, read member by member: nothing is ever unpacked to a disk."""
 
 import contextlib
+import functools
 import io
 import lzma
 import os
 import tarfile
+import threading
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ssgan.data.entries import Entry, Found, is_litter, is_wanted, shown
+from ssgan.data.entries import TABLE, Entry, Found, is_litter, is_wanted, shown
+from ssgan.data.image_files import Unreadable
 from ssgan.data.image_files import _endings as image_endings
 from ssgan.errors import Mistake
 
+ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")  # of the names of files that are looked into
 MOST_BYTES = 2**36  # of all members together, 64 GiB
 MOST_RATIO = 200  # of their bytes to the archive's, from so many bytes on:
 RATIO_FROM = 2**28
@@ -28,6 +32,35 @@ def is_archive(path: Path) -> bool:
     with contextlib.suppress(*DAMAGE):
         return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
     return False
+
+
+class Packed(type(Path())):
+    """The path of a member of an archive, as if that were a folder; `content` gives what is in it."""
+
+    content: Callable[[], BinaryIO]
+
+
+def packed(path: Path) -> Iterator[Packed | Unreadable]:
+    """The images in an archive; what cannot be opened safely comes as Unreadable. Each is to be read before the next
+    one is asked for.
+    """
+    try:
+        archive = open_archive(path)
+    except Mistake as mistake:
+        yield Unreadable(path, str(mistake).splitlines()[0])
+        return
+    try:
+        entries = [entry for entry in archive.find().entries if entry.name.rpartition("/")[2].lower() != TABLE]
+        if not entries:
+            yield Unreadable(path, "there is no image in this archive")
+        for entry in sorted(entries, key=lambda entry: (entry.place if archive.in_order else 0, entry.name)):
+            member = Packed(path, entry.name)
+            member.content = functools.partial(archive.open, entry)
+            yield member
+    except Mistake as mistake:
+        yield Unreadable(path, str(mistake).splitlines()[0])
+    finally:
+        archive.close()
 
 
 def open_archive(path: Path) -> "Zip | Tar":
@@ -46,6 +79,7 @@ class Zip:
     def __init__(self, path: Path):
         self.path, self.file = path, zipfile.ZipFile(path)
         self.members: dict[str, zipfile.ZipInfo] = {}
+        self.lock = threading.Lock()  # zipfile promises nothing of several threads
 
     def find(self) -> Found:
         """Its files. Raises Mistake for names that lead out of it, links, passwords, and a size that is not sound."""
@@ -64,7 +98,8 @@ class Zip:
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a member. Raises what DAMAGE names."""
         _check_one(entry)
-        return io.BytesIO(self.file.read(self.members[entry.name]))
+        with self.lock:
+            return io.BytesIO(self.file.read(self.members[entry.name]))
 
     def close(self) -> None:
         """Closes the file."""

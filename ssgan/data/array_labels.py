@@ -52,8 +52,17 @@ def labelled(y: Any) -> np.ndarray:
     return np.array([not _is_mark(value, missing) for value in _values(y).tolist()], dtype=bool)
 
 
+def known_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The index of the samples that have a label, int64 [m], and their labels [m]. Raises ValueError."""
+    values = _values(y)
+    index = np.flatnonzero(labelled(values))
+    return index, _of_one_type(values[index])
+
+
 def _values(y: Any) -> np.ndarray:
     """The labels [n] as they are: in numpy's type where they have one, else as objects."""
+    if isinstance(y, np.ma.MaskedArray):
+        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
     plain = isinstance(y, np.ndarray) and y.dtype.kind not in "OT"  # of objects, of texts as long as they come
     return column_or_1d(y if plain else np.asarray(y, dtype=object), warn=True)
 

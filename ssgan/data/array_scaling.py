@@ -34,8 +34,8 @@ class Scaling:
         if X.dtype == np.uint8 and high - low > NARROW_BYTES:
             return cls(np.float64(0), np.float64(255))
         if X.dtype == np.uint8 and high > low:
-            _warn(f"the bytes in X go from {low:g} to {high:g} and not to 255: they are taken as images of that range. "
-                  f"Give X divided by 255. for images that are dark on purpose.")
+            _warn(f"the bytes in X go from {low:g} to {high:g} only, far from filling 0 to 255: they are taken as "
+                  f"images of that range.")
         if cut:
             _warn(f"{cut} of the {len(X)} images in X have values far beyond those of the others: the range is taken "
                   f"without them, {low:g} to {high:g}, and they are cut to it.")

@@ -12,7 +12,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -83,7 +83,10 @@ class _Place:
 def _place(folder: Path | None, digest: str, watching: Watching) -> Iterator[_Place]:
     """The cache's folder under its lock; where it cannot be written a temporary one, which is said."""
     if folder is not None:
-        with locked(folder / "lock", WAIT_SECONDS):
+        with contextlib.ExitStack() as held:
+            if not held.enter_context(locked(folder / "lock", 1.0)):
+                watching.say("another process is decoding these images; waiting for it")
+                held.enter_context(locked(folder / "lock", WAIT_SECONDS))
             for stale in folder.glob(".*.tmp"):
                 stale.unlink(missing_ok=True)
             yield _Place(folder, digest, True)
@@ -184,14 +187,7 @@ def _folder(path: Path, image_size: int) -> Path | None:
 
 def _digest(entries: Sequence[Entry], image_size: int) -> str:
     """16 hex digits that are equal exactly when the files are, by their names, sizes and times, in that order."""
-    digest = hashlib.sha256(json.dumps([VERSION, image_size, _has_hash()]).encode())
+    digest = hashlib.sha256(json.dumps([VERSION, image_size, doubles.can_hash()]).encode())
     for entry in entries:
         digest.update(f"{entry.name}\0{entry.size} {entry.stamp}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
-
-
-def _has_hash() -> bool:
-    """Whether near doubles can be looked for here, for this decides what the cache holds."""
-    from importlib.util import find_spec
-
-    return find_spec("imagehash") is not None

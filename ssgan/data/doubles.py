@@ -1,6 +1,7 @@
 """Doubles: images that are there several times, equal or nearly so, found by their content."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,11 @@ LEAST_CORRELATION = 0.98  # of the pixels of images that look alike
 MOST_SHOWN = 3
 
 NO_LIBRARY = 0  # the hash of every image where the library is not installed
+
+
+def can_hash() -> bool:
+    """Whether images that look alike can be found here."""
+    return find_spec("imagehash") is not None
 
 
 def perceptual_hash(pixels: np.ndarray) -> int:

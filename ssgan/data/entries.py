@@ -1,7 +1,8 @@
 """`Entry`: a file of a person's data set, in a folder or an archive, by what tells whether it has changed."""
 
+import os
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 TABLE = "labels.csv"
@@ -51,7 +52,7 @@ def is_litter(name: str) -> bool:
 
 def is_wanted(name: str, endings: Iterable[str]) -> bool:
     """Whether a file of that name may be an image, or the table of labels."""
-    return PurePosixPath(name).suffix.lower() in endings or name.lower() == TABLE
+    return os.path.splitext(name)[1].lower() in endings or name.lower() == TABLE
 
 
 def shown(name: str) -> str:

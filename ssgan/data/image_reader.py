@@ -9,8 +9,10 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ssgan.data.archives import Packed
 from ssgan.data.image_files import Unreadable
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -38,7 +40,7 @@ class Reader:
     def read(self, path: Path) -> tuple[Path, np.ndarray] | Unreadable:
         """The path with the image's pixels; Unreadable where Pillow cannot decode it."""
         with pillow_is_quiet():
-            pixels = self.decode(lambda: path, path)
+            pixels = self.decode(path.content if isinstance(path, Packed) else lambda: path, path)
         return pixels if isinstance(pixels, Unreadable) else (path, pixels)
 
     def decode(self, open_file: Callable[[], BinaryIO | Path], path: Path) -> np.ndarray | Unreadable:
@@ -91,7 +93,7 @@ class Reader:
     def _note(self, kind: str, path: Path, detail: str = "") -> None:
         self.notes[kind] += 1
         if self.notes[kind] == 1:
-            self._say(f"{kind} (first: {path}{detail})")
+            self._say(f"{kind} (first: {shown(path)}{detail})")
 
 
 def pillow_is_quiet() -> warnings.catch_warnings:

@@ -58,7 +58,7 @@ def find(entries: Sequence[Entry], read: Callable[[Entry], bytes], where: str) -
     classes = tuple(sorted(set(train.values()) - {""}, key=natural))
     _check(classes, train, test, where)
     number = {name: label for label, name in enumerate(classes)} | {"": -1}
-    return Layout(classes, list(train), [number[label] for label in train.values()], list(test),
+    return Layout(tuple(map(shown, classes)), list(train), [number[label] for label in train.values()], list(test),
                   [number[label] for label in test.values()], [*told, *lines, _contents(classes, train, test)])
 
 

@@ -140,6 +140,8 @@ class OwnImages:
         if self.broken():
             first = sorted(self.broken(), key=lambda number: (labels[number] < 0, number))  # the labelled ones
             found.append(f"left out, for they cannot be decoded: {self._told_broken(first)}")
+        if not doubles.can_hash():
+            found.append("images that look alike are not looked for: pip install imagehash")
         return found + doubles.lines(self.decoded.doubles, labels[kept], len(self.parts()[0].rows),
                                      [names[number] for number in kept.tolist()], self.layout.classes)
 

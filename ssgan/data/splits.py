@@ -82,7 +82,7 @@ def load(path: Path) -> Split:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
             values = {item.name: _value(item.name, item.type, saved[item.name]) for item in fields(Split)}
     except FileNotFoundError:
-        raise Mistake(f"there is no split at {path}: make one with `ssgan split`.") from None
+        raise Mistake(f"there is no split at {path}.") from None
     except DAMAGE as error:
         raise _broken(path, error) from None
     return Split(**values)
@@ -257,4 +257,5 @@ def _value(name: str, kind: type, saved: np.ndarray) -> np.ndarray | int | str:
 
 
 def _broken(path: Path, found: object) -> Mistake:
-    return Mistake(f"{path} is not a whole split: {found}.\nDelete that file and make it again with `ssgan split`.")
+    return Mistake(f"{path} is not a whole split: {found}.\nDelete that file and type the same command again: it is "
+                   "made anew, the same.")

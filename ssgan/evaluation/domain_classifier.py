@@ -93,10 +93,9 @@ def _fit(module: _Net, train: Images, progress: Callable[[int, int], None]) -> _
     generator = torch_generator(SETTINGS["seed"], "domain classifier")
     order = torch.cat([torch.randperm(len(train), generator=generator) for _ in range(-(-steps * batch // len(train)))])
     reach = max(1, round(train.shape[-1] / 14))
-    padded = functional.pad(train.pixels, (reach,) * 4)
     with one_thread():
         for step, index in enumerate(order[: steps * batch].view(steps, batch), 1):
-            x = _shifted(padded, index, reach, generator)
+            x = _shifted(train.pixels, index, reach, generator)
             loss = functional.cross_entropy(module(x), train.labels[index.to(device)])
             optimiser.zero_grad()
             loss.backward()
@@ -119,12 +118,14 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _shifted(padded: Tensor, index: Tensor, reach: int, generator: torch.Generator) -> Tensor:
+def _shifted(pixels: Tensor, index: Tensor, reach: int, generator: torch.Generator) -> Tensor:
     """Images at an index [n], each moved by up to `reach` pixels within its padding: float32 [n, c, h, w] in [0, 1]."""
     down, right = torch.randint(0, 2 * reach + 1, (2, len(index), 1), generator=generator)
-    height, width = (size - 2 * reach for size in padded.shape[2:])
-    images, rows, columns = (part.to(padded.device) for part in (
-        index, torch.arange(height) + down, torch.arange(width) + right))
+    height, width = pixels.shape[2:]
+    images, rows, columns = (part.to(pixels.device) for part in (
+        torch.arange(len(index)), torch.arange(height) + down, torch.arange(width) + right))
+    # only these are padded, for all images may be more than the memory holds
+    padded = functional.pad(pixels.index_select(0, index.to(pixels.device)), (reach,) * 4)
     moved = padded[images[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [n, h, w, c]
     return moved.permute(0, 3, 1, 2).float().div_(255)
 

@@ -163,16 +163,19 @@ def compared(dataset: Dataset) -> tuple[Images | Half, Images | Half]:
     return Half(dataset.train, first), Half(dataset.train, second)
 
 
-def check(settings: ScoreConfig, train: Images, test: Images | Half) -> None:
-    """Raises Mistake for settings that these images cannot be scored with."""
+def check(settings: ScoreConfig, train: Images, test: Images | Half, trained: str = "") -> None:
+    """Raises Mistake for settings that these images cannot be scored with; `trained` is the run whose images they are,
+    where it is known and has been trained, which need not be done again.
+    """
     count = min(settings.samples, len(test))
     if settings.splits > count:
         kind = "real test images" if isinstance(test, Images) else "real images, half of those there are"
         real = f"the {count} images to be split" if count < len(test) else f"the {count} {kind}"
-        raise _mistake(f"score.splits = {settings.splits} is more than {real}", f"score.splits={max(1, count // 100)}")
+        raise _mistake(f"score.splits = {settings.splits} is more than {real}", f"score.splits={max(1, count // 100)}",
+                       trained)
     if 0 < settings.train_images < len(train.classes):
         raise _mistake(f"score.train_images = {settings.train_images} is less than one for each of the "
-                       f"{len(train.classes)} classes", "score.train_images=0, which leaves it out")
+                       f"{len(train.classes)} classes, and 0 leaves it out", "score.train_images=0", trained)
 
 
 def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, device: str, *, labelled: bool,
@@ -218,7 +221,9 @@ def score(samplers: Collection[Sampler], test: Images | Half, real: RealScore, n
                  network.name, network.error)
 
 
-def _mistake(told: str, value: str) -> Mistake:
+def _mistake(told: str, value: str, trained: str) -> Mistake:
+    if trained:
+        return Mistake(f"{told}.\nIt is trained already: ssgan score {trained} --set {value}")
     return Mistake(f"{told}: try --set {value}.\nWhere the run is trained already: ssgan score RUN --set {value}")
 
 

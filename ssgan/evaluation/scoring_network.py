@@ -12,6 +12,8 @@ from ssgan.errors import Mistake
 from ssgan.evaluation.frechet_distance import Gaussian
 from ssgan.models.context import Context
 
+ITSELF = "the trained classifier itself, for want of full labels"
+
 BATCH = 1000
 
 
@@ -47,7 +49,7 @@ def itself(discriminator: nn.Module) -> Network:
         logits, features = discriminator(x.to(device), Context())
         return Answers(logits.softmax(1), features.flatten(1))
 
-    return Network("the trained classifier itself, for want of full labels", None, answers)
+    return Network(ITSELF, None, answers)
 
 
 @torch.no_grad()

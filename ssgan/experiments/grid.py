@@ -31,6 +31,14 @@ REFUSED = {"labels": "label budgets are named with --labels 20,50,100",
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One variant of a recipe, by a name of its own."""
+
+    name: str  # empty: the recipe as it is
+    changes: tuple[str, ...] = ()  # "key=value"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a sweep is to do, fixed when it is made."""
 
@@ -40,6 +48,7 @@ class Plan:
     seeds: tuple[tuple[int, int], ...]  # training seed, split seed
     grid: tuple[str, ...] = ()  # "key=value,value", under today's names of the keys
     lanes: int | None = None  # None: by the device
+    choices: tuple[Choice, ...] = ()  # in the place of a grid: the variants one by one
 
     def __post_init__(self):
         assignments = (assignment.partition("=") for assignment in self.grid)
@@ -52,7 +61,9 @@ class Plan:
         return replace(self, recipe=replace(recipe, labels=self.recipe.labels), budgets=budgets)
 
     def variants(self) -> list[tuple[dict[str, Any], Recipe]]:
-        """Every combination of the grid's values, with its recipe. Raises Mistake."""
+        """Every combination of the grid's values, or every choice, with its recipe. Raises Mistake."""
+        if self.choices:
+            return [self._chosen(choice) for choice in self.choices]
         keys = [assignment.partition("=")[0].strip() for assignment in self.grid]
         for key in keys:
             if keys.count(key) > 1:
@@ -72,8 +83,21 @@ class Plan:
 
     def members(self) -> list[Member]:
         """Every run, seed by seed, so that the whole curve is there soon and then grows surer."""
-        return [Member(replace(recipe, labels=budget), seed, split_seed, self.recipe_name)
-                for _, recipe in self.variants() for seed, split_seed in self.seeds for budget in self.budgets]
+        names = [f"{self.recipe_name} {choice.name}".strip() for choice in self.choices]
+        variants = self.variants()
+        return [Member(replace(recipe, labels=budget), seed, split_seed, name)
+                for (_, recipe), name in zip(variants, names or [self.recipe_name] * len(variants), strict=True)
+                for seed, split_seed in self.seeds for budget in self.budgets]
+
+    def names(self) -> list[str]:
+        """What tells each variant from the others."""
+        if self.choices:
+            return [choice.name for choice in self.choices]
+        return [", ".join(written(grid)) for grid, _ in self.variants()]
+
+    def _chosen(self, choice: Choice) -> tuple[dict[str, Any], Recipe]:
+        recipe, was = override(self.recipe, list(choice.changes)), flatten(self.recipe)
+        return {key: value for key, value in flatten(recipe).items() if value != was[key]}, recipe
 
     def check(self, dataset: Dataset, until: str = "score") -> None:
         """Raises Mistake for what cannot be done up to that stage, before anything is written."""

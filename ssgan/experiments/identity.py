@@ -189,7 +189,7 @@ class _Folders:
     def _add(self, folder: WorkFolder) -> None:
         with contextlib.suppress(Mistake, KeyError):  # damaged, or made by something else
             facts = folder.facts
-            kind = next((kind for kind in ("sweep", "tune") if "settings" in facts.get(kind, {})), "run")
+            kind = next((kind for kind in ("sweep", "tune", "ablate") if "settings" in facts.get(kind, {})), "run")
             settings = facts["settings"] if kind == "run" else facts[kind]["settings"]
             if settings["schema"] >= config.SAME_SINCE:
                 runs = [_stored(settings)] if kind == "run" else _stored_plan(settings)

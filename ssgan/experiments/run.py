@@ -20,7 +20,7 @@ from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import check, evaluate, score, split, train
+from ssgan.experiments.stages import check, evaluate, saved_split, score, split, train
 from ssgan.settings import flatten
 from ssgan.techniques import draws_images
 from ssgan.tracking.workfolder import STAGES, WorkFolder
@@ -28,7 +28,8 @@ from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
-SWEEP_TAG, TUNE_TAG = "ssgan.sweep", "ssgan.tune"  # the ids of the sweeps, and of the tunings, that a run belongs to
+# the ids of the sweeps, the tunings and the ablations that a run belongs to
+SWEEP_TAG, TUNE_TAG, ABLATE_TAG = "ssgan.sweep", "ssgan.tune", "ssgan.ablate"
 
 
 @dataclass
@@ -55,11 +56,11 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
     What is done already is not done again, unless `again`; a lone member that was begun in a lane group goes on with
     all of it. Raises Mistake, Failed, Interrupted; however it ends, the folders say how, and the store is told.
     """
-    for member in members:
-        check(member.recipe, dataset, until)
+    for line in dict.fromkeys(line for member in members for line in _check(member, dataset, setting, until, again)):
+        setting.progress.say(line)
     find_device(setting.device)
     if setting.store is not None:
-        setting.store.check()
+        tracking.check_target(setting.store, setting.work)
     asked = [_folder(member, dataset, setting.work, again) for member in members]
     members = begun_group(members[0], asked[0]) if len(members) == 1 else members
     folders = [_folder(member, dataset, setting.work, again=False) for member in members]
@@ -101,7 +102,17 @@ def stages_of(member: Member, until: str) -> list[str]:
 
 
 def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: Setting, stage: str) -> None:
-    """Does `evaluate` or `score` once more on a run that has been trained; its results go where the first ones are."""
+    """Does `evaluate` or `score` once more on a run that has been trained; its results go where the first ones are.
+
+    Raises Mistake before anything is written.
+    """
+    there, here = folder.facts["settings"]["data"], dataset.sha256
+    if there != here:
+        raise Mistake(f"this run was made from {dataset.name} with SHA-256 {there[:16]}, and the data here have "
+                      f"{here[:16]}: name the folder of its own data with --data-dir.")
+    if (folder.path / "split" / "split.npz").exists():
+        saved_split(folder, dataset)
+    check(member.recipe, dataset, stage, name_of(folder)[:8])
     with folder.lock():
         group = _group([member], [folder], dataset, setting)
         with _tracked(group, setting):
@@ -127,8 +138,7 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
         "generated_only_error_real", "train_images", "class_agreement", "generators")}
     found["waiting"] = facts.get("waiting")
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
-    ids = tracking.run_ids(folder)
-    return {"run_id": ids[-1] if ids else folder.fingerprint, "name": facts.get("name"), **found,
+    return {"run_id": name_of(folder), "name": facts.get("name"), **found,
             "folder": str(folder.path)}
 
 
@@ -143,6 +153,11 @@ def _kind_of_error(evaluation: dict[str, Any]) -> dict[str, Any]:
         "balanced_error": None if counts is None else balanced_error(counts),
         "uneven_classes": None if counts is None else are_uneven(counts.sum(1)),
         "per_class": None if counts is None else class_table(counts, classes)}
+
+
+def name_of(folder: WorkFolder) -> str:
+    """What a person may call a run: its id in the store, or else the folder's name."""
+    return (tracking.run_ids(folder) or [folder.fingerprint])[-1]
 
 
 def validation_error(folder: WorkFolder) -> float | None:
@@ -164,6 +179,16 @@ def begun_group(member: Member, folder: WorkFolder) -> list[Member]:
         return [member]
     return [replace(member, recipe=replace(member.recipe, labels=labels), seed=seed, split_seed=split_seed)
             for labels, seed, split_seed in facts["group"]]
+
+
+def _check(member: Member, dataset: Dataset, setting: Setting, until: str, again: bool) -> list[str]:
+    """What `check` says of a member, where nothing is made that is there already. Raises Mistake."""
+    folder = folder_of(member, dataset.sha256, setting.work)
+    if again or not folder.stage_finished("train"):
+        return check(member.recipe, dataset, until)
+    last = "evaluate" if folder.stage_finished("score") else until  # scored it may be by other settings than its own
+    check(member.recipe, dataset, last, name_of(folder)[:8])
+    return []
 
 
 def _came_through(folders: list[WorkFolder]) -> list[WorkFolder]:
@@ -219,10 +244,12 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
 
 
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
-    """The tags of the sweeps and tunings that a run belongs to, with those among `tags`; {} where there is none."""
+    """The tags of the sweeps, tunings and ablations that a run belongs to, with those among `tags`; {} where there is
+    none.
+    """
     known = folder.facts.get("tags", {})
     found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split()))
-             for tag in (SWEEP_TAG, TUNE_TAG)}
+             for tag in (SWEEP_TAG, TUNE_TAG, ABLATE_TAG)}
     return {tag: identities for tag, identities in found.items() if identities}
 
 
@@ -258,8 +285,8 @@ def _tracked(group: Group, setting: Setting) -> Iterator[None]:
         waiting = delivery.finish(FINAL_DELIVERY_SECONDS)
         if setting.store is not None:
             for folder, reason in waiting:
-                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; `ssgan deliver` or the "
-                                     f"next run brings it in")
+                setting.progress.say(f"not in MLflow yet: {folder.facts.get('name')}: {reason}; "
+                                     f"`ssgan deliver{setting.store.options()}` or the next run brings it in")
         for folder, run_id, reason in delivery.brought:
             if run_id:
                 setting.progress.say(f"brought into MLflow from an earlier run: {folder.facts.get('name')}")

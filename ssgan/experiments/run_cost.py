@@ -1,6 +1,6 @@
 """What a run would cost here: images, steps, and the time that a few steps of it say."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ssgan.config import Recipe
@@ -45,6 +45,7 @@ def cost_of(recipe: Recipe, dataset: Dataset, device: str) -> Cost:
     where there is no such run.
     """
     check(recipe, dataset)
+    recipe = replace(recipe, train=replace(recipe.train, compile="no"))  # what a compiler takes and saves is left out
     resolved = resolved_for(recipe, dataset.train, device)
     folds = cross_validation.stages(dataset, recipe)
     step_seconds = 1 / lane_rate(recipe, dataset, resolved, 1)

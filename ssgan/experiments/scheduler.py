@@ -10,11 +10,11 @@ from typing import Any
 from ssgan import tracking
 from ssgan.data.dataset import Dataset
 from ssgan.data.own_data import title
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import cross_validation, identity
 from ssgan.experiments.eta import Pace, roughly, share
 from ssgan.experiments.executors.local import LocalExecutor
-from ssgan.experiments.grid import Plan, written
+from ssgan.experiments.grid import Plan
 from ssgan.experiments.member import Member, lost
 from ssgan.experiments.run import Setting, begun_group, deliver_finished, joined_tags, stages_of, validation_error
 from ssgan.experiments.units import STOPPED, Shown, run_unit, side_by_side
@@ -22,7 +22,8 @@ from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
 from ssgan.training.loop import Interrupted
 
-KINDS = {"sweep": "summary", "tune": "tune-summary"}  # of plans, and what MLflow calls their summary runs
+# of plans, and what MLflow calls their summary runs
+KINDS = {"sweep": "summary", "tune": "tune-summary", "ablate": "ablation-summary"}
 
 
 @contextlib.contextmanager
@@ -33,10 +34,10 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
 
     Raises Mistake before anything is written.
     """
-    plan.check(dataset)
+    plan.check(dataset, setting.until)
     device = find_device(setting.device)
     if setting.store is not None:
-        setting.store.check()
+        tracking.check_target(setting.store, setting.work)
     members = plan.members()
     ours = [folder_of(member, dataset, setting).fingerprint for member in members]
     name = identity.summary_folder_of(kind, members, plan.lanes, dataset.sha256, setting.work).fingerprint
@@ -52,6 +53,8 @@ def summary_run(kind: str, plan: Plan, dataset: Dataset, setting: Setting) -> It
         except BaseException as error:
             killed = isinstance(error, Interrupted | KeyboardInterrupt | SystemExit)
             folder.update(status="KILLED" if killed else "FAILED", error=str(error) or type(error).__name__)
+            if isinstance(error, NothingFinished):
+                deliver_finished([folder], setting)
             raise
         finally:
             setting.progress.prefix = ""
@@ -117,7 +120,7 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
     first = iter(range(len(plan.members())))
     numbers = [[next(first) for _ in group] for group in groups]
     budgets = ", ".join(map(str, plan.budgets))
-    grid = f" × {', '.join(plan.grid)}" if plan.grid else ""
+    grid = f" × {', '.join(plan.grid)}" if plan.grid else f" × {len(plan.choices)} rows" if plan.choices else ""
     one = "s" * (len(plan.seeds) != 1)
     return {
         "name": f"{title(plan.recipe_name, dataset.name)} · {kind}: {budgets} labels × {len(plan.seeds)} seed{one}"
@@ -126,17 +129,23 @@ def _identity(kind: str, plan: Plan, groups: list[list[Member]], dataset: Datase
         "params": {"dataset": dataset.name, "recipe": plan.recipe_name, "budgets": budgets,
                    "seeds": _texts(seed for seed, _ in plan.seeds),
                    "split_seeds": _texts(split for _, split in plan.seeds), "validation": plan.recipe.split.validation,
-                   "grid": "; ".join(plan.grid), "members": sum(map(len, numbers)), "lanes": max(map(len, numbers))},
+                   "grid": "; ".join(plan.grid), **_rows(plan), "members": sum(map(len, numbers)),
+                   "lanes": max(map(len, numbers))},
         "tags": tracking.environment_tags() | {"ssgan.kind": KINDS[kind], f"ssgan.{kind}": name},
         kind: {"groups": numbers, "members": members,
                "settings": identity.stored_plan(plan.members(), plan.lanes, dataset.sha256)}}
 
 
+def _rows(plan: Plan) -> dict[str, str]:
+    return {"rows": "; ".join(name or "as it is" for name in plan.names())} if plan.choices else {}
+
+
 def _names(plan: Plan) -> dict[Member, str]:
     """What tells each member from the others."""
     each = len(plan.seeds) * len(plan.budgets)
-    grids = [written(grid) for grid, _ in plan.variants() for _ in range(each)]
-    return {member: ", ".join([*grid, _name(member)]) for grid, member in zip(grids, plan.members(), strict=True)}
+    names = [name for name in plan.names() for _ in range(each)]
+    return {member: ", ".join(filter(None, [name, _name(member)]))
+            for name, member in zip(names, plan.members(), strict=True)}
 
 
 def _name(member: Member) -> str:

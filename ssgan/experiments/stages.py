@@ -29,16 +29,21 @@ from ssgan.training.trained_model import TrainedModel
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 
-def check(recipe: Recipe, dataset: Dataset, until: str = "score") -> None:
+def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str = "") -> list[str]:
     """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, and for scores
-    that cannot be had where the stages go so far.
+    that cannot be had where the stages go so far; returns what will be left out, in a line each.
 
-    It is cheap, and asked before anything is written.
+    All that can be known before the first step, from the recipe and the counts of the data, is found here. It is cheap,
+    and asked before anything is written. `trained` is the run where it has been trained already.
     """
     techniques.check(recipe, len(dataset.classes))
-    splits.check_budget(dataset, recipe.labels, recipe.split)
+    _, held_out = splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
-        generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1])
+        generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)
+    there = len(dataset.train) - int(held_out.sum())
+    return [f"[{name}] will not be trained: {name}.batch = {least} is more than the {there} images there are to train "
+            f"on; try --set {name}.batch={max(2, there // 2)}"
+            for name, each in techniques.active(recipe).items() if (least := each.least_images()) > there]
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:
@@ -51,9 +56,8 @@ def split(group: Group) -> list[splits.Split]:
     found = []
     for member, folder in zip(group.members, group.folders):
         began, path = time.monotonic(), folder.stage_folder("split") / "split.npz"
-        if folder.stage_finished("split"):
-            table = splits.load(path)
-            table.verify(group.dataset)
+        if folder.stage_finished("split") and path.exists():
+            table = saved_split(folder, group.dataset)
         else:
             table = make_split(member, group.dataset)
             table.save(path)
@@ -62,6 +66,13 @@ def split(group: Group) -> list[splits.Split]:
             folder.finish_stage("split", time.monotonic() - began)
         found.append(table)
     return found
+
+
+def saved_split(folder: WorkFolder, dataset: Dataset) -> splits.Split:
+    """A run's index tables. Raises Mistake where there are none, or they are of other data."""
+    table = splits.load(folder.path / "split" / "split.npz")
+    table.verify(dataset)
+    return table
 
 
 def train(group: Group, tables: list[splits.Split]) -> None:
@@ -116,7 +127,6 @@ def score(group: Group, *, again: bool = False) -> None:
     if not lanes:
         return
     began = time.monotonic()
-    generator_scores.check(group.recipe.score, dataset.train, generator_scores.compared(dataset)[1])
     network, real = scoring(group.recipe, dataset, group.resolved.device, _watched(group))
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:

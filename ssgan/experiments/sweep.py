@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ssgan.data.dataset import Dataset
-from ssgan.errors import Failed, Mistake
+from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import cross_validation, report
 from ssgan.experiments.grid import Plan, worker_count
+from ssgan.experiments.member import Member
 from ssgan.experiments.run import SWEEP_TAG, Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.experiments.stages import scoring, watched
@@ -31,29 +32,41 @@ def run_sweep(plan: Plan, dataset: Dataset, setting: Setting, targets: Sequence[
     """Runs every member that is not finished yet, and writes the report into the summary run's folder.
 
     `targets` are errors for which the report says how many labels they need. `workers` processes run members side by
-    side, on data that they load by name; None chooses. Raises Mistake before anything is written, Failed where no
-    member came through, Interrupted.
+    side, on data that they load by name; None chooses. Raises Mistake before anything is written,
+    NothingFinished, with the Outcome, where no member came through, and Interrupted.
     """
-    _check_error(plan, dataset)
+    check_error(plan, dataset)
     with summary_run("sweep", plan, dataset, setting) as (folder, groups):
-        device = find_device(setting.device)
-        count = worker_count(workers, groups, device)
-        if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
-            scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
-            setting.progress.end()
-            setting.progress.end()
-        run_groups("sweep", plan, groups, dataset, replace(setting,
-                                                           tags=setting.tags | {SWEEP_TAG: folder.fingerprint}), count)
-        folders = [folder_of(member, dataset, setting) for member in plan.members()]
-        comparison = _compare(folders, targets)
-        _report(folder, plan, comparison)
-    variants = plan.variants()
-    grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0]
-            for number, found in enumerate(folders)}
-    return Outcome(folder, folders, grid, comparison)
+        tags = setting.tags | {SWEEP_TAG: folder.fingerprint}
+        folders = run_members("sweep", plan, groups, dataset, replace(setting, tags=tags), workers)
+        comparison = report.compare([report.of_folder(found) for found in folders], targets=targets)
+        if comparison.series:
+            _report(folder, plan, comparison)
+        variants = plan.variants()
+        grid = {found.fingerprint: variants[number * len(variants) // len(folders)][0]
+                for number, found in enumerate(folders)}
+        outcome = Outcome(folder, folders, grid, comparison)
+        if len(comparison.failed) == len(folders):
+            reasons = [failed.reason for failed in comparison.failed if failed.reason]
+            raise NothingFinished(f"none of the {len(folders)} runs came through. The first: "
+                                  f"{reasons[0] if reasons else 'it has not begun'}", outcome)
+    return outcome
 
 
-def _check_error(plan: Plan, dataset: Dataset) -> None:
+def run_members(kind: str, plan: Plan, groups: list[list[Member]], dataset: Dataset, setting: Setting,
+                workers: int | None) -> list[WorkFolder]:
+    """Runs every member that is not finished yet, to its scores; the folders of all, in the plan's order."""
+    device = find_device(setting.device)
+    count = worker_count(workers, groups, device)
+    if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
+        scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
+        setting.progress.end()
+        setting.progress.end()
+    run_groups(kind, plan, groups, dataset, setting, count)
+    return [folder_of(member, dataset, setting) for member in plan.members()]
+
+
+def check_error(plan: Plan, dataset: Dataset) -> None:
     """Raises Mistake where a budget's error can neither be measured nor estimated: a sweep is about nothing else."""
     plan.check(dataset)
     for budget in plan.budgets:
@@ -61,16 +74,6 @@ def _check_error(plan: Plan, dataset: Dataset) -> None:
             raise Mistake(f"--labels {budget}: {dataset.name} has no test part, and with fewer than two classes of two "
                           f"labels or more nothing can be held out to estimate the error.\n"
                           f"Take more labels, or give the data a test part; a run alone is `ssgan run`.")
-
-
-def _compare(folders: list[WorkFolder], targets: Sequence[float]) -> report.Comparison:
-    """The comparison of the members. Raises Failed where none came through."""
-    results = [report.of_folder(folder) for folder in folders]
-    if not any(result.error is not None for result in results):
-        errors = [result.reason for result in results if result.reason]
-        raise Failed(f"none of the {len(folders)} runs came through. The first: "
-                     f"{errors[0] if errors else 'it has not begun'}")
-    return report.compare(results, targets=targets)
 
 
 def _report(folder: WorkFolder, plan: Plan, comparison: report.Comparison) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ssgan.config import Recipe
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import most_validation
-from ssgan.errors import Failed, Mistake
+from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments.grid import Plan, worker_count, written
 from ssgan.experiments.progress import duration
 from ssgan.experiments.report.markdown_table import markdown_table
@@ -114,11 +114,12 @@ def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | N
     by these.
 
     Without that number it is the recipe's own, or a sixth of the training images. `workers` as for a sweep. No test
-    image is evaluated. Raises Mistake before anything is written, Failed where no member came through, Interrupted.
+    image is evaluated. Raises Mistake before anything is written, NothingFinished, with the Tuning, where no member
+    came through, and Interrupted.
     """
     check(plan)
     plan = _held_out(plan, dataset, validation)
-    with summary_run("tune", plan, dataset, setting) as (folder, groups):
+    with summary_run("tune", plan, dataset, replace(setting, until="train")) as (folder, groups):
         count = worker_count(workers, groups, find_device(setting.device))
         tags = setting.tags | {TUNE_TAG: folder.fingerprint, "ssgan.kind": "tune"}
         run_groups("tune", plan, groups, dataset, replace(setting, tags=tags, until="train"), count)
@@ -127,7 +128,7 @@ def run_tune(plan: Plan, dataset: Dataset, setting: Setting, validation: int | N
         if not any(row.errors for rows in found.budgets.values() for row in rows):
             first = next((trial.folder.facts["error"] for trial in found.lost if trial.folder.facts.get("error")),
                          "it has not begun")
-            raise Failed(f"none of the {len(found.lost)} runs came through. The first: {first}")
+            raise NothingFinished(f"none of the {len(found.lost)} runs came through. The first: {first}", found)
         folder.update(tags=folder.facts["tags"] | {"mlflow.note.content": markdown(found)})
     return found
 

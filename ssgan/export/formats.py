@@ -32,7 +32,7 @@ def write_onnx(classifier: Classifier, card: Card, path: Path) -> None:
     """One ONNX file with the weights in it and the card as its metadata. Raises Mistake without the packages."""
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
-        raise Mistake(f"--format onnx needs the package {' and '.join(missing)}: pip install 'ssgan[onnx]'")
+        raise Mistake(f"--format onnx needs the package {' and '.join(missing)}: pip install {' '.join(missing)}")
     batch = {0: torch.export.Dim("n")}
     program = torch.onnx.export(_trace(classifier, card), dynamo=True, verbose=False, input_names=["images"],
                                 output_names=["logits", "probabilities"], dynamic_shapes=(batch,))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import warnings
 import zipfile
 import zlib
@@ -13,8 +14,10 @@ import numpy as np
 
 from ssgan.errors import Mistake
 from ssgan.export.model_card import Card, foreign, of_strings, of_table
+from ssgan.files import reading
 
 CARD_FILE = "ssgan.json"  # in a .pt2 archive
+PACKAGES = {"yaml": "pyyaml"}  # of modules that are not called like theirs
 EXPORTS = "an exported classifier is a file.onnx, a file.pt2 or a folder with an MLmodel in it"
 
 
@@ -30,14 +33,20 @@ class Model:
 
 def is_export(text: str) -> bool:
     """Whether a word on the command line names an exported classifier, there or not, rather than a run."""
-    return Path(text).exists() or Path(text).suffix.lower() in OPENERS or os.sep in text
+    return os.path.lexists(text) or Path(text).suffix.lower() in OPENERS or os.sep in text
 
 
 def open_model(path: Path) -> Model:
     """The exported classifier at a path. Raises Mistake."""
-    if not path.exists():
-        raise Mistake(f"{path}: there is no such file; {EXPORTS}.")
-    if path.is_dir():
+    with reading(path):
+        try:
+            folder = stat.S_ISDIR(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Mistake(f"{path}: there is no such file; {EXPORTS}.") from None
+        for file in path.rglob("*") if folder else [path]:
+            if not file.is_dir():
+                file.open("rb").close()  # what may not be read is not to be taken for damaged
+    if folder:
         if not (path / "MLmodel").exists():
             raise Mistake(f"{path} is a folder without an MLmodel; {EXPORTS}.")
         return _open_mlflow(path)
@@ -129,7 +138,8 @@ def _open_mlflow(path: Path) -> Model:
 
 
 def _missing(path: Path, error: ImportError) -> Mistake:
-    return Mistake(f"{path} needs the package {error.name}, which is not installed: pip install 'ssgan[onnx]'")
+    return Mistake(f"{path} needs the package {error.name}, which is not installed: pip install "
+                   f"{PACKAGES.get(error.name, error.name)}")
 
 
 def _damaged(path: Path, found: str) -> Mistake:

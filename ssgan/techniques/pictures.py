@@ -61,6 +61,9 @@ class Pictures(Technique):
     def further_steps(self) -> int:
         return self.steps
 
+    def least_images(self) -> int:
+        return self.batch
+
     def players(self, size: Size) -> dict[str, Callable[[torch.Generator], nn.Module]]:
         """A critic and a generator, for images of that shape."""
         return {CRITIC: lambda random: Critic(size.classes, self.critic_widths, size.shape, self.noise, random),

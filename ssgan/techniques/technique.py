@@ -195,6 +195,10 @@ class Technique(ABC):
         """
         return 0
 
+    def least_images(self) -> int:
+        """How many images to train on there must be for those further steps."""
+        return 0
+
     def waits(self, state: Mapping[str, Tensor]) -> str:
         """Why a lane with this state cannot make those further steps; empty where it can."""
         return ""

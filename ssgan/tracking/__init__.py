@@ -3,7 +3,7 @@
 No module here imports MLflow before a store is opened, so importing this package is cheap.
 """
 
-from ssgan.tracking.backlog import deliver_waiting, mark_dead
+from ssgan.tracking.backlog import check_target, deliver_waiting, mark_dead
 from ssgan.tracking.delivery import deliver
 from ssgan.tracking.delivery_thread import Delivery
 from ssgan.tracking.environment import environment_tags
@@ -12,20 +12,32 @@ from ssgan.tracking.receipt import delivered, run_id, run_ids
 from ssgan.tracking.store import EXPERIMENT, Store, Undelivered, public, resolve_uri
 from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.ui import ui_command
-from ssgan.tracking.views import View, latest_sweep, plain_path, save_view
+from ssgan.tracking.views import (
+    ABLATION_TAG,
+    View,
+    latest_ablation,
+    latest_sweep,
+    plain_path,
+    save_ablation_view,
+    save_view,
+    unsaved_view,
+)
 
 __all__ = [
+    "ABLATION_TAG",
     "EXPERIMENT",
     "Delivery",
     "Store",
     "StoredRun",
     "Undelivered",
     "View",
+    "check_target",
     "deliver",
     "deliver_waiting",
     "delivered",
     "environment_tags",
     "find_run",
+    "latest_ablation",
     "latest_sweep",
     "mark_dead",
     "plain_path",
@@ -33,7 +45,9 @@ __all__ = [
     "resolve_uri",
     "run_id",
     "run_ids",
+    "save_ablation_view",
     "save_view",
     "stored_runs",
     "ui_command",
+    "unsaved_view",
 ]

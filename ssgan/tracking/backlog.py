@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssgan.errors import Mistake
 from ssgan.tracking.delivery import deliver
-from ssgan.tracking.receipt import delivered
+from ssgan.tracking.receipt import delivered, delivered_to
 from ssgan.tracking.store import Store, Undelivered, faults, public
 from ssgan.tracking.workfolder import WorkFolder, process_start
 
@@ -34,6 +34,19 @@ def deliver_waiting(root: Path, store: Store, any_store: bool = False,
         except Mistake as mistake:
             results.append((folder, None, str(mistake).splitlines()[0]))
     return results
+
+
+def check_target(store: Store, root: Path) -> None:
+    """Raises Mistake where runs cannot be brought to that store and never could, as with a mistyped address.
+
+    One that some work folder under `root` was delivered to, and that is away now, costs nothing: the runs wait.
+    """
+    store.check()
+    try:
+        store.check_writable()
+    except Mistake:
+        if store.exists() or not any(delivered_to(folder, store) for folder in WorkFolder.all(root)):
+            raise
 
 
 def mark_dead(store: Store | None, root: Path) -> list[str]:

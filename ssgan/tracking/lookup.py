@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 LEAST_PREFIX = 4
-# kinds that `latest` passes over: a sweep's report, and what tuning tries
-NO_RESULTS = ("summary", "tune", "tune-summary")
+# kinds that `latest` passes over: a sweep's or an ablation's report, and what tuning tries
+NO_RESULTS = ("summary", "ablation-summary", "tune", "tune-summary")
 
 
 def find_run(reference: str, root: Path, store: Store | None) -> WorkFolder:
@@ -72,9 +72,9 @@ def _from_store(reference: str, store: Store) -> WorkFolder:
 
 def _runs(store: Store) -> "list[Run]":
     """Every run of the experiment that a work folder was delivered to, the newest first."""
-    client, runs, token = store.client(), [], None
+    (client, experiment_id), runs, token = store.reader(), [], None
     while True:
-        page = client.search_runs([store.experiment_id], max_results=1000, order_by=["attributes.start_time DESC"],
+        page = client.search_runs([experiment_id], max_results=1000, order_by=["attributes.start_time DESC"],
                                   page_token=token)
         runs += [run for run in page if "ssgan.fingerprint" in run.data.tags]
         token = page.token
@@ -90,7 +90,8 @@ def _fetch(run_id: str, fingerprint: str, store: Store) -> WorkFolder:
     partial = home / f".{fingerprint}.{os.getpid()}.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    store.client().download_artifacts(run_id, "", str(partial))
+    client, _ = store.reader()
+    client.download_artifacts(run_id, "", str(partial))
     if not (partial / "run.json").exists():
         shutil.rmtree(partial)
         raise Undelivered(f"run {run_id} has no run.json there: it has not ended, or its files are gone")

@@ -66,6 +66,12 @@ def delivered(folder: WorkFolder, store: Store) -> bool:
     return bool(record.run_id) and same and record.sent.get("lines", 0) >= lines and store.has_run(record.run_id)
 
 
+def delivered_to(folder: WorkFolder, store: Store) -> bool:
+    """Whether anything of a work folder has ever come to that store, in any experiment."""
+    return any(key.startswith(f"{store.name} ") and entry.get("run_id")
+               for key, entry in _read(folder.path / "delivery.json").items())
+
+
 def run_id(folder: WorkFolder, store: Store) -> str | None:
     """The run's id in that store; None while it has none."""
     return Record(folder, store).run_id

@@ -3,7 +3,9 @@
 import importlib.util
 import os
 import re
+import shlex
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -14,15 +16,19 @@ ALLOWED = "Type --tracking-uri sqlite:////folder/mlflow.db, http://host:port of 
 
 
 def check_writable(database: Path, artifacts: Path) -> None:
-    """Raises Mistake unless the file and the folder can be written, or made."""
-    for folder in (database.parent, artifacts):
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        if not there.is_dir():
-            raise Mistake(f"the MLflow store cannot be made: {there} is a file, not a folder.\n{ALLOWED}")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise Mistake(f"the MLflow store cannot be written: no write permission for {there}.\n{ALLOWED}")
-    if database.exists() and not os.access(database, os.W_OK):
-        raise Mistake(f"the MLflow store cannot be written: no write permission for {database}.\n{ALLOWED}")
+    """Raises Mistake unless the file and the folder can be written, or made, which is tried."""
+    for path in (database, artifacts):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            _try_to_make(path)
+        except OSError as error:
+            raise Mistake(f"the MLflow store cannot be used: {path}: {error.strerror}.\n{ALLOWED}") from None
+    for path in (database, database.parent, artifacts):
+        if os.path.exists(path) and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            raise Mistake(f"the MLflow store cannot be written: no write permission for {path}.\n{ALLOWED}")
+    if artifacts.is_file():
+        raise Mistake(f"the MLflow store cannot be made: {artifacts} is a file, not a folder.\n{ALLOWED}")
 
 
 def check_schema(path: Path) -> None:
@@ -45,7 +51,7 @@ def check_schema(path: Path) -> None:
         raise Mistake(f"{path} was made by a newer MLflow than the one installed here.\nType: pip install -U mlflow")
     if newest and found and found[0] != newest:
         raise Mistake(f"{path} was made by an older MLflow than this one.\nCopy it, then type: mlflow db upgrade "
-                      f"{SQLITE}{path}")
+                      f"{shlex.quote(f'{SQLITE}{path}')}")
 
 
 def holds_run(path: Path, run_id: str) -> bool:
@@ -57,6 +63,20 @@ def holds_run(path: Path, run_id: str) -> bool:
             return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
     except sqlite3.Error as error:
         return "no such table" not in str(error)  # locked, say: then nobody knows better
+
+
+def _try_to_make(path: Path) -> None:
+    """Raises Mistake where the folders above a path that is not there cannot be made; leaves nothing behind."""
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".ssgan-", dir=there))
+    except NotADirectoryError:
+        raise Mistake(f"the MLflow store cannot be made: {there} is a file, not a folder.\n{ALLOWED}") from None
+    except PermissionError:
+        raise Mistake(f"the MLflow store cannot be made: no write permission for {there}.\n{ALLOWED}") from None
+    except OSError as error:
+        raise Mistake(f"the MLflow store cannot be made: nothing can be made in {there} ({error.strerror}).\n"
+                      f"{ALLOWED}") from None
 
 
 def _look(path: Path):

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,16 +87,28 @@ class Store:
         self._opened: int | None = None
 
     def check(self) -> None:
-        """Raises Mistake for a store that cannot work; cheap, without MLflow, and without calling a server."""
-        if self.database is None:
-            return
-        check_writable(self.database, self.artifact_root)
-        if self.database.exists():
+        """Raises Mistake for a store that cannot be read; cheap, without MLflow, and without calling a server."""
+        if self.database is not None and self.exists():
             check_schema(self.database)
+
+    def check_writable(self) -> None:
+        """Raises Mistake for a store that cannot be written or made, likewise."""
+        if self.database is not None:
+            check_writable(self.database, self.artifact_root)
+
+    def options(self) -> str:
+        """What a command must be given that is typed here and means this store; "" where it comes to it by itself."""
+        try:
+            here = resolve_uri(None, Path.cwd()) == self.uri
+        except Mistake:  # of the environment's address
+            here = False
+        words = ([] if here else ["--tracking-uri", self.name]) + (
+            [] if self.experiment == EXPERIMENT else ["--experiment", self.experiment])
+        return "".join(f" {shlex.quote(word)}" for word in words)
 
     def exists(self) -> bool:
         """Whether there is anything to look into (a server may be down, though)."""
-        return self.database is None or self.database.exists()
+        return self.database is None or os.path.exists(self.database)
 
     def has_run(self, run_id: str) -> bool:
         """Whether an SQLite store still holds that run, deleted ones too; a server is believed to."""
@@ -132,6 +145,8 @@ class Store:
             names = [] if experiment else [found.name for found in client.search_experiments()]
         if experiment is None:
             raise unknown("experiment", self.experiment, names)
+        if experiment.lifecycle_stage == "deleted":
+            raise Mistake(f"{self._deleted(experiment.experiment_id)}.")
         return client, experiment.experiment_id
 
     def follow_move(self) -> None:
@@ -201,10 +216,14 @@ class Store:
                     raise
                 found = client.get_experiment_by_name(self.experiment)
         if found.lifecycle_stage == "deleted":
-            restore = f"mlflow experiments restore --experiment-id {found.experiment_id}"
-            raise Undelivered(f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: "
-                              f"{restore}")
+            raise Undelivered(self._deleted(found.experiment_id))
         return found.experiment_id
+
+    def _deleted(self, experiment_id: str) -> str:
+        """Without the address, MLflow makes an empty store where the command is typed."""
+        return (f"the experiment {self.experiment!r} was deleted in {self.name}; to have it back: "
+                f"`MLFLOW_TRACKING_URI={shlex.quote(self.name)} mlflow experiments restore --experiment-id "
+                f"{experiment_id}`")
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""A sweep's saved view in MLflow's UI: budgets grouped, their errors as charts; and a plain address that filters and
-sorts.
+"""The saved view of a sweep, or of an ablation, in MLflow's UI: budgets or rows grouped, their errors as charts; and a
+plain address that filters and sorts.
 """
 
 import base64
@@ -16,6 +16,7 @@ from ssgan.tracking.store import Store, faults
 ERROR = "test/error"
 PERCENT, ALONE = "by_labels/error_percent", "by_labels/supervised_only_percent"
 NO_GENERATOR = "by_labels/no_generator_percent"
+DISTANCE, TRAINING = "score/frechet_distance", "stage/train/seconds"
 GAIN, GENERATOR, SCORE = "by_labels/gain_points", "by_labels/generator_gain_points", "score/inception_score"
 LABELS = "by_labels/labels"  # the budget as a metric, because params are sorted as texts
 COLUMNS = {  # and their width; MLflow has another name for the width of the last
@@ -36,17 +37,29 @@ CURVE: tuple[Chart, ...] = (
     ("Step = labels: mean and range of the seeds", "LINE", (PERCENT, ALONE)),
     ("Step = labels: mean and range of the seeds", "LINE", (GAIN,)),
     ("Step = labels: mean and range of the seeds", "LINE", (GENERATOR,)))
+ROWS: tuple[Chart, ...] = (
+    ("Each row: mean of its seeds", "BAR", (PERCENT,)), ("Each row: mean of its seeds", "BAR", (SCORE,)),
+    ("Each row: mean of its seeds", "BAR", (DISTANCE,)), ("Each row: mean of its seeds", "BAR", (TRAINING,)))
+SWEEP_TAG, ABLATION_TAG = "ssgan.sweep", "ssgan.ablate"  # of runs, with the ids of what they belong to
 
 
 @dataclass(frozen=True)
 class View:
-    """Where a sweep is seen: paths behind the address of an MLflow UI."""
+    """Where a sweep, or an ablation, is seen: paths behind the address of an MLflow UI; "" for what could not be saved.
+    """
 
     name: str
-    budgets: str  # the runs grouped by label budget, in charts
-    curve: str  # the error over labels
-    table: str  # the runs grouped by label budget, in columns
+    budgets: str  # the runs grouped by label budget, or by row, in charts
+    curve: str  # the error over labels; empty for an ablation
+    table: str  # the runs grouped so, in columns
     plain: str  # what MLflow shows without a saved view
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """The addresses by what is to be seen there, the first one first."""
+        grouped = {"by label budget": self.budgets, "the curve": self.curve} if self.curve else {"row by row":
+                                                                                                 self.budgets}
+        return grouped | {"as a table": self.table, "all by error": self.plain}
 
 
 def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> View:
@@ -58,51 +71,101 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
     """
     with faults(store):
         client = store.client()
-        now = int(time.time() * 1000)
+        columns = COLUMNS | {f"params.`{key}`": 120 for key in grid}
         for key, title, by, charts in ((sweep, "by label budget", ("labels", *grid), BUDGETS),
                                        (f"{sweep}-curve", "the curve", grid or ("dataset",), CURVE)):
-            state = "deflate;" + base64.b64encode(zlib.compress(
-                json.dumps(_state(sweep, by, charts, grid)).encode(), 9)).decode()
-            envelope = {"name": f"{name}, {title}", "createdAt": now, "updatedAt": now, "state": state}
-            client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.ssgan-{key}", json.dumps(envelope))
-    table, chart = ({"workflowType": "machine_learning"} | mode for mode in ({}, {"compareRunsMode": "CHART"}))
-    paths = [f"/#/experiments/{store.experiment_id}/runs?{urlencode(query | {'viewStateShareKey': f'ssgan-{key}'})}"
-             for query, key in ((chart, sweep), (chart, f"{sweep}-curve"), (table, sweep))]
-    return View(name, *paths, plain_path(store.experiment_id, sweep))
+            _save(client, store, key, f"{name}, {title}", _state(_filter(sweep), LABELS, by, charts, columns))
+    return View(name, _chart_path(store, sweep), _chart_path(store, f"{sweep}-curve"), _table_path(store, sweep),
+                plain_path(store.experiment_id, sweep))
 
 
-def plain_path(experiment_id: str, sweep: str) -> str:
-    """The runs of a sweep in MLflow's table, the lowest error first."""
-    query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{PERCENT}`",
-             "orderByAsc": "true", "startTime": "ALL", "lifecycleFilter": "Active", "modelVersionFilter": "All Runs",
+def unsaved_view(store: Store, key: str, name: str, tag: str = SWEEP_TAG) -> View:
+    """What is seen of a sweep, or of what has its id in that tag, in a store that may only be read. Raises Mistake and
+    Undelivered.
+    """
+    _, experiment_id = store.reader()
+    return View(name, "", "", "", plain_path(experiment_id, key, tag))
+
+
+def save_ablation_view(store: Store, ablation: str, name: str) -> View:
+    """The same of an ablation, whose rows are told apart by the names that its runs have for their recipe. Raises
+    Undelivered.
+    """
+    columns = {"params.`recipe`": 260} | {column: width for column, width in COLUMNS.items()
+                                          if column.endswith((f"`{SCORE}`", f"`{PERCENT}`", "`seed`", "`Duration`"))}
+    columns |= {f"metrics.`{DISTANCE}`": 160, f"metrics.`{TRAINING}`": 150}
+    with faults(store):
+        _save(store.client(), store, ablation, f"{name}, row by row",
+              _state(_filter(ablation, ABLATION_TAG), PERCENT, ("recipe",), ROWS, columns))
+    return View(name, _chart_path(store, ablation), "", _table_path(store, ablation),
+                plain_path(store.experiment_id, ablation, ABLATION_TAG))
+
+
+def _save(client, store: Store, key: str, title: str, state: dict[str, Any]) -> None:
+    now = int(time.time() * 1000)
+    packed = "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
+    envelope = {"name": title, "createdAt": now, "updatedAt": now, "state": packed}
+    client.set_experiment_tag(store.experiment_id, f"mlflow.sharedViewState.ssgan-{key}", json.dumps(envelope))
+
+
+def _chart_path(store: Store, key: str) -> str:
+    return _table_path(store, key, {"compareRunsMode": "CHART"})
+
+
+def _table_path(store: Store, key: str, mode: dict[str, str] = {}) -> str:
+    query = {"workflowType": "machine_learning"} | mode | {"viewStateShareKey": f"ssgan-{key}"}
+    return f"/#/experiments/{store.experiment_id}/runs?{urlencode(query)}"
+
+
+def plain_path(experiment_id: str, sweep: str, tag: str = SWEEP_TAG) -> str:
+    """The runs of a sweep, or of what else has its id in that tag, in MLflow's table, the lowest error first."""
+    query = {"workflowType": "machine_learning", "searchFilter": _filter(sweep, tag),
+             "orderByKey": f"metrics.`{PERCENT}`", "orderByAsc": "true", "startTime": "ALL",
+             "lifecycleFilter": "Active", "modelVersionFilter": "All Runs",
              "datasetsFilter": base64.b64encode(b"[]").decode()}
     return f"/#/experiments/{experiment_id}/runs?{urlencode(query, quote_via=quote)}"
 
 
 def latest_sweep(store: Store) -> tuple[str, str, list[str]] | None:
     """Id, name and grid keys of the experiment's latest sweep; None where there is none. Raises Undelivered."""
+    found = _latest(store, "summary")
+    if found is None:
+        return None
+    grid = [part.partition("=")[0].strip() for part in found.data.params.get("grid", "").split(";") if part.strip()]
+    return found.data.tags[SWEEP_TAG], found.info.run_name, grid
+
+
+def latest_ablation(store: Store) -> tuple[str, str] | None:
+    """Id and name of the experiment's latest ablation; None where there is none, or a later sweep. Raises Undelivered.
+    """
+    found, sweep = _latest(store, "ablation-summary"), _latest(store, "summary")
+    if found is None or sweep is not None and sweep.info.start_time > found.info.start_time:
+        return None
+    return found.data.tags[ABLATION_TAG], found.info.run_name
+
+
+def _latest(store: Store, kind: str):
+    """MLflow's latest run of that kind, or None. Raises Undelivered."""
     with faults(store):
-        client = store.client()
-        found = client.search_runs([store.experiment_id], "tags.`ssgan.kind` = 'summary'", max_results=1,
+        client, experiment_id = store.reader()
+        found = client.search_runs([experiment_id], f"tags.`ssgan.kind` = '{kind}'", max_results=1,
                                    order_by=["attributes.start_time DESC"])
-        if not found:
-            return None
-        grid = [part.partition("=")[0].strip() for part in found[0].data.params.get("grid", "").split(";")
-                if part.strip()]
-        return found[0].data.tags["ssgan.sweep"], found[0].info.run_name, grid
+    return found[0] if found else None
 
 
-def _filter(sweep: str) -> str:
+def _filter(sweep: str, tag: str = SWEEP_TAG) -> str:
     """The evaluated runs of a sweep, without its summary."""
-    return f"tags.`ssgan.sweep` LIKE '%{sweep}%' AND metrics.`{ERROR}` >= 0"
+    return f"tags.`{tag}` LIKE '%{sweep}%' AND metrics.`{ERROR}` >= 0"
 
 
-def _state(sweep: str, by: Sequence[str], charts: Sequence[Chart], grid: Sequence[str]) -> dict[str, Any]:
-    """The search and the page's state, as MLflow 3.17 keeps them; `by` are the params of the groups."""
-    columns = COLUMNS | {f"params.`{key}`": 120 for key in grid}
+def _state(search: str, order: str, by: Sequence[str], charts: Sequence[Chart],
+           columns: dict[str, int]) -> dict[str, Any]:
+    """The search and the page's state, as MLflow 3.17 keeps them; `by` are the params of the groups, `order` is the
+    metric that sorts.
+    """
     widths = {column.replace("attributes.`Duration`", "duration"): width for column, width in columns.items()}
     return {
-        "searchFilter": _filter(sweep), "orderByKey": f"metrics.`{LABELS}`", "orderByAsc": True, "startTime": "ALL",
+        "searchFilter": search, "orderByKey": f"metrics.`{order}`", "orderByAsc": True, "startTime": "ALL",
         "lifecycleFilter": "Active", "modelVersionFilter": "All Runs", "datasetsFilter": [],
         "selectedColumns": list(columns), "columnOrder": list(widths), "columnWidths": widths,
         "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average",

@@ -117,7 +117,7 @@ def test_a_classifier_that_couples_a_batch_is_a_mistake(here, monkeypatch):
 
 @pytest.mark.parametrize("case", ["no data", "other data"])
 def test_without_its_data_the_check_is_on_random_images_and_says_so(case, here, monkeypatch):
-    def load(name, folder):
+    def load(name, folder, reading):
         raise Mistake("there is no network.\nmore")
 
     if case == "no data":

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import handed
 import pytest
+from click.testing import CliRunner
 from own_images import messy, pack, simple, write_classes
+
+from ssgan.cli import main
 
 TINY = ["--set", "train.least_steps=0", "--set", "train.epochs=2", "--set", "score.samples=60", "--set",
         "evaluate.classical=false", "--set", "model.widths=[8,8]", "--set", "model.generator_widths=[8]", "--set",
@@ -101,3 +105,37 @@ def test_a_run_goes_on_and_is_evaluated_again_with_its_own_settings(tmp_path):
     assert found(done)["error_from"] == "none" and found(done)["labels"] == 12
     resumed = ssgan(tmp_path, "run", "--resume", train["run_id"], "--no-estimate", "--tracking-uri", "none", "--json")
     assert found(resumed)["run_id"] == train["run_id"] and found(resumed)["status"] == "FINISHED"
+
+
+@pytest.mark.mnist
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "labels", "error_from"), [
+    ("one-level-off", 60, "test"), ("with-litter", 30, "cross-validation"), ("csv-good", 24, "cross-validation"),
+    ("one-label-a-class", 10, "none")])
+def test_every_case_that_is_to_run_runs(cases, name, labels, error_from, tmp_path):
+    result = found(ssgan(tmp_path, "run", "--dataset", f"folder:{cases / name}.zip", *TINY, "--set",
+                         "evaluate.supervised=false", "--set", "evaluate.gan_off=false", "--json"))
+    assert (result["status"], result["labels"], result["error_from"]) == ("FINISHED", labels, error_from)
+    assert (result["test_error"] is None) == (error_from == "none")
+
+
+@pytest.mark.mnist
+@pytest.mark.parametrize("name", ["one-class", "csv-no-header", "climbs-out", "new-class-in-test"])
+def test_every_case_that_is_to_be_refused_is_one_mistake(cases, name, tmp_path):
+    done = ssgan(tmp_path, "run", "--dataset", f"folder:{cases / name}.zip", *TINY, code=2)
+    assert 1 <= len(done.stderr.splitlines()) <= 3 and done.stderr.startswith("ssgan: ")
+    assert not (tmp_path / "mlruns").exists() and not (tmp_path / "cache").exists()
+
+
+@pytest.mark.mnist
+def test_predict_answers_the_same_pictures_alike_whatever_their_encoding(cases):
+    result = CliRunner().invoke(main, ["predict", str(handed.exported("onnx")), str(cases / "same-pictures.zip"),
+                                       "--json"])
+    assert result.exit_code == 0, result.output
+    answers = {}
+    for answer in json.loads(result.stdout.splitlines()[-1])["predictions"]:
+        kind, name = Path(answer["path"]).parts[-2:]
+        answers.setdefault(kind, {})[Path(name).stem] = (answer["label"], round(answer["top"][0]["probability"], 5))
+    assert len(answers) == 9 and len(answers["plain"]) == 12
+    for kind, found in answers.items():
+        assert found == answers["plain"], kind

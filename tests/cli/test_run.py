@@ -173,6 +173,7 @@ def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
     (["--dataset", "digits", "--device", "tpu"], "--device tpu"),
     (["--dataset", "digits", "--tracking-uri", "file:///x"], "--tracking-uri"),
     (["--dataset", "digits", "--tracking-uri", "sqlite:////etc/hostname/mlflow.db"], "/etc/hostname"),
+    (["--dataset", "digits", "--tracking-uri", "sqlite:////proc/nope/x.db"], "nothing can be made in /proc"),
     (["--dataset", "digits", "--set", "gan.weight=1", "--set", "feature_matching.weight=0"], "no loss"),
     (["--dataset", "digits", "--set", "feature_matching.layers=[7]"], "Name layers from 1 to 3"),
     (["--dataset", "digits", "--set", "gradient_penalty.weight=1", "--set", "model.minibatch_kernels=5"],

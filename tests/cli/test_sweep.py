@@ -102,6 +102,42 @@ def test_latest_is_a_run_and_not_the_summary(ssgan, found):
     assert refused.exit_code == 2 and len(refused.stderr.splitlines()) <= 3
 
 
+@pytest.mark.parametrize("lost", [(50,), (20, 50)])
+def test_failed_runs_are_in_the_exit_code_the_json_and_the_table(ssgan, monkeypatch, lost):
+    def failing(group, **_):
+        if group.recipe.labels in lost:
+            raise Mistake("generated images cannot be scored: some are not finite")
+        for folder in group.folders:
+            folder.finish_stage("score", 0.0)
+
+    monkeypatch.setattr("ssgan.experiments.run.score", failing)
+    command = [*SWEEP, "--set", "evaluate.supervised=false", "--set", f"train.epochs={len(lost)}.1", "--tracking-uri",
+               "none"]
+    done = ssgan(*command)
+    found = json.loads(done.stdout.splitlines()[-1])
+    expected = [run["run_id"] for run in found["members"] if run["labels"] in lost]
+    assert done.exit_code == 1 and [run["run_id"] for run in found["failed"]] == expected
+    assert len(expected) == 2 * len(lost)
+    assert [run["run_id"] for run in found["members"] if run["status"] == "FAILED"] == expected
+    assert ("none of the 4 runs came through" in done.stderr) == (len(lost) == 2)
+    table = ssgan(*(word for word in command if word != "--json"))
+    assert table.exit_code == 1 and table.stdout.count(" (failed)") == len(expected)
+
+
+@pytest.mark.parametrize("command", ["sweep", "tune"])
+def test_where_no_run_comes_through_it_is_told_as_json_too(ssgan, monkeypatch, command):
+    def failing(*_, **__):
+        raise RuntimeError("the device is on fire")
+
+    monkeypatch.setattr("ssgan.experiments.units.run_group", failing)
+    words = [command, *SWEEP[1:], "--set", "train.epochs=1.3", "--tracking-uri", "none"]
+    done = ssgan(*words, *(["--grid", "train.batch=10,20"] if command == "tune" else []))
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert done.exit_code == 1 and "came through. The first: it has not begun" in done.stderr
+    assert (found["lost"] == 8) if command == "tune" else (len(found["failed"]) == 4 and found["series"] == [] == list(
+        found["report"]))
+
+
 @pytest.mark.parametrize(("options", "words"), [
     (["--labels", ""], "no label budget is named"),
     ([], "no label budget is named"),

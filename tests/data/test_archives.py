@@ -8,6 +8,8 @@ import pytest
 from own_images import heard, pack, simple
 
 from ssgan.data import archives
+from ssgan.data.image_files import find
+from ssgan.data.image_reader import Reader
 from ssgan.data.own_data import load
 from ssgan.errors import Mistake
 
@@ -119,3 +121,28 @@ def test_a_damaged_archive_is_a_mistake_and_a_damaged_member_a_broken_image(tmp_
     gz.write_bytes(gz.read_bytes()[:-500])
     with pytest.raises(Mistake, match="cannot be read as a zip or a tar"):
         load(f"folder:{gz}", heard()[0])
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_predict_reads_the_images_in_an_archive(kind, tmp_path):
+    folder = simple(tmp_path / "photos")
+    path = tmp_path / f"x.{kind}"
+    pack(folder, path) if kind == "zip" else tar(folder, path, f"w:{kind.partition('.')[2]}")
+    reader = Reader((1, 12, 12), print)
+    inside = {member.name: reader.read(member)[1] for member in find([str(path)], [])}
+    assert len(inside) == 22
+    for file in find([str(folder)], []):
+        assert (inside[file.name] == reader.read(file)[1]).all()
+
+
+def test_predict_says_of_an_archive_what_is_wrong_with_it(tmp_path):
+    evil, empty = zipped(tmp_path / "x.zip", {"../1.png": b""}), zipped(tmp_path / "y.zip", {"a.txt": b""})
+    broken = zipped(tmp_path / "z.zip", {"1.png": b"broken"})
+    (tmp_path / "w.zip").write_bytes(b"no zip")
+    found = list(find([str(evil), str(empty)], []))
+    assert "would lie outside" in found[0].reason and "no image in this archive" in found[1].reason
+    reader = Reader((1, 12, 12), print)
+    for member in find([str(broken)], []):
+        assert str(member) == f"{broken}/1.png" and reader.read(member).reason == "it is no image"
+    file, = find([str(tmp_path / "w.zip")], [])
+    assert reader.read(file).reason == "it is no image"

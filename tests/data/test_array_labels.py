@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssgan.data.array_labels import MARKED, encode, labelled
+from ssgan.data.array_labels import MARKED, encode, known_labels, labelled
 
 WORDS = ["b", "a", None, "b", None, "a"]
 NUMBERS = [7, 3, None, 7, None, 3]
@@ -66,6 +66,8 @@ def test_arrays_of_numpys_own_types():
     assert same(np.array(with_marks(WORDS, "-1")), ["a", "b"]) and same(np.array(with_marks(NUMBERS, -1)), [3, 7])
     assert same(np.array(with_marks(NUMBERS, np.nan)), [3.0, 7.0])
     assert same(np.array(with_marks(WORDS, "-1"), dtype=np.dtypes.StringDType()), ["a", "b"])
+    masked = np.ma.array([7, 3, 3, 7, 5, 3], mask=[0, 0, 1, 0, 1, 0])
+    assert same(masked, [3, 7]) and same(masked.astype(str), ["3", "7"])
     assert encode(np.array([3, 7, -1], dtype=np.int8))[0].dtype == np.int8
     assert encode(np.array([3, 7, np.nan], dtype=np.float32))[0].dtype == np.float32
     assert encode(np.array(["10", "9", "-1"]))[0].tolist() == ["10", "9"]
@@ -131,6 +133,9 @@ def test_minus_one_that_became_a_large_number_is_told_of(kind):
 def test_which_samples_are_labelled():
     assert labelled(pd.Series(["a", None, "-1"])).tolist() == [True, False, False]
     assert labelled([1, -1, True, False]).tolist() == [True, False, True, True]
+    index, labels = known_labels(pd.Series([4, None, 5], dtype="Int64"))
+    assert index.tolist() == [0, 2] and labels.tolist() == [4, 5] and labels.dtype == np.int64
+    assert known_labels([None, -1])[0].tolist() == [] == known_labels(np.array([-1, -1]))[1].tolist()
 
 
 def test_pandas_is_not_needed_for_it():

@@ -22,7 +22,7 @@ def test_bytes_that_fill_their_range_are_0_to_255():
 @pytest.mark.parametrize(("X", "low", "high"), [
     (GREY, 0, 16), (GREY > 8, 0, 1), (GREY * 6, 0, 96), (GREY + 200, 200, 216), ((GREY > 8) + 1, 1, 2)])
 def test_bytes_far_from_filling_it_are_told_and_scaled(X, low, high):
-    with pytest.warns(UserWarning, match=f"the bytes in X go from {low} to {high} and not to 255"):
+    with pytest.warns(UserWarning, match=f"the bytes in X go from {low} to {high} only"):
         found = Scaling.of_images(X.astype(np.uint8))
     x = found(X.astype(np.uint8))
     assert x.min() == 0 and x.max() == 1

@@ -293,3 +293,10 @@ def test_one_changed_pixel_of_real_data_is_found(data_dir, real, tmp_path):
     (folder / NAMES[2]).write_bytes(content)
     with pytest.raises(Mistake, match="t10k-images-idx3-ubyte is damaged: the MD5"):
         named.load(real, tmp_path)
+
+
+def test_how_many_training_images_a_set_has_is_known_without_reading_it():
+    assert named.training_images("digits") == len(named.load("digits", Path("no/such/folder")).train)
+    assert {name: named.training_images(name) for name in ("mnist", "emnist-letters", "usps", "photos")} == {
+        "mnist": 60_000, "emnist-letters": 124_800, "usps": 7291, "photos": None}
+    assert all(named.training_images(name) for name in SOURCES)

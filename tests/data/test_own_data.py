@@ -68,6 +68,20 @@ def test_all_of_a_messy_folder_is_told_and_nothing_left_out_in_silence(tmp_path,
     assert labels["labelled/rare/one.png"] == found.classes.index("rare") and labels["unlabelled/fourth 160.png"] == -1
 
 
+def test_a_class_is_called_by_letters_that_can_be_printed(tmp_path, cache):
+    root = write_classes(tmp_path / "photos", {"a\nb": 3, "größe": 3})
+    assert load(f"folder:{root}", heard()[0]).classes == ("a\\nb", "größe")
+
+
+def test_that_near_doubles_are_not_looked_for_is_told(tmp_path, cache, monkeypatch):
+    from ssgan.data import doubles
+
+    monkeypatch.setattr(doubles, "can_hash", lambda: False)
+    reading, said = heard()
+    load(f"folder:{simple(tmp_path / 'photos')}", reading)
+    assert "images that look alike are not looked for: pip install imagehash" in said.text
+
+
 def test_images_of_one_pixel_are_a_mistake_unless_others_are_larger(tmp_path, cache):
     for number in range(6):
         write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", number, side=3)

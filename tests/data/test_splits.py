@@ -297,7 +297,7 @@ def test_verify_refuses_other_data_and_damaged_tables():
 
 
 def test_a_missing_split_says_what_to_type(tmp_path):
-    with pytest.raises(Mistake, match="ssgan split"):
+    with pytest.raises(Mistake, match="there is no split at"):
         splits.load(tmp_path / "none.npz")
 
 

@@ -214,6 +214,8 @@ def test_what_cannot_be_scored_is_a_mistake_with_the_cheapest_way_out(settings, 
     with pytest.raises(Mistake, match=told) as mistake:
         generator_scores.check(settings, TRAIN, REAL)
     assert "\nWhere the run is trained already: ssgan score RUN --set score." in str(mistake.value)
+    with pytest.raises(Mistake, match=r"\.\nIt is trained already: ssgan score 0123abcd --set score\.\w+=\d+$"):
+        generator_scores.check(settings, TRAIN, REAL, "0123abcd")
     generator_scores.check(ScoreConfig(splits=40, train_images=4), TRAIN, REAL)
     generator_scores.check(ScoreConfig(train_images=0), TRAIN, REAL)
 

@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from test_sweep import RECIPE, light, setting  # noqa: F401
 
 from ssgan import api
-from ssgan.cli import main, output
+from ssgan.cli import main, run_summary
 from ssgan.config import override
 from ssgan.data import named
 from ssgan.data.dataset import Dataset
@@ -125,7 +125,7 @@ def test_the_run_itself_is_trained_on_all_labels_and_keeps_what_it_answered(whol
 
 
 def test_a_person_is_told_what_the_error_is_of(whole, capsys):
-    output.run(whole, summary(whole), False)
+    run_summary.show(whole, summary(whole), False)
     told = capsys.readouterr().out
     assert "wrong of 58 labelled images, each held out once; 95 % interval" in told and "of these images only" in told
     assert "5 models, each trained on 4/5 of the labels" in told
@@ -169,7 +169,7 @@ def test_what_is_left_out_can_be_made_up_for(whole, tmp_path, monkeypatch, capsy
     assert found == [] and folder.facts["status"] == "FINISHED"
     assert (told["error_from"], told["test_error"], told["balanced_error"], told["per_class"]) == (
         "none", None, None, None)
-    output.run(folder, told, False)
+    run_summary.show(folder, told, False)
     assert "not known: left out by --no-estimate" in capsys.readouterr().out
     stage_again(folder, Member(OWN, 0, 0), DATA, setting(tmp_path), "evaluate")
     assert len(found) == 5 and summary(folder)["test_error"] == summary(whole)["test_error"]
@@ -181,7 +181,7 @@ def test_where_nothing_can_be_estimated_it_is_said(tmp_path, known, labels, monk
     folder = run(tmp_path, replace(OWN, labels=labels), data)
     told = summary(folder)
     assert found == [] and (told["error_from"], told["test_error"], told["test_error_interval"]) == ("none", None, None)
-    output.run(folder, told, False)
+    run_summary.show(folder, told, False)
     assert "nothing can be estimated: fewer than two classes have two labels" in capsys.readouterr().out
     assert not any("error" in name.partition("/")[2] for _, _, _, values in folder.measurements()
                    for name in values if name.startswith(("test/", "cross_validation/")))
@@ -259,7 +259,7 @@ def test_the_time_left_counts_folds():
 
 def test_no_estimate_on_the_command_line_and_in_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(named, "load", lambda name, place: DATA)
+    monkeypatch.setattr(named, "load", lambda name, place, reading: DATA)
     monkeypatch.setattr(cross_validation, "train_group", lambda *_, **__: pytest.fail("a fold was trained"))
     changes = ["--set", "train.epochs=1", "--set", "model.widths=[8]", "--set", "model.generator_widths=[8]", "--set",
                "pictures.steps=0", "--set", "score.samples=30", "--set", "score.splits=2", "--tracking-uri", "none"]
@@ -283,7 +283,7 @@ def test_what_is_handed_on_says_what_its_error_is(whole):
 
 
 def test_a_table_against_the_clock_needs_a_test_part(monkeypatch):
-    monkeypatch.setattr(named, "load", lambda name, place: DATA)
+    monkeypatch.setattr(named, "load", lambda name, place, reading: DATA)
     done = CliRunner().invoke(main, ["bench", "--recipe", "digits", "--lanes", "none", "--table", "1", "--labels", "20",
                                      "--seeds", "1", "--set", "split.balance=proportional"])
     assert done.exit_code == 2 and "--table: folder:made has no test part" in done.stderr

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import small
+from matplotlib.figure import Figure
 
 import ssgan.experiments.grid as plan_module
+import ssgan.experiments.run as run_module
 from ssgan.config import override
-from ssgan.errors import Failed, Mistake
+from ssgan.errors import Failed, Mistake, NothingFinished
 from ssgan.evaluation import domain_classifier
 from ssgan.evaluation import figures as reports
 from ssgan.experiments import scheduler, units
@@ -19,6 +21,7 @@ from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.identity import folder_of, summary_folder_of
 from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
+from ssgan.experiments.report import as_plain
 from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
 from ssgan.experiments.sweep import run_sweep
 from ssgan.recipes import read
@@ -183,6 +186,39 @@ def test_where_nothing_comes_through_there_is_no_report(tmp_path, monkeypatch):
         done(tmp_path)
     folder, = (WorkFolder(path.parent) for path in (tmp_path / "work").glob("*/run.json"))
     assert folder.facts["status"] == "FAILED" and not (folder.path / "report").exists()
+
+
+def failing_score(group) -> None:
+    """Fails as a diverged generator does, where the budget is 50."""
+    if group.recipe.labels in failing_score.budgets:
+        raise Mistake("generated images cannot be scored: some are not finite")
+    for folder in group.folders:
+        folder.finish_stage("score", 0.0)
+
+
+@pytest.mark.parametrize("budgets", [(50,), (20, 50)])
+def test_runs_that_fail_after_they_were_evaluated_have_failed_everywhere(tmp_path, monkeypatch, budgets):
+    monkeypatch.setattr(run_module, "score", failing_score)
+    monkeypatch.setattr(failing_score, "budgets", budgets, raising=False)
+    pictures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: pictures.append(figure.axes[0].get_title("left")))
+    if len(budgets) == 2:
+        with pytest.raises(NothingFinished, match="none of the 4 runs came through. The first: generated images cannot"
+                           ) as failed:
+            done(tmp_path)
+        outcome = failed.value.found
+    else:
+        outcome = done(tmp_path)
+    lost = [folder.fingerprint for folder in outcome.members if folder.facts["labels"] in budgets]
+    assert [folder.facts["status"] == "FAILED" for folder in outcome.members] == [
+        folder.fingerprint in lost for folder in outcome.members]
+    found = as_plain(outcome.comparison)
+    assert [(each["run_id"], each["status"]) for each in found["failed"]] == [(name, "FAILED") for name in lost]
+    assert [row["n"] for row in found["series"][0]["table"]] == [2, 2]
+    text = (outcome.folder.path / "report" / "report.md").read_text()
+    assert text.count(" (failed)") == len(lost) == text.count("- evaluated, but not finished: ")
+    assert pictures == [f"{len(lost)} of the runs failed"]
+    assert outcome.folder.facts["status"] == ("FAILED" if len(budgets) == 2 else "FINISHED")
 
 
 def test_a_lost_lane_stays_lost_and_its_group_comes_through(tmp_path, monkeypatch):

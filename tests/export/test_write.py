@@ -259,7 +259,7 @@ def test_a_discriminator_that_couples_a_batch_is_refused(tmp_path):
 
 def test_without_the_packages_for_onnx_the_cure_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Mistake, match=r"onnx and onnxscript and onnxruntime: pip install 'ssgan\[onnx\]'"):
+    with pytest.raises(Mistake, match=r"onnx and onnxscript and onnxruntime: pip install onnx onnxscript onnxruntime"):
         export.export_classifier(conv(), CARD, "onnx", tmp_path / "x.onnx", export.random_images(CARD, 10))
 
 

@@ -151,8 +151,23 @@ def test_an_old_folder_that_was_made_anew_since_the_move_is_left_with_what_is_th
     astray = project / "mlruns" / "artifacts" / "astray" / "artifacts"
     astray.mkdir(parents=True)
     with closing(sqlite3.connect(Path(new) / "mlruns" / "mlflow.db")) as connection, connection:
-        connection.execute("INSERT INTO runs (run_uuid, artifact_uri, experiment_id, lifecycle_stage) SELECT 'astray', ?, "
-                           "experiment_id, 'active' FROM experiments WHERE name = 'moves'", (str(astray),))
+        connection.execute("INSERT INTO runs (run_uuid, artifact_uri, experiment_id, lifecycle_stage) SELECT 'astray', "
+                           "?, experiment_id, 'active' FROM experiments WHERE name = 'moves'", (str(astray),))
     run = deliver(make("new", root=Path(new) / "mlruns" / "work", **FINISHED), of(Path(new)))
-    assert (Path(new) / "mlruns" / "artifacts" / run).exists() and list(astray.parent.parent.iterdir()) == [astray.parent]
+    assert (Path(new) / "mlruns" / "artifacts" / run).exists()
+    assert list(astray.parent.parent.iterdir()) == [astray.parent]
     assert [path for path in named(Path(new)) if not path.startswith(str(new))] == [str(astray)]
+
+
+def test_a_registered_model_moves_with_its_project(project, tmp_path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(of(project).uri)
+    run, = client.search_runs([client.get_experiment_by_name("moves").experiment_id])
+    client.create_registered_model("digits")
+    client.create_model_version("digits", f"{run.info.artifact_uri}/train", run.info.run_id)
+    new = Path(shutil.move(project, tmp_path / "second"))
+    of(new).client()
+    found = MlflowClient(of(new).uri).get_model_version("digits", "1")
+    assert Path(found.source) == new / "mlruns" / "artifacts" / run.info.run_id / "artifacts" / "train"
+    assert (Path(found.source) / "samples.png").exists()

@@ -1,8 +1,10 @@
 """Opening a store: where it is, what is no store, and how it is made when several want it at once."""
 
+import errno
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ssgan.errors import Mistake
-from ssgan.tracking import Store, Undelivered, deliver, public, resolve_uri
+from ssgan.tracking import Store, Undelivered, check_target, deliver, public, resolve_uri
 from ssgan.tracking.store import faults
 
 
@@ -94,16 +96,52 @@ def test_a_foreign_store_is_a_mistake_before_anything_is_written(template, tmp_p
     assert path.read_bytes() == before
 
 
-def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path, monkeypatch):
+def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path, monkeypatch, template):
     (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     for path in (tmp_path / "file" / "mlflow.db", tmp_path / "file" / "mlruns" / "mlflow.db"):
         with pytest.raises(Mistake, match="file is a file, not a folder"):
-            Store(sqlite(path)).check()
+            Store(sqlite(path)).check_writable()
     with pytest.raises(Mistake, match="file is a file, not a folder"):
-        Store(sqlite(tmp_path / "mlflow.db"), artifact_root=tmp_path / "file").check()
+        Store(sqlite(tmp_path / "mlflow.db"), artifact_root=tmp_path / "file").check_writable()
+    for path, words in (("/proc/nope/x.db", "nothing can be made in /proc"), (f"{tmp_path}/nowhere/x.db", "nothing can"),
+                        (f"{tmp_path}/{'x' * 300}/x.db", "File name too long"),
+                        (f"{tmp_path}/{'x' * 300}.db", "File name too long")):
+        with pytest.raises(Mistake, match=words) as caught:
+            Store(sqlite(Path(path))).check_writable()
+        assert len(str(caught.value).splitlines()) == 2
+    before = sorted(tmp_path.iterdir())
+    Store(sqlite(tmp_path / "a" / "b" / "mlflow.db")).check_writable()
+    assert sorted(tmp_path.iterdir()) == before
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(Mistake, match="no write permission for"):
-        Store(sqlite(tmp_path / "mlruns" / "mlflow.db")).check()
+    with pytest.raises(Mistake, match="no write permission for .*mlflow.db"):
+        Store(sqlite(template)).check_writable()
+    Store(sqlite(template)).check()
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(Mistake, match=f"no write permission for {tmp_path}"):
+        Store(sqlite(tmp_path / "mlruns" / "mlflow.db")).check_writable()
+
+
+def refuse(*_, **__):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_store_that_never_was_is_a_mistake_and_one_that_is_away_costs_nothing(template, make, tmp_path):
+    path = tmp_path / "disk" / "mlflow.db"
+    path.parent.mkdir()
+    shutil.copy(template, path)
+    with pytest.raises(Mistake, match="cannot be made"):
+        check_target(Store("sqlite:////proc/nope/x.db"), tmp_path / "work")
+    deliver(make("told"), Store(sqlite(path)))
+    shutil.move(path.parent, tmp_path / "away")
+    (tmp_path / "disk").write_text("where the disk is mounted")
+    check_target(Store(sqlite(path)), tmp_path / "work")
+    check_target(Store(sqlite(path), experiment="another"), tmp_path / "work")
+    with pytest.raises(Mistake, match="disk is a file, not a folder"):
+        check_target(Store(sqlite(path)), tmp_path / "other work")
+    with pytest.raises(Mistake, match="cannot be made"):
+        check_target(Store("sqlite:////proc/nope/x.db"), tmp_path / "work")
+    check_target(Store("http://127.0.0.1:9"), tmp_path / "work")
 
 
 def test_two_processes_make_the_same_store_at_once(making):
@@ -176,3 +214,20 @@ def test_a_deleted_experiment_is_told(template, tmp_path, make):
     client.delete_experiment(client.get_experiment_by_name("ssgan").experiment_id)
     with pytest.raises(Undelivered, match="mlflow experiments restore --experiment-id 1"):
         deliver(make("orphan"), Store(sqlite(tmp_path / "mlflow.db")))
+
+
+def test_a_deleted_experiment_comes_back_by_the_command_that_is_told_and_nothing_else_is_made(template, tmp_path):
+    (tmp_path / "a place").mkdir()
+    (tmp_path / "here").mkdir()
+    store = Store(sqlite(tmp_path / "a place" / "mlflow.db"))
+    shutil.copy(template, store.database)
+    client = store.client()
+    client.delete_experiment(store.experiment_id)
+    with pytest.raises(Mistake, match="was deleted") as told:
+        Store(store.uri).reader()
+    command = str(told.value).split("`")[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path / "here", env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Store(store.uri).reader()[1] == store.experiment_id and not list((tmp_path / "here").iterdir())

@@ -1,6 +1,7 @@
 """A sweep's view in MLflow: what is saved, which runs it finds, and what a browser shows of it."""
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -14,11 +15,22 @@ from urllib.parse import parse_qs
 import browser
 import pytest
 
-from ssgan.tracking import Store, Undelivered, deliver, latest_sweep, plain_path, save_view, stored_runs, ui_command
-from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT
+from ssgan.tracking import (
+    Store,
+    Undelivered,
+    deliver,
+    latest_ablation,
+    latest_sweep,
+    plain_path,
+    save_ablation_view,
+    save_view,
+    stored_runs,
+    ui_command,
+)
+from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT, ROWS
 
 ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
-SWEEP = "0123456789abcdef"
+SWEEP, ABLATION = "0123456789abcdef", "fedcba9876543210"
 
 
 def swept(make, store, errors=ERRORS, sweep=SWEEP, at=1_700_000_900.0):
@@ -119,6 +131,45 @@ def test_the_latest_sweep_is_found_and_there_may_be_none(fresh, make):
     assert latest_sweep(fresh) == (SWEEP, "digits · sweep", ["gan.weight", "train.batch"])
 
 
+def ablated(make, store, at):
+    """Delivers the runs of an ablation and its summary; the ids of the runs."""
+    ids = []
+    for row, error in (("digits", 0.1), ("digits without gan", 0.2)):
+        folder = make(row.replace(" ", "-"), name=f"{row} · 20 labels · seed 0", status="FINISHED",
+                      tags={"ssgan.ablate": f"fedc {ABLATION}"},
+                      params={"dataset": "digits", "recipe": row, "labels": 20, "seed": 0})
+        folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "score/frechet_distance": 9.0})
+        folder.measure(20, {"by_labels/labels": 20, "by_labels/error_percent": 100 * error})
+        folder.flush()
+        ids.append(deliver(folder, store))
+    deliver(make(ABLATION, name="digits · ablate", kind="ablation-summary", status="FINISHED", lines=0, created=at,
+                 tags={"ssgan.ablate": ABLATION, "ssgan.kind": "ablation-summary"}), store)
+    return ids
+
+
+def test_an_ablations_view_groups_its_runs_by_row_and_the_later_of_it_and_a_sweep_is_shown(fresh, make):
+    fresh.client()
+    assert latest_ablation(fresh) is None
+    ids = ablated(make, fresh, 1_700_000_950.0)
+    assert latest_ablation(fresh) == (ABLATION, "digits · ablate")
+    swept(make, fresh, {20: (0.2,)}, at=1_700_000_900.0)
+    assert latest_ablation(fresh) == (ABLATION, "digits · ablate")
+    view = save_ablation_view(fresh, ABLATION, "digits · ablate")
+    envelope, state = saved(fresh, f"ssgan-{ABLATION}")
+    assert envelope["name"] == "digits · ablate, row by row" and list(view.pages)[0] == "row by row"
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "recipe"}]
+    assert {(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]} == {
+        (kind, metrics[0]) for _, kind, metrics in ROWS}
+    assert "params.`recipe`" in state["selectedColumns"] and f"metrics.`{PERCENT}`" in state["selectedColumns"]
+    assert len(state["columnOrder"]) == len(state["selectedColumns"])
+    found = fresh.client().search_runs([fresh.experiment_id], state["searchFilter"])
+    assert {run.info.run_id for run in found} == set(ids)
+    metrics = {name for run in found for name in run.data.metrics}
+    assert {name for _, _, (name,) in ROWS} <= metrics | {"stage/train/seconds"}
+    swept(make, fresh, {50: (0.1,)}, sweep="abcdef0123456789", at=1_700_001_000.0)
+    assert latest_ablation(fresh) is None
+
+
 def test_a_store_that_fails_is_undelivered(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(Undelivered):
@@ -143,35 +194,56 @@ def test_stored_runs_are_read_with_their_files_and_nothing_is_made(fresh, make, 
 
 @pytest.mark.slow
 def test_a_browser_shows_the_budgets_and_their_errors(fresh, make):
+    swept(make, fresh)
+    view = save_view(fresh, SWEEP, "digits · sweep")
+    with _browsed(fresh) as (page, address):
+        page.open(f"{address}{view.budgets}")
+        means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
+        text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0],
+                             *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
+        assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
+        assert [line for line in text.splitlines() if line.startswith("Group: ")] == [
+            f"Group: {labels}" for labels in ERRORS]
+        page.open(f"{address}{view.curve}")
+        page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})",
+                      f"digits ({ALONE})", "8 matching runs")
+        page.open(f"{address}{view.table}")
+        page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33",
+                      "8 matching runs")
+        page.open(f"{address}{view.plain}")
+        page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_rows_of_an_ablation(fresh, make):
+    ablated(make, fresh, 1_700_000_950.0)
+    view = save_ablation_view(fresh, ABLATION, "digits · ablate")
+    with _browsed(fresh) as (page, address):
+        page.open(f"{address}{view.pages['row by row']}")
+        page.wait_for("Group: digits", "Group: digits without gan", ROWS[0][0], *(name for _, _, (name,) in ROWS[:3]),
+                      "2 matching runs")
+        page.open(f"{address}{view.table}")
+        page.wait_for("Group: digits without gan", "recipe", PERCENT, "20", "2 matching runs")
+        page.open(f"{address}{view.plain}")
+        page.wait_for("digits without gan · 20 labels · seed 0", "2 matching runs")
+
+
+@contextlib.contextmanager
+def _browsed(store):
+    """A browser's page, and the address of MLflow's UI on the store."""
     if browser.PROGRAM is None:
         (pytest.fail if os.environ.get("SSGAN_NEED_BROWSER") else pytest.skip)(
             "no chromium here: apt-get install chromium, then this test opens the views in it")
-    swept(make, fresh)
-    view = save_view(fresh, SWEEP, "digits · sweep")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command, environment = ui_command(fresh.uri, port)
+    command, environment = ui_command(store.uri, port)
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               start_new_session=True)
     try:
         _wait(port, server)
         with browser.Browser() as page:
-            page.open(f"http://127.0.0.1:{port}{view.budgets}")
-            means = [f"{100 * sum(found) / len(found):.2f}" for found in ERRORS.values()]
-            text = page.wait_for(*(f"Group: {labels}" for labels in ERRORS), BUDGETS[0][0],
-                                 *(metrics[0] for _, _, metrics in BUDGETS[:4]), *means)
-            assert "8 matching runs" in text and "digits · 200 labels · seed 1" in text
-            assert [line for line in text.splitlines() if line.startswith("Group: ")] == [
-                f"Group: {labels}" for labels in ERRORS]
-            page.open(f"http://127.0.0.1:{port}{view.curve}")
-            page.wait_for("Group: digits", CURVE[0][0], *(metrics[0] for _, _, metrics in CURVE), f"digits ({PERCENT})",
-                          f"digits ({ALONE})", "8 matching runs")
-            page.open(f"http://127.0.0.1:{port}{view.table}")
-            page.wait_for("Group: 200", "labels", "seed", PERCENT, ALONE, NO_GENERATOR, "17.11", "51.33",
-                          "8 matching runs")
-            page.open(f"http://127.0.0.1:{port}{view.plain}")
-            page.wait_for("digits · 20 labels · seed 0", "digits · 200 labels · seed 1", "8 matching runs")
+            yield page, f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)

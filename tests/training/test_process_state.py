@@ -5,6 +5,7 @@ public call, also where the call ends in an exception.
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,22 @@ def test_everything_is_put_back_also_after_an_exception(error):
         assert changes(before, picture()) == {}
     finally:
         torch.set_num_threads(1)
+
+
+def test_another_thread_than_the_main_one_is_kept_too():
+    found = []
+
+    def work():
+        before = picture()
+        with process_kept():
+            prepare_process()
+            os.environ["SSGAN_NEW"] = "1"
+        found.append(changes(before, picture()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [{}]
 
 
 @pytest.mark.skipif(not CAN_FLUSH, reason="NOT TESTED: this processor cannot flush denormal numbers")

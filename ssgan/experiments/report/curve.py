@@ -7,6 +7,7 @@ import numpy as np
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED
 from ssgan.experiments.report.table import Comparison, Series, paper_row
 
+FAILED = "#b3261e"
 INK, MUTED, GRID = "#22262b", "#767d86", "#e3e6ea"
 COLOURS = ("#2f6db3", "#c0562f", "#3f8f5b", "#8a5bb0", "#b08a1e", "#c2457c", "#4aa3a8", "#6b6f76")
 DRESS = {  # colour and mark of the baselines; one that is not here has those of OTHER
@@ -30,6 +31,8 @@ def picture(comparison: Comparison, dataset: str, title: str = "", notes: dict[s
     shown = [series for series in comparison.series if series.dataset == dataset]
     figure = Figure(figsize=(9.2, 5.2), dpi=150, layout="constrained")
     axes = figure.add_subplot()
+    if failed := sum(result.dataset == dataset for result in comparison.failed):
+        axes.set_title(f"{failed} of the runs failed", loc="left", fontsize=9, color=FAILED)
     if len(shown) == 1:
         _baselines(axes, shown[0])
     for number, series in enumerate(shown):

@@ -25,7 +25,7 @@ def evidence_picture(file: RecipeFile) -> bytes:
     rows = evidence_rows(file)
     if not rows:
         raise Mistake(f"--picture: recipe {file.name} has no evidence that could be drawn; "
-                      "ssgan recipes --evidence tells which have.")
+                      "`ssgan recipes --evidence` tells which have.")
     runs = len(rows[0]["split_seeds"])
     title = f"{file.name}: {runs} choice{'s' * (runs > 1)} of the labelled images at every label budget"
     return picture(recorded(file), file.recipe.dataset, title, {NOTE: evidence_hash(file)})

@@ -64,6 +64,11 @@ class Result:
         """Whether some classes have so many more images than others that the error tells little of these."""
         return bool(self.by_class) and are_uneven(np.array([scores["n"] for scores in self.by_class.values()]))
 
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to a good end."""
+        return self.status == "FINISHED"
+
     def probabilities(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The test images' probabilities [n, k] and labels [n]; None where the run did not keep them. Raises Mistake
         for a damaged file.

@@ -177,7 +177,7 @@ class Series:
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Series of one or more settings, what failed, and how many older runs of the same settings and seeds were left
-    out.
+    out. A run that failed after it was evaluated has its error in a series, and is among the failed.
     """
 
     series: tuple[Series, ...]
@@ -200,7 +200,7 @@ def compare(results: Sequence[Result], targets: Sequence[float] = ()) -> Compari
     ordered = sorted(groups.values(), key=lambda group: (-len(group), -max(result.ended for result in group)))
     titles = _titles(ordered[:MOST_SERIES])
     series = tuple(_series(title, group, targets) for title, group in zip(titles, ordered))
-    failed = tuple(result for result in results if result.error is None)
+    failed = tuple(result for result in results if result.error is None or not result.finished)
     return Comparison(series, failed, len(done) - len(newest), max(0, len(ordered) - MOST_SERIES))
 
 

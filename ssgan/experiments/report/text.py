@@ -7,6 +7,7 @@ from dataclasses import replace
 from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, TrainedWithout
 from ssgan.experiments.report.forecast import BUDGETS, SEEDS, Interval
 from ssgan.experiments.report.markdown_table import markdown_table
+from ssgan.experiments.report.results import Result
 from ssgan.experiments.report.table import ERROR_NAMES, Comparison, Row, Series, Stat, paper_row
 
 ENOUGH = 10  # runs of a budget, as in the paper
@@ -140,7 +141,7 @@ def table(series: Series) -> list[list[str]]:
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
     heading = ["labels", f"{series.error_name}, %", "median", "n", *(name for name, _ in kept), "every run"]
     lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n),
-              *(cell(row) for _, cell in kept), " ".join(f"{100 * error:.2f}" for error in row.errors)]
+              *(cell(row) for _, cell in kept), " ".join(map(_error, row.results))]
               for row in series.rows]
     return [heading, *lines]
 
@@ -194,8 +195,9 @@ ACROSS = ("Averaged probabilities of models with different labelled images: an e
 
 def remarks(comparison: Comparison) -> list[str]:
     """What was left out, and what failed."""
-    found = [f"no result: {result.name}, {result.status.lower()}"
-             + (f": {result.reason.splitlines()[0]}" if result.reason else "") for result in comparison.failed]
+    found = [f"{'no result' if result.error is None else 'evaluated, but not finished'}: {result.name}, "
+             + result.status.lower() + (f": {result.reason.splitlines()[0]}" if result.reason else "")
+             for result in comparison.failed]
     if comparison.repeated:
         found.append(f"{comparison.repeated} older run{'s' * (comparison.repeated > 1)} of the same settings and seeds "
                      f"left out")
@@ -249,6 +251,11 @@ def _ensemble(found) -> str:
         return "–"
     size, stat = found.largest
     return f"{spread(stat)} ({size})"
+
+
+def _error(result: Result) -> str:
+    """A run's error, and how it ended where that was not well."""
+    return f"{100 * result.error:.2f}" + ("" if result.finished else f" ({result.status.lower()})")
 
 
 def _baseline(row: Row, name: str) -> str:

@@ -1,0 +1,101 @@
+"""Pages of techniques, keys and measurements: everything has one, every short form leads to one, and they say what the
+objects say.
+"""
+
+import re
+
+import pytest
+
+from ssgan import config, recipes
+from ssgan.errors import Mistake
+from ssgan.evaluation.metric_pages import METRICS
+from ssgan.experiments import explain
+from ssgan.experiments.explain import Effect, find, pages, technique_named
+from ssgan.experiments.report.ablation_evidence import KEYS
+from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES
+from ssgan.techniques.short_forms import SHORT_FORMS
+
+ASKED = {  # what people call it: what it is called here
+    "minibatch": "minibatch_discrimination", "historical": "historical_averaging", "FM": "feature_matching",
+    "feature_matching": "feature_matching", "feature matching": "feature_matching", "GP": "gradient_penalty",
+    "WGAN-GP": "gradient_penalty", "R1": "gradient_penalty", "SN": "spectral_norm", "spectral": "spectral_norm",
+    "TTUR": "two_time_scales", "two_time_scale": "two_time_scales", "VAT": "vat", "weight-norm": "weight_norm",
+    "conditional": "conditional", "IS": "inception_score", "FID": "frechet_distance", "fréchet": None,
+    "hist": "historical_averaging", "Inception Score": "inception_score", "test/error": "test_error",
+    "score/inception_score_real": "inception_score", "train/unlabelled_loss": "gan", "gradient_length":
+    "gradient_penalty", "hinge": "adversarial", "Wasserstein": "adversarial", "non-saturating": "adversarial",
+    "smoothing": "smoothing", "one-sided": "smoothing", "label_noise": "label_noise", "instance_noise":
+    "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error"}
+
+
+def test_everything_is_explained_with_what_it_costs_and_its_source():
+    found = pages()
+    assert set(found) == {"supervised"} | set(TECHNIQUES) | set(SETTINGS_ENTRIES) | set(METRICS)
+    for name, page in found.items():
+        assert find(name).name == page.name == name and page.what.endswith(".") and len(page.what) < 400
+        assert page.plain()["text"] and re.search(r"(19|20)\d\d", page.source), name
+        assert page.costs or name == "supervised"
+    for name in TECHNIQUES:
+        assert list(pages()[name].plain()["keys"]) == [key for key in config.keys() if key.startswith(f"{name}.")]
+    assert set(TECHNIQUES).isdisjoint(METRICS) and set(SETTINGS_ENTRIES).isdisjoint({*METRICS, *TECHNIQUES})
+
+
+@pytest.mark.parametrize("key", config.keys())
+def test_every_key_of_a_recipe_is_explained(key):
+    page = find(key)
+    assert page.name == key and page.kind == "recipe key" and page.text and page.facts["default"]
+    assert page.plain()["keys"][key] == config.describe()[key] and set(page.facts) >= {"allowed", "in recipes"}
+    if key.partition(".")[0] in TECHNIQUES:
+        assert f"{key.partition('.')[0]}: " in page.facts["see"]
+
+
+@pytest.mark.parametrize("short", SHORT_FORMS)
+def test_every_short_form_leads_to_a_page(short):
+    assert explain.written(short) == short
+    assert find(short).name == find(short.upper()).name == (short if short in pages() else SHORT_FORMS[short])
+    assert SHORT_FORMS[short] in pages()
+
+
+@pytest.mark.parametrize(("asked", "name"), ASKED.items(), ids=str)
+def test_it_is_found_as_people_call_it(asked, name):
+    if name is None:
+        with pytest.raises(Mistake, match="no technique, recipe key or metric is called"):
+            find(asked)
+    else:
+        assert find(asked).name == name
+
+
+def test_old_keys_and_sections_are_found_and_what_is_none_names_the_nearest():
+    for old, new in config.RENAMED.items():
+        assert find(old).name == new
+    assert find("train").kind == "section" and "train.epochs" in find("train").keys
+    assert find("train.epo").name == "train.epochs" and find("labels").name == "labels"
+    for asked, told in (("learning_rate", r"may be one of 2: train\.learning_rate, pictures\.learning_rate"),
+                        ("feature_maching", "did you mean feature_matching"), ("", "no technique"),
+                        ("train.", r"may be one of \d+: train\.epochs.* more"), ("zzz", "no technique")):
+        with pytest.raises(Mistake, match=told) as raised:
+            find(asked)
+        assert len(str(raised.value).splitlines()) <= 3
+
+
+def test_a_technique_of_an_option_is_no_metric():
+    assert technique_named("GP", "--off") == "gradient_penalty" and technique_named("aug", "--off") == "augment"
+    for asked, told in (("inception_score", "no technique"), ("augmnt", "did you mean augment"),
+                        ("gradient", "--off gradient: .*may be one of 2")):
+        with pytest.raises(Mistake, match=told):
+            technique_named(asked, "--off")
+
+
+def test_a_recorded_ablation_is_told_with_its_interval_and_none_is_invented(monkeypatch):
+    explain._effects.cache_clear()
+    rows = [row for name in recipes.names() for row in recipes.read(name).evidence.get("ablation", [])]
+    assert all(set(row) <= set(KEYS) and row["error"] and len(row["error"]) == len(row["split_seeds"]) for row in rows)
+    names = [row["off"] or row["only"] for row in rows]
+    assert {name for name, page in pages().items() if page.effects} == {name for name, *more in names if not more}
+    effect = Effect("digits", "without vat", 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",
+                    "ssgan ablate digits")
+    monkeypatch.setattr(explain, "_effects", lambda: ((["vat"], effect), (["vat", "gan"], effect)))
+    assert find("vat").effects == (effect,) and find("gan").effects == ()
+    assert ("n = 3, without vat: test error in points +2.00 (-0.48 to +4.48), ms a step -1.00 (`ssgan ablate digits`; "
+            "two cores)") in effect.told()
+    assert find("vat").plain()["effects"][0]["changes"] == {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}

@@ -1,0 +1,30 @@
+"""Strides that are chosen by the size of the images."""
+
+import pytest
+import torch
+from small import CONV
+
+from ssgan.config import override
+from ssgan.models import build_discriminator
+from ssgan.models.small_conv import strides_of
+from ssgan.random_streams import torch_generator
+
+AUTO = override(CONV, ["model.strides=[0]", "model.widths=[4, 4, 4, 4]", "model.pooling=none"]).model
+
+
+@pytest.mark.parametrize(("side", "strides"), [
+    (4, [1, 1, 1, 1]), (8, [1, 1, 1, 1]), (16, [2, 1, 1, 1]), (28, [2, 2, 1, 1]), (32, [2, 2, 1, 1]),
+    (48, [2, 2, 2, 1]), (64, [2, 2, 2, 1]), (128, [2, 2, 2, 2]), (1024, [2, 2, 2, 2])])
+def test_maps_are_halved_until_they_have_about_eight_pixels_a_side(side, strides):
+    assert strides_of(AUTO, (1, side, side)) == strides
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 31), (3, 64, 64)])
+def test_the_network_is_of_these_strides(shape):
+    network = build_discriminator(AUTO, shape, 3, torch_generator(0))
+    logits, features = network(torch.rand(2, *shape))
+    assert logits.shape == (2, 3) and features.shape[1] <= 4 * 10 * 10
+
+
+def test_given_strides_stay_as_they_are():
+    assert strides_of(override(CONV, ["model.strides=[1, 2]"]).model, (1, 64, 64)) == [1, 2, 1]
