@@ -14,9 +14,9 @@ class Adversarial(Technique):
     The classifier's judgement is z = log Z with Z the sum of the exponentials of the K logits: the logit of D = Z / (Z
     + 1). Losses, g being z of generated images and u of unlabelled ones: non-saturating E[-log D] = E[softplus(-g)] and
     minimax E[log(1 - D)] = -E[softplus(g)], whose gradient dies where the classifier is sure (Goodfellow et al. 2014,
-    section 3); least squares 1/2 E[g^2] (Mao et al. 2017, equation 8); Wasserstein and hinge -E[g] (Arjovsky et al.
-    2017, equation 3; Miyato et al. 2018, equation 17); relativistic 1/2 E[softplus(E[u] - g)] + 1/2 E[softplus(u -
-    E[g])] (Jolicoeur-Martineau 2019, equation 11). Which loss the discriminator has is said by gan.loss. Feature
+    section 3); least squares 1/2 E[g^2] (Mao et al. 2017, with -1, 1 and 0 for a, b and c); Wasserstein and hinge -E[g]
+    (Arjovsky et al. 2017; Miyato et al. 2018, equation 17); relativistic 1/2 E[softplus(E[u] - g)] + 1/2 E[softplus(u -
+    E[g])] (Jolicoeur-Martineau 2019, the average form). Which loss the discriminator has is said by gan.loss. Feature
     matching is what this loss was given up for where classifiers were wanted (Salimans et al. 2016, section 5). Costs
     the logits of a pass, and a pass of unlabelled images.
     """

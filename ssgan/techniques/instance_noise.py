@@ -15,8 +15,8 @@ class InstanceNoise(Technique):
 
     Real and generated images then overlap, so that a discriminator which tells them apart without a mistake, and
     teaches nothing, is not to be had; as the generator nears its aim the noise goes. Labelled images are left as they
-    are, and so is what the classifier is asked in the end. Costs a draw a pixel. Sønderby et al. 2017, section 3;
-    Arjovsky & Bottou 2017.
+    are, and so is what the classifier is asked in the end. Costs a draw a pixel. Sønderby et al. 2017; Arjovsky
+    & Bottou 2017.
     """
 
     sees = frozenset({"unlabelled", "generated"})

@@ -24,7 +24,7 @@ def telling_loss(loss: str, unlabelled: Tensor, generated: Tensor, real: Tensor 
 
     `real` and `fake` are how far each image counts as real [n], where that is not 1 and 0: t of the loss of an image
     that is real and 1 - t of that of a generated one. Relativistic judgements are compared with the mean of the other
-    kind's (Jolicoeur-Martineau 2019, equation 10).
+    kind's (Jolicoeur-Martineau 2019, the average form).
     """
     if loss == "relativistic":
         unlabelled, generated = unlabelled - generated.mean(), generated - unlabelled.mean()

@@ -18,10 +18,11 @@ class KPlus1(Technique):
     With D = Z / (Z + 1) and Z the sum of the exponentials of the K logits the loss is -1/2 E[log D(unlabelled)] - 1/2
     E[log(1 - D(generated))]. Other losses of adversarial training take z = log Z, the logit of D, for the critic's
     number, u of unlabelled and g of generated images, each term halved: least squares 1/2 E[(u - 1)^2 + (g + 1)^2] (Mao
-    et al. 2017, equation 8), Wasserstein E[g - u] (Arjovsky et al. 2017, equation 2), hinge E[max(0, 1 - u) + max(0, 1
-    + g)] (Lim & Ye 2017; Miyato et al. 2018, equation 16), relativistic E[softplus(E[g] - u) + softplus(g - E[u])]
-    (Jolicoeur-Martineau 2019, equation 10). The last three need no zero: D is then no probability. Costs the unlabelled
-    and the generated images in the classifier's pass. Salimans et al. 2016, section 5.
+    et al. 2017, with -1, 1 and 0 for a, b and c), Wasserstein E[g - u] (Arjovsky et al. 2017), hinge E[max(0, 1 - u) +
+    max(0, 1 + g)] (Lim & Ye 2017; Miyato et al. 2018, equation 16), relativistic E[softplus(E[g] - u) + softplus(g -
+    E[u])] (Jolicoeur-Martineau 2019, the average form). Under these D is no probability, and the Wasserstein and
+    relativistic z have no zero. Costs the unlabelled and the generated images in the classifier's pass. Salimans et al.
+    2016, section 5.
     """
 
     sees = frozenset({"unlabelled", "generated"})

@@ -55,7 +55,7 @@ def test_gradients_are_those_of_finite_differences(loss):
 
 
 def test_the_generators_loss_falls_as_its_images_are_judged_more_real():
-    """But for least squares, whose aim is a judgement of 0: Mao et al. 2017, equation 8."""
+    """But for least squares, whose aim is a judgement of 0: Mao et al. 2017 with c = 0."""
     u = torch.zeros(3, dtype=torch.float64)
     for loss in PASSING:
         g = torch.linspace(-8, -1, 3, dtype=torch.float64).requires_grad_()

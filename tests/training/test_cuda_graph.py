@@ -16,7 +16,10 @@ FULL = override(small.MLP, [
     "train.epochs=3", "train.schedule=cosine", "augment.shift=1", "augment.elastic=0.5", "augment.rotation=10",
     "consistency.weight=1", "consistency.threshold=0.4", "consistency.start=0.5", "consistency.balance=0.5",
     "consistency.entropy=0.2", "gan.pull_away=0.1", "vat.weight=0.5", "augment.end=0.2",
-    "gradient_penalty.weight=0.1", "gradient_penalty.every=2", "historical_averaging.weight=0.1"])
+    "gradient_penalty.weight=0.1", "gradient_penalty.every=2", "historical_averaging.weight=0.1",
+    "adversarial.weight=0.1", "adversarial.loss=relativistic", "smoothing.weight=1", "smoothing.width=0.1",
+    "label_noise.share=0.1", "manifold.weight=0.01", "l1.weight=0.001", "l2.weight=0.001", "model.dropout=0.1",
+    "model.generator_dropout=0.1", "model.latent_noise=0.1"])
 RECIPES = {"everything": FULL, "authors": override(small.MLP, ["train.adam=authors", "train.averaging=zero-start"]),
            "conv": override(small.CONV, ["train.averaging=corrected"]),
            "no generator": override(FULL, ["gan.weight=0"])}
