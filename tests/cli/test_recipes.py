@@ -42,7 +42,7 @@ def test_a_picture_is_written_and_written_over(tmp_path):
 @pytest.mark.parametrize(("arguments", "told"), [
     (["--picture", "a.png"], "of which recipe?"), (["digits", "--picture", "a.jpg"], "name a .png file"),
     (["digits", "--picture", "nowhere/a.png"], "a folder that exists"),
-    (["fashion-mnist", "--picture", "a.png"], "has no evidence"),
+    (["folder", "--picture", "a.png"], "has no evidence"),
     (["digit", "--picture", "a.png"], "did you mean digits"), (["digit", "--evidence"], "did you mean digits")],
     ids=str)
 def test_wrong_input_is_one_clear_mistake_and_nothing_is_written(tmp_path, monkeypatch, arguments, told):

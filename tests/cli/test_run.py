@@ -99,7 +99,7 @@ def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
         assert told["test_error"] == found["test_error"]
     assert told["samples_per_split"] == 30
     refused = ssgan(folder, "score", short, "--set", "score.splits=100")
-    assert refused.returncode == 2 and "ssgan score RUN --set score.splits=1" in refused.stderr
+    assert refused.returncode == 2 and f"ssgan score {short} --set score.splits=1" in refused.stderr
     refused = ssgan(folder, "score", short, "--set", "train.epochs=3")
     assert refused.returncode == 2 and "only keys of score.* can change now" in refused.stderr
     refused = ssgan(folder, "evaluate", short, "--set", "train.epochs=3")

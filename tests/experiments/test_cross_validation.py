@@ -259,7 +259,7 @@ def test_the_time_left_counts_folds():
 
 def test_no_estimate_on_the_command_line_and_in_memory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(named, "load", lambda name, place, reading: DATA)
+    monkeypatch.setattr(named, "load", lambda name, place, reading=None: DATA)
     monkeypatch.setattr(cross_validation, "train_group", lambda *_, **__: pytest.fail("a fold was trained"))
     changes = ["--set", "train.epochs=1", "--set", "model.widths=[8]", "--set", "model.generator_widths=[8]", "--set",
                "pictures.steps=0", "--set", "score.samples=30", "--set", "score.splits=2", "--tracking-uri", "none"]
@@ -283,7 +283,7 @@ def test_what_is_handed_on_says_what_its_error_is(whole):
 
 
 def test_a_table_against_the_clock_needs_a_test_part(monkeypatch):
-    monkeypatch.setattr(named, "load", lambda name, place, reading: DATA)
+    monkeypatch.setattr(named, "load", lambda name, place, reading=None: DATA)
     done = CliRunner().invoke(main, ["bench", "--recipe", "digits", "--lanes", "none", "--table", "1", "--labels", "20",
                                      "--seeds", "1", "--set", "split.balance=proportional"])
     assert done.exit_code == 2 and "--table: folder:made has no test part" in done.stderr

@@ -50,8 +50,8 @@ def test_every_recipe_with_evidence_can_be_drawn(name):
 
 
 def test_a_recipe_without_evidence_is_a_mistake():
-    with pytest.raises(Mistake, match="recipe fashion-mnist has no evidence that could be drawn"):
-        evidence_picture(read("fashion-mnist"))
+    with pytest.raises(Mistake, match="recipe folder has no evidence that could be drawn"):
+        evidence_picture(read("folder"))
 
 
 def test_the_hash_tells_evidence_and_the_papers_row_apart(monkeypatch):
