@@ -192,6 +192,7 @@ def test_many_samples_are_gone_through_as_often_as_the_recipe_says(given):
     assert made.train.epochs == 120 and step_count(made, split) == 12_000
 
 
+@pytest.mark.slow
 def test_progress_is_printed_as_wanted(digits, capsys):
     X, y = digits
     said = []

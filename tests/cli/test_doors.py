@@ -46,7 +46,8 @@ def ssgan(words: str, *more: object, **environment: str) -> subprocess.Completed
                           env=os.environ | places | environment, cwd=handed.place())
 
 
-COMMANDS = ["--help", "--version", "predict --help", "recipes", "recipes digits", "recipes --keys", "recipes --evidence",
+COMMANDS = ["--help", "recipes digits", "recipes --keys", *(pytest.param(words, marks=pytest.mark.slow) for words in (
+                "--version", "predict --help", "recipes", "recipes --evidence")),
             "evaluate latest --tracking-uri none --quiet --json", 'predict "$1" "$2"', 'predict "$1" "$2" --csv',
             'predict "$1" "$2" --json', pytest.param(
                 'export latest --tracking-uri none --json --force -o "$3/x.onnx"', marks=pytest.mark.slow)]

@@ -98,6 +98,7 @@ def test_a_sweep_and_a_tuning_of_a_folder(tmp_path):
     assert "--grid image_size: it changes the data" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_is_evaluated_again_with_its_own_settings(tmp_path):
     simple(tmp_path / "photos")
     train = found(ssgan(tmp_path, "train", "--dataset", "folder:photos", "--image-size", "8", *TINY, "--json"))

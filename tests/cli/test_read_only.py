@@ -63,6 +63,7 @@ def test_what_reads_reads(project, command, place):
     assert len(found.get("predictions", [0, 0])) == 2 and not found.get("failed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["--compare"]], ids=" ".join)
 def test_the_ui_shows_it(project, words):
     done = unprivileged.ssgan("ui", "--port", "5971", *words, cwd=project[0] / "theirs", before=NO_SERVER)

@@ -213,6 +213,7 @@ def test_both_names_of_a_key_in_a_recipe_are_a_mistake(tmp_path, monkeypatch):
     assert "gan.pull_away is the old name of pull_away.weight, and both are there" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_misspelt_recipe_file_and_a_foreign_store_are_mistakes(tmp_path):
     (tmp_path / "mine.toml").write_text('dataset = "digits"\n[train]\nepoch = 3\n')
     done = ssgan(tmp_path, "run", "--recipe", "mine.toml")

@@ -53,6 +53,7 @@ def seconds(monkeypatch):
     return now
 
 
+@pytest.mark.slow
 def test_with_time_enough_every_run_is_trained_to_its_end_and_evaluated():
     found = table()
     assert (found["complete"] and found["runs"] == 6 and found["groups"] == [1] * 6 and found["steps"] == [8] * 6

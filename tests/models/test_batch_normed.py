@@ -115,6 +115,7 @@ def test_an_image_alone_is_answered_as_in_any_company(trained, name):
         torch.testing.assert_close(torch.cat([answer(part) for part in x.split(size)]), whole, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_what_is_exported_answers_as_the_trained_one(trained, name, kind, tmp_path):

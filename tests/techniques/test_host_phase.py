@@ -96,6 +96,7 @@ def test_a_lane_alone_is_the_same(recipe):
     torch.testing.assert_close(small.weights(together)[1], small.weights(alone)[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_compiled_program_sees_what_it_gives(recipe):
     small.need_compiler()
     eager, compiled = (run(small.trainer(recipe, dataclasses.replace(small.FP64, compiled=compiled)), 5)

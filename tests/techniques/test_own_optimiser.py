@@ -56,7 +56,7 @@ def recipe(monkeypatch) -> Recipe:
     return override(small.recipe_with(monkeypatch, "picture", MeanPicture(weight=0.5)), ["train.schedule=linear"])
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_it_is_trained_as_the_technique_says(recipe, compiled):
     if compiled:
         small.need_compiler()

@@ -74,7 +74,7 @@ def to_pictures(recipe=WITH, resolved=small.FP64, **settings):
     return trainer
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_it_is_a_plain_pair_of_networks(compiled):
     if compiled:
         small.need_compiler()

@@ -32,6 +32,7 @@ def test_the_parts_of_a_step_are_named_and_a_rest():
     assert set(found) == {*bench.PARTS, "rest"} and all(seconds >= 0 for seconds in found.values())
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_compiled_step_are_its_kernels():
     small.need_compiler()
     trainer = small.trainer(RECIPE, dataclasses.replace(small.FP32, compiled=True))

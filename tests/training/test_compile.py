@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import small
+import technique_cases
 import torch
 from test_cuda_graph import FULL, run, same
 from test_passes import CASES, check_steps
@@ -37,14 +38,16 @@ def compiler():
 
 
 @pytest.mark.parametrize(("case", "lanes"), [
-    ("mlp, the authors' Adam and averages", 2),
+    ("mlp, the authors' Adam and averages", 1),
+    pytest.param("mlp, the authors' Adam and averages", 2, marks=pytest.mark.slow),
     pytest.param("conv, plain output with small first logits", 1, marks=pytest.mark.slow),
     pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow)])
 def test_compiled_steps_are_those_of_the_plain_implementation(compiler, case, lanes):
     check_steps(case, lanes, in_compiled(small.FP64))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow) if case in technique_cases.CASES else case
+                                  for case in CASES])
 def test_the_program_that_is_compiled_is_that_of_the_plain_implementation(monkeypatch, case):
     """Every kind of step can be written down; what was written is done by torch's own operations, which takes no
     compiler.
