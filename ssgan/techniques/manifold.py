@@ -20,7 +20,7 @@ class Manifold(Technique):
     Loss: mean over images of sum over k of |f_k(x) - f_k(x + epsilon t)|, with x = G(z), t = (G(z + s e) - x) of length
     1, e normal and s the step; noise and dropout of the classifier are off. That is the gradient along
     the surface, by a finite difference in one direction a step. Costs a pass of the generator and two of the
-    classifier. Lecouat et al. 2018, section 3: weight 0.001, and a length of 10 for 3x32x32 pixels in [0, 1].
+    classifier. Lecouat et al. 2018: weight 0.001, and a length of 10 for 3x32x32 pixels in [0, 1].
     """
 
     sees = frozenset({"generated"})

@@ -46,6 +46,16 @@ def ssgan(words: str, *more: object, **environment: str) -> subprocess.Completed
                           env=os.environ | places | environment, cwd=handed.place())
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A shell's background jobs ignore Ctrl-C, and what they start does too: here it is heard."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 COMMANDS = ["--help", "recipes digits", "recipes --keys", *(pytest.param(words, marks=pytest.mark.slow) for words in (
                 "--version", "predict --help", "recipes", "recipes --evidence")),
             "evaluate latest --tracking-uri none --quiet --json", 'predict "$1" "$2"', 'predict "$1" "$2" --csv',

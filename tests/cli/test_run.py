@@ -86,6 +86,7 @@ def test_the_same_command_again_prints_the_result_and_trains_nothing(finished):
     assert json.loads(again.stdout.splitlines()[-1]) == found and model.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_sampled_and_evaluated_and_scored_again(finished):
     folder, found = finished
     short = found["run_id"][:8]
@@ -142,6 +143,7 @@ def start(folder: Path) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.slow
 def test_a_second_copy_is_refused_and_ctrl_c_saves_a_checkpoint(tmp_path):
     process = start(tmp_path)
     second = ssgan(tmp_path, "train", *LONG)

@@ -303,6 +303,7 @@ class Deadly(units.UnitJob):
         os._exit(3)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_has_a_successor_who_does_the_rest(tmp_path, monkeypatch):
     monkeypatch.setattr(units, "UnitJob", Deadly)
     plan = replace(PLAN, recipe=override(RECIPE, ["gan.weight=0"]), seeds=((0, 0),))

@@ -38,7 +38,6 @@ def compiler():
 
 
 @pytest.mark.parametrize(("case", "lanes"), [
-    ("mlp, the authors' Adam and averages", 1),
     pytest.param("mlp, the authors' Adam and averages", 2, marks=pytest.mark.slow),
     pytest.param("conv, plain output with small first logits", 1, marks=pytest.mark.slow),
     pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow)])

@@ -148,8 +148,9 @@ def largest_difference(trainer: Trainer, player: str, flat: torch.Tensor, lane: 
     return max((found[name] - value).abs().max().item() for name, value in expected.items())
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "lanes"), [
+    pytest.param(case, lanes, marks=[pytest.mark.slow] if lanes > 1 and case in technique_cases.CASES else [])
+    for case in CASES for lanes in (1, 2)])
 def test_steps_are_those_of_the_plain_implementation(case, lanes, monkeypatch):
     check_steps(case, lanes, small.FP64, monkeypatch)
 
