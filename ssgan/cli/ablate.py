@@ -8,17 +8,18 @@ import click
 from ssgan.cli import output
 from ssgan.cli.options import (
     DATASETS,
-    IMAGE_SIZE,
+    SEEDS,
     choose,
     make_setting,
     parse_number,
     parse_seeds,
     place_options,
     read_data,
+    several_options,
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
-from ssgan.errors import Mistake
+from ssgan.errors import Mistake, NothingFinished
 
 # The comparisons of a run of its own, which would be trained for every row.
 NO_BASELINES = ("evaluate.supervised=false", "evaluate.gan_off=false", "evaluate.classical=false")
@@ -30,17 +31,13 @@ NO_BASELINES = ("evaluate.supervised=false", "evaluate.gan_off=false", "evaluate
                                            "both. Default: every one that the recipe has on.")
 @click.option("--only", metavar="A,B", help="Techniques to try alone: nothing but the labelled loss, what it needs, "
                                             "and it.")
-@click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
+@SEEDS
 @click.option("--labels", type=int, help="Label budget: labelled images over all classes. Default: the recipe's.")
 @click.option("--dataset", help=DATASETS + " Default: the recipe's.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Overrides a key of the recipe, e.g. train.epochs=20; evaluate.supervised=true trains its baseline "
                    "for every row too.")
-@IMAGE_SIZE
-@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
-                                                                 "what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
-                                                                   "one on a GPU.")
+@several_options
 @place_options
 def ablate_command(recipe, off, only, seeds, labels, dataset, overrides, image_size, lanes, workers, as_json, device,
                    data_dir, skip_broken, recheck, tracking_uri, experiment, quiet) -> None:
@@ -64,9 +61,13 @@ def ablate_command(recipe, off, only, seeds, labels, dataset, overrides, image_s
                 choices=tuple(row.choice for row in rows.rows))
     data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     plan = plan.fitted(data, setting.progress.say)
-    with stoppable(setting):
-        outcome = run_ablation(plan, rows, data, setting, count, _command(recipe, off, only, seeds, labels, dataset,
-                                                                          overrides))
+    command = _command(recipe, off, only, seeds, labels, dataset, overrides)
+    try:
+        with stoppable(setting):
+            outcome = run_ablation(plan, rows, data, setting, count, command)
+    except NothingFinished as failed:
+        output.ablation(failed.found, as_json)
+        raise
     _save_view(outcome, setting)
     output.ablation(outcome, as_json)
     if outcome.ablation.lost:

@@ -64,6 +64,19 @@ def place_options(command):
     return _with(options, command)
 
 
+def several_options(command):
+    """--image-size, --lanes, --workers: of commands that train many models."""
+    options = (
+        IMAGE_SIZE,
+        click.option("--lanes", default="auto", show_default=True,
+                     help="Models trained at once; auto is one on a CPU and what its memory holds on a GPU."),
+        click.option("--workers", default="auto", show_default=True,
+                     help="Processes side by side; auto is one a core, and one on a GPU."))
+    return _with(options, command)
+
+
+SEEDS = click.option("--seeds", default="3", show_default=True,
+                     help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
 IMAGE_SIZE = click.option("--image-size", type=click.IntRange(0, 1024), metavar="PIXELS",
                           help="Side to which the images of a folder are brought; 0 is found by looking.  "
                                "[default: the recipe's]")

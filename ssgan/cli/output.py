@@ -145,6 +145,7 @@ def ablation(outcome, as_json: bool) -> None:
     folder = outcome.folder
     paths = {name: folder.path / "report" / f"ablation.{ending}"
              for name, ending in (("markdown", "md"), ("png", "png"), ("toml", "toml"))}
+    paths = {name: path for name, path in paths.items() if path.exists()}  # none, where no run came through
     ids = run_ids(folder)
     if as_json:
         as_json_line({"ablation": folder.fingerprint, "summary_run_id": ids[-1] if ids else None,
@@ -153,7 +154,8 @@ def ablation(outcome, as_json: bool) -> None:
         return
     click.echo(f"\n# {folder.facts['name']}\n\n{ablation_markdown(outcome.ablation)}")
     inside = folder.path.is_relative_to(Path.cwd())
-    click.echo(f"picture {paths['png'].relative_to(Path.cwd()) if inside else paths['png']}")
+    for path in [paths["png"]] if "png" in paths else []:
+        click.echo(f"picture {path.relative_to(Path.cwd()) if inside else path}")
     if folder.facts["tracking_uri"] != "none":
         click.echo("next    ssgan ui --compare     the same rows in MLflow, side by side")
 

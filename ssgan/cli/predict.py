@@ -38,7 +38,6 @@ def predict_command(model, paths, top, threshold, batch, as_csv, as_json, tracki
     from ssgan.data.image_reader import Reader
     from ssgan.export.load import is_export, open_model
     from ssgan.export.predict import Unreadable, predict
-
     from ssgan.files import shown
 
     opened = open_model(Path(model)) if is_export(model) else _of_run(model, tracking_uri, experiment)

@@ -7,7 +7,6 @@ import click
 from ssgan.cli import run_summary
 from ssgan.cli.options import Chosen, choose, make_setting, place_options, read_data, recipe_options
 
-
 ESTIMATE = click.option("--no-estimate", is_flag=True, help="Where there is no test part: does not train up to five "
                                                             "times more to estimate the error.")
 

@@ -7,7 +7,7 @@ import click
 from ssgan.cli import output
 from ssgan.cli.options import (
     DATASETS,
-    IMAGE_SIZE,
+    SEEDS,
     choose,
     make_setting,
     parse_budgets,
@@ -16,6 +16,7 @@ from ssgan.cli.options import (
     parse_targets,
     place_options,
     read_data,
+    several_options,
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
@@ -25,18 +26,14 @@ from ssgan.errors import NothingFinished
 @click.command("sweep")
 @click.option("--dataset", help=DATASETS)
 @click.option("--labels", help="Label budgets with commas, for example 20,50,100,200.")
-@click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
+@SEEDS
 @click.option("--split-seeds", help="Label seeds, every training seed with each of them. Default: each seed is both.")
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Overrides a key of the recipe, e.g. train.epochs=20.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Sweeps a key of the recipe too, e.g. gan.weight=0,1; "
                                                                "may be given several times.")
-@IMAGE_SIZE
-@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
-                                                                 "what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
-                                                                   "one on a GPU.")
+@several_options
 @click.option("--target", multiple=True, metavar="PERCENT", help="A test error in %: how many labels does it need? May "
                                                                  "be given several times.")
 @place_options

@@ -7,7 +7,7 @@ import click
 from ssgan.cli import output
 from ssgan.cli.options import (
     DATASETS,
-    IMAGE_SIZE,
+    SEEDS,
     choose,
     make_setting,
     parse_budgets,
@@ -15,6 +15,7 @@ from ssgan.cli.options import (
     parse_seeds,
     place_options,
     read_data,
+    several_options,
     tell_old_names,
 )
 from ssgan.cli.run import stoppable
@@ -27,7 +28,7 @@ from ssgan.random_streams import FIRST_TO_TUNE
 @click.option("--labels", help="Label budgets with commas, for example 20,100.")
 @click.option("--grid", multiple=True, metavar="KEY=A,B", help="Values of a recipe key to choose from, e.g. "
                                                                "gan.weight=0,1; several keys give every combination.")
-@click.option("--seeds", default="3", show_default=True, help="Seeds: 10 means 0 to 9; also 1000-1009, and 3,7.")
+@SEEDS
 @click.option("--split-seeds", help="Label seeds from 1000 on, every training seed with each of them. Default: 1000 + "
                                     "the training seed.")
 @click.option("--validation", type=click.IntRange(1), help="Training images that are held out and judge. Default: the "
@@ -35,11 +36,7 @@ from ssgan.random_streams import FIRST_TO_TUNE
 @click.option("--recipe", help="A shipped recipe or a TOML file. Default: the one named like the data set.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Overrides a key of the recipe, e.g. train.epochs=20.")
-@IMAGE_SIZE
-@click.option("--lanes", default="auto", show_default=True, help="Models trained at once; auto is one on a CPU and "
-                                                                 "what its memory holds on a GPU.")
-@click.option("--workers", default="auto", show_default=True, help="Processes side by side; auto is one a core, and "
-                                                                   "one on a GPU.")
+@several_options
 @place_options
 def tune_command(dataset, labels, grid, seeds, split_seeds, validation, recipe, overrides, image_size, lanes, workers,
                  as_json, device, data_dir, skip_broken, recheck, tracking_uri, experiment, quiet) -> None:

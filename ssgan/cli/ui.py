@@ -63,18 +63,16 @@ def _view(store: "Store") -> "View":
         ablation, sweep = tracking.latest_ablation(store), tracking.latest_sweep(store)
     except tracking.Undelivered as reason:
         raise Mistake(f"{store.name} cannot be used now: {reason}.") from None
+    if ablation is None and sweep is None:
+        raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
+                      f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: "
+                      f"ssgan ui{store.options()}")
     try:
-        if ablation is not None:
-            return tracking.save_ablation_view(store, *ablation)
-        if sweep is not None:
-            return tracking.save_view(store, *sweep)
+        return tracking.save_ablation_view(store, *ablation) if ablation else tracking.save_view(store, *sweep)
     except tracking.Undelivered as reason:
         click.echo(f"ssgan: the view is not saved: {reason}", err=True)
-        return tracking.unsaved_view(store, *ablation, tracking.ABLATION_TAG) if ablation else tracking.unsaved_view(
-            store, *sweep[:2])
-    raise Mistake(f"experiment {store.experiment!r} in {store.name} has no sweep to show.\n"
-                  f"Make one: ssgan sweep --dataset digits --labels 20,50,100,200 --seeds 3; or see all runs: "
-                  f"ssgan ui{store.options()}")
+    key, name, tag = (*ablation, tracking.ABLATION_TAG) if ablation else (*sweep[:2], tracking.SWEEP_TAG)
+    return tracking.unsaved_view(store, key, name, tag)
 
 
 def _experiment(store: "Store") -> str:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ssgan.data.entries import TABLE, Entry, Found, is_litter, is_wanted, shown
-from ssgan.data.image_files import Unreadable
-from ssgan.data.image_files import _endings as image_endings
+from ssgan.data.entries import TABLE, Entry, Found, is_litter, is_wanted
+from ssgan.data.image_files import Unreadable, image_endings
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz")  # of the names of files that are looked into
 MOST_BYTES = 2**36  # of all members together, 64 GiB

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssgan.data.entries import counted, shown
+from ssgan.data.entries import counted
+from ssgan.files import shown
 
 BANDS = 4  # of a hash's 64 bits: hashes that differ in fewer bits are equal in one of them
 FURTHEST = BANDS - 1  # bits in which hashes of images may differ that look alike

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
+from ssgan.files import shown
+
 TABLE = "labels.csv"
 SHOWN = 3  # examples in a line
 LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information",
@@ -53,12 +55,6 @@ def is_litter(name: str) -> bool:
 def is_wanted(name: str, endings: Iterable[str]) -> bool:
     """Whether a file of that name may be an image, or the table of labels."""
     return os.path.splitext(name)[1].lower() in endings or name.lower() == TABLE
-
-
-def shown(name: str) -> str:
-    """A name for a line of text: what is no character of UTF-8, or ends the line, is written out."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def examples(names: Iterable[str]) -> str:

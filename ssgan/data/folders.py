@@ -4,9 +4,10 @@ import errno
 import os
 from pathlib import Path
 
-from ssgan.data.entries import Entry, Found, is_litter, is_wanted, shown
-from ssgan.data.image_files import _endings as image_endings
+from ssgan.data.entries import Entry, Found, is_litter, is_wanted
+from ssgan.data.image_files import image_endings
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 
 class Folder:

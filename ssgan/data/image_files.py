@@ -103,7 +103,7 @@ def _folder(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path | Unreada
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path | Unreadable]:
-    endings, links = _endings(), []
+    endings, links = image_endings(), []
     failures: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=failures.append):
         links += sorted(Path(place, name) for name in folders if os.path.islink(os.path.join(place, name)))
@@ -157,7 +157,7 @@ def _reason(error: OSError | ValueError, path: Path) -> str:
     return error.strerror or str(error)
 
 
-def _endings() -> set[str]:
+def image_endings() -> set[str]:
     """The endings of the names of files that Pillow may decode."""
     from PIL import Image
 

@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ssgan.data.entries import TABLE, counted, examples, shown
+from ssgan.data.entries import TABLE, counted, examples
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 TEST = ("test", "testing")
 TRAIN = ("", "train", "training")

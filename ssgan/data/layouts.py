@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ssgan.data import label_table
-from ssgan.data.entries import TABLE, Entry, counted, examples, shown
+from ssgan.data.entries import TABLE, Entry, counted, examples
 from ssgan.errors import Mistake
+from ssgan.files import shown
 
 LABELLED = ("labelled", "labeled", "train", "training")
 UNLABELLED = ("unlabelled", "unlabeled")

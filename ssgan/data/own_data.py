@@ -77,7 +77,7 @@ def load(name: str, reading: Reading) -> "Dataset":
         if reading.image_size:
             raise Mistake(f"--image-size {reading.image_size}: the arrays in {path} are taken as they are; leave it "
                           f"out.")
-        return arrays.load(name, Path(path))
+        return arrays.load(name, Path(path), reading.watching.say)
     found = read(Path(path), reading)
     for line in found.lines(reading):
         reading.watching.say(line)
@@ -127,7 +127,8 @@ class OwnImages:
     def lines(self, reading: Reading) -> list[str]:
         """What a person is told of it."""
         from ssgan.data import decoding, doubles
-        from ssgan.data.entries import counted, examples, shown
+        from ssgan.data.entries import counted, examples
+        from ssgan.files import shown
 
         left = [*self.files.litter, *self.files.others]
         kept, names, labels = self.decoded.kept, self.names, self.labels
@@ -189,7 +190,8 @@ class OwnImages:
         return Dataset(name, images[0], images[1] if len(test.rows) else None, train.files, test.files)
 
     def _told_broken(self, numbers: Sequence[int]) -> str:
-        from ssgan.data.entries import SHOWN, counted, shown
+        from ssgan.data.entries import SHOWN, counted
+        from ssgan.files import shown
 
         names, reasons = self.names, self.broken()
         some = ", ".join(f"{shown(names[number])} ({reasons[number]})" for number in numbers[:SHOWN])

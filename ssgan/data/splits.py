@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ssgan.data.dataset import Dataset
+from ssgan.data.own_data import is_own
 from ssgan.errors import Mistake, unknown
 from ssgan.files import replacing
 from ssgan.random_streams import numpy_generator
@@ -15,7 +16,6 @@ from ssgan.settings import choice, number
 
 POOLS = ("inclusive", "exclusive")
 BALANCES = ("auto", "balanced", "proportional")
-OWN = ("folder:", "npz:")  # how the names of a person's own data sets begin
 PARTS = ("labelled", "unlabelled", "validation", "test")
 
 # what numpy and zipfile raise on a damaged file; RuntimeError is for a broken flag that asks for a password
@@ -115,7 +115,7 @@ def is_proportional(dataset: Dataset, config: SplitConfig) -> bool:
     """Whether a budget has classes as often as they are, and not as many labels of each. Raises Mistake."""
     if config.balance not in BALANCES:
         raise unknown("split.balance", config.balance, BALANCES)
-    return config.balance == "proportional" or (config.balance == "auto" and dataset.name.startswith(OWN))
+    return config.balance == "proportional" or (config.balance == "auto" and is_own(dataset.name))
 
 
 def check_budget(dataset: Dataset, labels: int, config: SplitConfig = SplitConfig()) -> tuple[np.ndarray, np.ndarray]:

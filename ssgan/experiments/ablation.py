@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 
 from ssgan.data.dataset import Dataset
 from ssgan.data.own_data import short
-from ssgan.errors import Failed
+from ssgan.errors import NothingFinished
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.report.ablation import SCORES, Ablation, AblationRow
 from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
 from ssgan.experiments.report.report_files import write
-from ssgan.experiments.run import ABLATE_TAG, Setting
+from ssgan.experiments.run import Setting
 from ssgan.experiments.scheduler import summary_run
 from ssgan.experiments.sweep import check_error, run_members
 from ssgan.experiments.switches import Switch, Switches
+from ssgan.tracking import ABLATION_TAG
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import benchmark
 from ssgan.training.execution import Resolved
@@ -39,17 +40,18 @@ def run_ablation(plan: Plan, switches: Switches, dataset: Dataset, setting: Sett
     folder. The plan's choices are those of the switches, its budget is one; `workers` as for a sweep; `command` is what
     the evidence says that it was made by.
 
-    Raises Mistake before anything is written, Failed where no run came through, Interrupted.
+    Raises Mistake before anything is written, NothingFinished, with the Outcome, where no run came through, and
+    Interrupted.
     """
     check_error(plan, dataset)
     with summary_run("ablate", plan, dataset, setting) as (folder, groups):
-        tags = setting.tags | {ABLATE_TAG: folder.fingerprint}
+        tags = setting.tags | {ABLATION_TAG: folder.fingerprint}
         members = run_members("ablate", plan, groups, dataset, replace(setting, tags=tags), workers)
         found = _ablation(plan, switches, dataset, members)
         if not any(error is not None for row in found.rows for error in row.errors):
             reasons = [member.facts["error"] for member in members if member.facts.get("error")]
-            raise Failed(f"none of the {len(members)} runs came through. The first: "
-                         f"{reasons[0] if reasons else 'it has not begun'}")
+            raise NothingFinished(f"none of the {len(members)} runs came through. The first: "
+                                  f"{reasons[0] if reasons else 'it has not begun'}", Outcome(folder, found, members))
         _report(folder, found, command, _machine(members))
     return Outcome(folder, found, members)
 

@@ -28,8 +28,7 @@ from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
-# the ids of the sweeps, the tunings and the ablations that a run belongs to
-SWEEP_TAG, TUNE_TAG, ABLATE_TAG = "ssgan.sweep", "ssgan.tune", "ssgan.ablate"
+TUNE_TAG = "ssgan.tune"  # the ids of the tunings that a run belongs to
 
 
 @dataclass
@@ -106,6 +105,8 @@ def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: S
 
     Raises Mistake before anything is written.
     """
+    if stage == "score" and not draws_images(member.recipe):
+        raise Mistake(f"{name_of(folder)[:8]} was trained without a generator: there is nothing to score.")
     there, here = folder.facts["settings"]["data"], dataset.sha256
     if there != here:
         raise Mistake(f"this run was made from {dataset.name} with SHA-256 {there[:16]}, and the data here have "
@@ -249,7 +250,7 @@ def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:
     """
     known = folder.facts.get("tags", {})
     found = {tag: " ".join(dict.fromkeys(f"{known.get(tag, '')} {tags.get(tag, '')}".split()))
-             for tag in (SWEEP_TAG, TUNE_TAG, ABLATE_TAG)}
+             for tag in (tracking.SWEEP_TAG, TUNE_TAG, tracking.ABLATION_TAG)}
     return {tag: identities for tag, identities in found.items() if identities}
 
 

@@ -9,10 +9,11 @@ from ssgan.errors import Mistake, NothingFinished
 from ssgan.experiments import cross_validation, report
 from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.member import Member
-from ssgan.experiments.run import SWEEP_TAG, Setting
+from ssgan.experiments.run import Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
 from ssgan.experiments.stages import scoring, watched
 from ssgan.techniques import draws_images
+from ssgan.tracking import SWEEP_TAG
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import find_device
 

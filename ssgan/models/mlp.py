@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.context import Context
 from ssgan.models.activation import activation
+from ssgan.models.context import Context
 from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.generator_layers import fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
@@ -104,8 +104,8 @@ class Generator(nn.Module):
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
         latent, context = with_latents(self.reference, self.classes, latent, context)
         x = with_classes(latent, context.labels, self.classes)
-        for i, (layer, norm) in enumerate(zip(self.hidden, self.norms)):
-            x = self.noise(self.activation(norm(layer(x))), i, context)
+        for i, (layer, normed) in enumerate(zip(self.hidden, self.norms)):
+            x = self.noise(self.activation(normed(layer(x))), i, context)
         return as_images(self.output(x[self.references:]), self.image_range).unflatten(1, self.shape)
 
     def noise_shapes(self, n: int) -> list[tuple[int, ...]]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.context import Context
 from ssgan.models.activation import activation
+from ssgan.models.context import Context
 from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.generator_layers import fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
@@ -19,7 +19,6 @@ from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, ref
 from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
-
 
 SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring images of 16, 28, 32 or 64
 
@@ -157,8 +156,8 @@ class Generator(nn.Module):
         latent, context = with_latents(self.reference, self.classes, latent, context)
         x = self.dense(with_classes(latent, context.labels, self.classes)).unflatten(1, (-1, *self.start))
         x = self.noise(self.activation(self.norms[0](x)), 0, context)
-        for place, (layer, norm) in enumerate(zip(self.hidden, self.norms[1:]), 1):
-            x = self.noise(self.activation(norm(layer(functional.interpolate(x, scale_factor=2.0)))), place, context)
+        for place, (layer, normed) in enumerate(zip(self.hidden, self.norms[1:]), 1):
+            x = self.noise(self.activation(normed(layer(functional.interpolate(x, scale_factor=2.0)))), place, context)
         height, width = self.shape[1:]
         return as_images(self.output(x[self.references:])[:, :, :height, :width], self.image_range)
 

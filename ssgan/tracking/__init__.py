@@ -14,6 +14,7 @@ from ssgan.tracking.stored_run import StoredRun, stored_runs
 from ssgan.tracking.ui import ui_command
 from ssgan.tracking.views import (
     ABLATION_TAG,
+    SWEEP_TAG,
     View,
     latest_ablation,
     latest_sweep,
@@ -26,6 +27,7 @@ from ssgan.tracking.views import (
 __all__ = [
     "ABLATION_TAG",
     "EXPERIMENT",
+    "SWEEP_TAG",
     "Delivery",
     "Store",
     "StoredRun",

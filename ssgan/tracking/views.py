@@ -56,10 +56,10 @@ class View:
 
     @property
     def pages(self) -> dict[str, str]:
-        """The addresses by what is to be seen there, the first one first."""
-        grouped = {"by label budget": self.budgets, "the curve": self.curve} if self.curve else {"row by row":
-                                                                                                 self.budgets}
-        return grouped | {"as a table": self.table, "all by error": self.plain}
+        """The addresses of what is saved, by what is to be seen there, the first one first."""
+        found = {"by label budget" if self.curve else "row by row": self.budgets, "the curve": self.curve,
+                 "as a table": self.table, "all by error": self.plain}
+        return {title: path for title, path in found.items() if path}
 
 
 def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> View:
@@ -79,7 +79,7 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
                 plain_path(store.experiment_id, sweep))
 
 
-def unsaved_view(store: Store, key: str, name: str, tag: str = SWEEP_TAG) -> View:
+def unsaved_view(store: Store, key: str, name: str, tag: str) -> View:
     """What is seen of a sweep, or of what has its id in that tag, in a store that may only be read. Raises Mistake and
     Undelivered.
     """

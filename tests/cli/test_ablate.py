@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cli.in_process import commands_in
 from cli.test_run import TINY
 from ssgan.cli import main, ui
-from ssgan.evaluation import domain_classifier
-from ssgan.evaluation import figures as pictures
+from ssgan.errors import Failed
+from ssgan.experiments import units
 from ssgan.experiments.report.ablation_evidence import KEYS
 from ssgan.tracking import find_run
 
@@ -23,15 +24,8 @@ ABLATE = ["ablate", "digits", "--off", "gan", "--only", "consistency", "--seeds"
 @pytest.fixture(scope="module")
 def ssgan(tmp_path_factory):
     """The command in this process, in a folder and with a cache of its own; the runs' pictures are not drawn."""
-    folder = tmp_path_factory.mktemp("ablated")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setitem(domain_classifier.SETTINGS, "most_steps", 20)
-        for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
-            patch.setattr(pictures, name, lambda *arguments, **options: None)
-        yield lambda *arguments: CliRunner().invoke(main, arguments)
+    with commands_in(tmp_path_factory.mktemp("ablated"), light=True) as command:
+        yield command
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +136,17 @@ def test_a_mistake_is_told_in_a_line_or_three_and_nothing_is_written(tmp_path, m
     done = CliRunner().invoke(main, ["ablate", *arguments])
     assert done.exit_code == 2 and re.search(words, done.stderr), done.stderr
     assert len(done.stderr.splitlines()) <= 3 and not list(tmp_path.iterdir())
+
+
+def test_where_no_run_comes_through_what_there_is_is_shown_and_the_exit_code_is_1(ssgan, monkeypatch):
+    def failing(*arguments, **options):
+        raise Failed("labelled_loss was not finite at step 3")
+
+    monkeypatch.setattr(units, "run_group", failing)
+    command = [*ABLATE, "--set", "train.epochs=0.5", "--tracking-uri", "none"]
+    done = ssgan(*command, "--json")
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert done.exit_code == 1 and "none of the 8 runs came through" in done.stderr
+    assert told["lost"] == 8 and [row["error"]["n"] for row in told["rows"]] == [0] * 4 and told["report"] == {}
+    text = ssgan(*command)
+    assert text.exit_code == 1 and "8 runs did not come through" in text.stdout and "picture" not in text.stdout

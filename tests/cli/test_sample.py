@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
+from cli.in_process import commands_in
 from cli.test_run import TINY
-from ssgan.cli import main
 from ssgan.evaluation import figures
 from ssgan.evaluation.sample_folder import folder_names
 
@@ -20,14 +19,11 @@ DRAWN = ["--set", "pictures.steps=5", "--set", "pictures.critic_widths=[8]", "--
 @pytest.fixture(scope="module")
 def ssgan(tmp_path_factory):
     """The command in this process, in a folder with two runs, the latest one with a picture player."""
-    folder = tmp_path_factory.mktemp("sampled")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with commands_in(tmp_path_factory.mktemp("sampled")) as command:
         for options in ([], DRAWN):
-            done = CliRunner().invoke(main, [*RUN, *options])
+            done = command(*RUN, *options)
             assert done.exit_code == 0, done.output
-        yield lambda *arguments: CliRunner().invoke(main, ["sample", *arguments])
+        yield lambda *arguments: command("sample", *arguments)
 
 
 def run_without_pictures(ssgan) -> str:
@@ -111,3 +107,12 @@ def test_a_folder_is_whole_or_not_there(ssgan, tmp_path, monkeypatch):
 def test_names_of_classes_become_names_of_folders():
     assert folder_names(["T-shirt/top", "Bag", "..", "a\\b", "T-shirt-top"]) == \
         ["T-shirt-top", "Bag", "-", "a-b", "T-shirt-top-4"]
+
+
+def test_a_run_without_a_generator_has_nothing_to_score(tmp_path):
+    with commands_in(tmp_path) as command:
+        made = command(*RUN, "--set", "gan.weight=0", "--set", "feature_matching.weight=0", "--set", "pictures.steps=0",
+                       "--tracking-uri", "none")
+        assert made.exit_code == 0, made.output
+        done = command("score", "latest", "--tracking-uri", "none")
+    assert done.exit_code == 2 and "was trained without a generator: there is nothing to score" in done.stderr

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cli.in_process import commands_in
 from cli.test_run import TINY
 from ssgan.cli import main
 from ssgan.cli.options import parse_budgets, parse_seeds, parse_targets
 from ssgan.errors import Mistake
-from ssgan.evaluation import domain_classifier
-from ssgan.evaluation import figures as reports
 from ssgan.files import is_locked
 
 SWEEP = ["sweep", "--dataset", "digits", "--labels", "50,20", "--seeds", "2", *TINY, "--set", "evaluate.gan_off=false",
@@ -29,15 +28,8 @@ def ssgan(tmp_path_factory):
     """The command in this process, in a folder and with a cache of its own; the runs' pictures, which take longer than
     the rest, are not drawn.
     """
-    folder = tmp_path_factory.mktemp("swept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setitem(domain_classifier.SETTINGS, "most_steps", 20)
-        for name in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
-            patch.setattr(reports, name, lambda *arguments, **options: None)
-        yield lambda *arguments: CliRunner().invoke(main, arguments)
+    with commands_in(tmp_path_factory.mktemp("swept"), light=True) as command:
+        yield command
 
 
 @pytest.fixture(scope="module")

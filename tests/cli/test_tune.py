@@ -9,6 +9,7 @@ import small
 from click.testing import CliRunner
 from sealed import permuted, unreadable
 
+from cli.in_process import commands_in
 from cli.test_run import TINY
 from ssgan.cli import main
 from ssgan.cli.tune import _pairs
@@ -21,10 +22,8 @@ TUNE = ["tune", "--dataset", "digits", "--labels", "50", "--grid", "gan.weight=0
 @pytest.fixture(scope="module")
 def ssgan(tmp_path_factory):
     """The command in this process, in a folder of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("tuned"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield lambda *arguments: CliRunner().invoke(main, arguments)
+    with commands_in(tmp_path_factory.mktemp("tuned")) as command:
+        yield command
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,33 @@ def test_a_test_part_and_labels_that_are_texts_or_numbers_with_gaps(tmp_path):
 
 @pytest.mark.parametrize(("shape", "taken"), [
     ((12, 8, 9), (1, 8, 9)), ((12, 20, 24, 3), (3, 20, 24)), ((12, 3, 20, 24), (3, 20, 24)),
-    ((12, 20, 24, 5), (5, 20, 24)), ((12, 8, 8, 3), (3, 8, 8)), ((12, 1, 8, 8), (1, 8, 8))])
+    ((12, 20, 24, 2), (2, 20, 24)), ((12, 8, 8, 3), (3, 8, 8)), ((12, 1, 8, 8), (1, 8, 8))])
 def test_channels_are_found_in_front_of_or_behind_the_pixels(shape, taken, tmp_path):
     assert load(saved(tmp_path, x=np.zeros(shape, np.uint8), y=Y), Reading()).train.shape == taken
+
+
+def test_where_the_shape_does_not_tell_the_channels_are_asked_for(tmp_path):
+    x = RANDOM.integers(0, 256, (12, 6, 7, 5), dtype=np.uint8)
+    with pytest.raises(Mistake, match=r"\(c, h, w\) as well as \(h, w, c\).*\n.*and channels, 'first' or 'last'"):
+        load(saved(tmp_path, x=x, y=Y), Reading())
+    last, first = (load(saved(tmp_path, x=x, y=Y, channels=np.array(word)), Reading()).train
+                   for word in ("last", "first"))
+    assert (last.pixels.numpy() == x.transpose(0, 3, 1, 2)).all() and (first.pixels.numpy() == x).all()
+    with pytest.raises(Mistake, match="channels='behind'"):
+        load(saved(tmp_path, x=x, y=Y, channels=np.array("behind")), Reading())
+
+
+def test_bytes_that_stay_far_from_255_are_scaled_by_the_training_images_and_told(tmp_path):
+    class Heard:
+        told = []
+        say = told.append
+
+    x, other = RANDOM.integers(0, 17, (12, 8, 9), dtype=np.uint8), RANDOM.integers(0, 20, (3, 8, 9), dtype=np.uint8)
+    x[0, 0, :2] = 0, 16
+    found = load(saved(tmp_path, x=x, y=Y, x_test=other, y_test=Y[:3]), Reading(watching=Heard))
+    assert np.allclose(found.train.pixels.numpy()[:, 0], x / 16)
+    assert np.allclose(found.test.pixels.numpy()[:, 0], np.minimum(other / 16, 1))
+    assert len(Heard.told) == 1 and "go from 0 to 16 only" in Heard.told[0] and "x of" in Heard.told[0]
 
 
 def test_numbers_from_0_to_1_stay_and_others_are_refused(tmp_path):
@@ -51,9 +75,9 @@ def test_numbers_from_0_to_1_stay_and_others_are_refused(tmp_path):
 
 @pytest.mark.parametrize(("arrays", "told"), [
     ({"x": X}, "no y"), ({"y": Y}, "no x"), ({"x": X, "y": Y[:5]}, "12 images, and there are 5 labels"),
-    ({"x": X, "y": np.zeros(12, int)}, "labels of 1 classes"), ({"x": X, "y": np.full(12, -1)}, "labels of 0 classes"),
-    ({"x": X[:, 0], "y": Y}, "has shape"), ({"x": np.zeros((12, 3, 8, 3)), "y": Y}, "cannot be told which axis"),
-    ({"x": X, "y": Y + 0.5}, "no whole numbers"), ({"x": X, "y": Y[:, None]}, "labels are whole numbers or texts"),
+    ({"x": X, "y": np.zeros(12, int)}, "are of 1 class, 0"), ({"x": X, "y": np.full(12, -1)}, "no sample of y is labelled"),
+    ({"x": X[:, 0], "y": Y}, "has shape"), ({"x": np.zeros((12, 3, 8, 3)), "y": Y}, "as well as"),
+    ({"x": X, "y": Y + 0.5}, "continuous"), ({"x": X, "y": Y[:, None]}, "labels are whole numbers or texts"),
     ({"x": X, "y": Y, "x_test": X}, "one of x_test and y_test alone"),
     ({"x": X, "y": Y, "x_test": X, "y_test": np.full(12, 9)}, "classes that y lacks: 9"),
     ({"x": X, "y": Y, "x_test": X[:, :5], "y_test": Y}, "x_test of")])

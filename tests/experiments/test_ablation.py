@@ -20,9 +20,10 @@ from ssgan.experiments.report.ablation import Ablation, AblationRow, ablation_pl
 from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
-from ssgan.experiments.run import ABLATE_TAG, Setting
+from ssgan.experiments.run import Setting
 from ssgan.experiments.switches import switches
 from ssgan.recipes import read
+from ssgan.tracking import ABLATION_TAG
 from ssgan.tracking.workfolder import WorkFolder
 
 RECIPE = override(read("digits").recipe, [
@@ -59,7 +60,7 @@ def test_every_row_is_its_recipe_trained_with_every_seed(whole):
         assert [folder.facts["result"]["evaluation"]["error"] for folder in row.folders] == list(row.errors)
         for folder in row.folders:
             assert (folder.facts["status"] == "FINISHED"
-                    and folder.facts["tags"][ABLATE_TAG] == whole.folder.fingerprint)
+                    and folder.facts["tags"][ABLATION_TAG] == whole.folder.fingerprint)
             recipe = "digits" if row.against is None else f"digits {row.name}"
             assert folder.facts["params"]["recipe"] == recipe and folder.facts["result"]["baselines"] == []
 
@@ -103,7 +104,7 @@ def test_again_nothing_is_trained_and_more_seeds_train_only_what_is_new(whole):
     plain = ablation_plain(one.ablation)
     assert plain["rows"][1]["difference"]["interval"] is None and plain["rows"][1]["error"]["std"] is None
     assert "with one seed: there is no interval" in ablation_markdown(one.ablation)
-    assert one.members[0].facts["tags"][ABLATE_TAG].split() == [whole.folder.fingerprint, one.folder.fingerprint]
+    assert one.members[0].facts["tags"][ABLATION_TAG].split() == [whole.folder.fingerprint, one.folder.fingerprint]
 
 
 def test_where_no_run_comes_through_it_says_why(tmp_path):

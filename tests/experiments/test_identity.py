@@ -26,9 +26,10 @@ from ssgan.experiments.grid import Plan
 from ssgan.experiments.identity import first_identity_of, folder_of, identity_of, summary_folder_of
 from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.run import SWEEP_TAG, Setting, run_group
+from ssgan.experiments.run import Setting, run_group
 from ssgan.experiments.sweep import run_sweep
 from ssgan.settings import as_table, fingerprint, flatten, number
+from ssgan.tracking import SWEEP_TAG
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.trainer import Trainer
 

@@ -21,12 +21,13 @@ from ssgan.experiments import units
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.run import SWEEP_TAG, TUNE_TAG, Setting, run_group
+from ssgan.experiments.run import TUNE_TAG, Setting, run_group
 from ssgan.experiments.tune import Row, Trial, Tuning, as_plain, markdown, run_tune, verdict
 from ssgan.models import build_discriminator
 from ssgan.models.context import Context
 from ssgan.random_streams import torch_generator
 from ssgan.recipes import read
+from ssgan.tracking import SWEEP_TAG
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training.loop import Interrupted

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 import zlib
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import browser
@@ -27,7 +28,7 @@ from ssgan.tracking import (
     stored_runs,
     ui_command,
 )
-from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT, ROWS
+from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT, ROWS, View
 
 ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
 SWEEP, ABLATION = "0123456789abcdef", "fedcba9876543210"
@@ -257,3 +258,11 @@ def _wait(port: int, server: subprocess.Popen) -> None:
                 return
         assert server.poll() is None and time.monotonic() < until, "the server did not start"
         time.sleep(0.2)
+
+
+def test_of_a_view_that_could_not_be_saved_the_plain_address_alone_is_shown():
+    whole = View("a sweep", "/#/charts", "/#/curve", "/#/table", "/#/plain")
+    assert list(whole.pages.items()) == [("by label budget", "/#/charts"), ("the curve", "/#/curve"),
+                                         ("as a table", "/#/table"), ("all by error", "/#/plain")]
+    assert list(replace(whole, curve="").pages) == ["row by row", "as a table", "all by error"]
+    assert View("a sweep", "", "", "", "/#/plain").pages == {"all by error": "/#/plain"}

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ssgan.data.entries import shown
 from ssgan.data.own_data import OwnImages, Reading
 from ssgan.experiments.report.html import environment
 from ssgan.experiments.run_cost import Cost
+from ssgan.files import shown
 
 MOST_BROKEN = 20  # files that a person is shown
 
