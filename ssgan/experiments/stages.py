@@ -31,7 +31,7 @@ BY_LABELS = "by_labels/"  # before the names of measurements whose step is the l
 
 def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str = "") -> list[str]:
     """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, and for scores
-    that cannot be had where the stages go so far; returns what will be left out, in a line each.
+    that cannot be had where the stages go so far; returns what will be left out or be otherwise, in a line each.
 
     All that can be known before the first step, from the recipe and the counts of the data, is found here. It is cheap,
     and asked before anything is written. `trained` is the run where it has been trained already.
@@ -41,9 +41,21 @@ def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str =
     if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)
     there = len(dataset.train) - int(held_out.sum())
-    return [f"[{name}] will not be trained: {name}.batch = {least} is more than the {there} images there are to train "
-            f"on; try --set {name}.batch={max(2, there // 2)}"
-            for name, each in techniques.active(recipe).items() if (least := each.least_images()) > there]
+    return [*_length(recipe, there), *(
+        f"[{name}] will not be trained: {name}.batch = {least} is more than the {there} images there are to train on; "
+        f"try --set {name}.batch={max(2, there // 2)}"
+        for name, each in techniques.active(recipe).items() if (least := each.least_images()) > there)]
+
+
+def _length(recipe: Recipe, images: int) -> list[str]:
+    """A line where a training on so many images is longer or shorter than its epochs say."""
+    train, per_epoch = recipe.train, max(1, images // recipe.train.batch)
+    asked, made = dataclasses.replace(train, least_steps=0, most_steps=0).steps_of(per_epoch), train.steps_of(per_epoch)
+    if asked == made:
+        return []
+    key = "least_steps" if made > asked else "most_steps"
+    return [f"train.epochs = {train.epochs:g} are {asked:,} steps of {train.batch} images here, and train.{key} makes "
+            f"them {made:,}"]
 
 
 def make_split(member: Member, dataset: Dataset) -> splits.Split:

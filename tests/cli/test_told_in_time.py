@@ -132,3 +132,14 @@ def test_a_stage_on_other_data_leaves_the_run_as_it_is(trained, stage, tmp_path)
     with pytest.raises(Mistake, match="this run was made from digits with SHA-256"):
         stage_again(trained, member, other, Setting(tmp_path / "mlruns" / "work", None, "cpu"), stage)
     assert trained.run_file.read_text() == before
+
+
+def test_where_the_epochs_do_not_count_it_is_said():
+    data = small.dataset()
+    recipe = override(small.MLP, ["train.epochs=3", "train.batch=10", "labels=8"])
+    steps = 3 * (len(data.train) // 10)
+    assert check(recipe, data) == []
+    for key, value in (("least_steps", steps + 7), ("most_steps", 2)):
+        line, = check(override(recipe, [f"train.{key}={value}"]), data)
+        assert line == (f"train.epochs = 3 are {steps:,} steps of 10 images here, and train.{key} makes them {value:,}")
+    assert check(override(recipe, [f"train.least_steps={steps}", f"train.most_steps={steps}"]), data) == []
