@@ -22,6 +22,7 @@ from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.l1 import L1Penalty
 from ssgan.techniques.l2 import L2Penalty
 from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.loss_ratio import LossRatio
 from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
@@ -71,6 +72,10 @@ class TrainConfig:
                                                               "here")
     compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ "
                                                          "compiler; auto for many steps")
+    generator_against: str = choice("last", ("last", "average"), "the discriminator that the generator learns against: "
+                                                                 "with its last weights, or the averaged ones")
+    labelled_weight: float = number(1.0, 0, 1000, "weight of the labelled images' loss; 0 trains the pair without "
+                                                  "labels, to be scored alone")
 
     def steps_of(self, steps_per_epoch: float) -> int:
         """Steps in all, where an epoch has so many."""
@@ -125,6 +130,7 @@ class Recipe:
     smoothing: LabelSmoothing = LabelSmoothing()
     label_noise: LabelNoise = LabelNoise()
     instance_noise: InstanceNoise = InstanceNoise()
+    loss_ratio: LossRatio = LossRatio()
     train: TrainConfig = TrainConfig()
     augment: Augmentation = Augmentation()
     consistency: Consistency = Consistency()
