@@ -89,11 +89,11 @@ CASES = {
     "mlp, updates by the ratio of losses, of both": (
         small.MLP, ["loss_ratio.share=0.9", "train.discriminator_updates=2", "train.learning_rate=0.02",
                     "historical_averaging.weight=0.2"]),
-    "mlp, updates of the discriminator by the ratio of losses, averages from zero": (
-        small.MLP, ["loss_ratio.share=0.97", "loss_ratio.of=discriminator", "train.learning_rate=0.02",
+    "mlp, updates of the generator by the ratio of losses, averages from zero": (
+        small.MLP, ["loss_ratio.share=0.2", "loss_ratio.of=generator", "train.learning_rate=0.02",
                     "train.averaging=zero-start"]),
-    "conv, updates of the generator by the ratio of losses": (
-        small.CONV, ["loss_ratio.share=1", "loss_ratio.of=generator", "model.norm=spectral", "train.clip=1"]),
+    "conv, updates of the discriminator by the ratio of losses": (
+        small.CONV, ["loss_ratio.share=1", "loss_ratio.of=discriminator", "model.norm=spectral", "train.clip=1"]),
     "mlp, against the averaged discriminator": (
         small.MLP, ["train.generator_against=average", "adversarial.weight=0.5", "pull_away.weight=0.3",
                     "train.generator_updates=2", "train.averaging_rate=0.3"]),

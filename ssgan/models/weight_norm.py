@@ -4,7 +4,6 @@ import inspect
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ssgan.models.functional import convolved, standardising
 from ssgan.models.prepared import Prepared
