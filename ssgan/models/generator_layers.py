@@ -23,7 +23,7 @@ def product(config: ModelConfig, inputs: int, outputs: int, generator: torch.Gen
     if config.generator_norm == "spectral":
         return SpectralNorm(inputs, outputs, 1.0, generator, **convolution)
     if config.generator_norm == "weight":
-        return WeightNorm(inputs, outputs, 1.0, generator, train_scale=True, **convolution)
+        return WeightNorm(inputs, outputs, 1.0, None, train_scale=True, **convolution)
     if not convolution:
         return nn.Linear(inputs, outputs, bias=False)
     kind = nn.ConvTranspose2d if convolution.get("transposed") else nn.Conv2d

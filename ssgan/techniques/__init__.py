@@ -75,7 +75,8 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.norm", "model.norm_gain", "model.norm_batches"), {"model.norm": "weight"}, {"model.norm": "batch"}),
     "virtual_batch_norm": SettingsEntry(
         """Virtual batch norm in the discriminator: mean and variance are those of a reference batch of real images,
-        drawn once and kept, which goes through the network with every pass, with noise of its own; with
+        drawn once and kept, y = gain (x - mean) / sqrt(variance + 1e-5) + shift with both of the reference alone; it
+        goes through the network with every pass, with noise of its own; with
         model.reference_itself the image itself counts as one more. No image depends on its neighbours, in training or
         after it. Costs so many images more a pass, in evaluation and export too. Salimans et al. 2016, section 3.5.""",
         ("model.norm", "model.reference_images", "model.reference_itself", "model.norm_gain"),
@@ -94,11 +95,12 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
     "minibatch_discrimination": SettingsEntry(
         """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the
         others of its batch, o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1) with M = T f(x), so that a generator
-        that makes one image again and again is found out. The distance is L1, or L2 as model.minibatch_distance says. Labelled, unlabelled and generated images are compared among
-        themselves; the sum counts as over 99 others whatever the batch. In evaluation and export an image is compared
-        with 100 training images that are saved with the model, and so gets one answer in any company. Feature matching
-        and what else reads features sees those before this layer. Costs batch^2 kernels dimensions numbers a pass, and
-        a pass for each kind of images. Salimans et al. 2016, section 3.2: 100 kernels of 5 dimensions.""",
+        that makes one image again and again is found out. The distance is L1, or L2 as model.minibatch_distance says.
+        Labelled, unlabelled and generated images are compared among themselves; the sum counts as over 99 others
+        whatever the batch. In evaluation and export an image is compared with 100 training images that are saved with
+        the model, and so gets one answer in any company. Feature matching and what else reads features sees those
+        before this layer. Costs batch^2 kernels dimensions numbers a pass, and a pass for each kind of images. Salimans
+        et al. 2016, section 3.2: 100 kernels of 5 dimensions.""",
         ("model.minibatch_kernels", "model.minibatch_dimensions", "model.minibatch_distance"),
         {"model.minibatch_kernels": 0}),
     "layer_noise": SettingsEntry(
@@ -113,10 +115,10 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         Salimans et al. 2016 for CIFAR-10: 0.2 on the input, 0.5 behind the others.""",
         ("model.dropout", "model.input_dropout"), {"model.dropout": 0, "model.input_dropout": 0}),
     "generator_dropout": SettingsEntry(
-        """Dropout in the generator: a share of the numbers behind each of its hidden layers is 0 in each pass of
-        training, and, as Isola et al. 2017 have it in place of a latent vector, when images are sampled too where
-        model.generator_dropout_sampling says so. Costs a draw a number. Chintala et al. 2016, "How to train a GAN",
-        number 17: 0.5.""",
+        """Dropout in the generator: a share s of the numbers behind each of its hidden layers is 0 in each pass of
+        training, and the others are x / (1 - s); and, as Isola et al. 2017 have it in place of a latent vector, when
+        images are sampled too where model.generator_dropout_sampling says so. Costs a draw a number. Chintala et al.
+        2016, "How to train a GAN", number 17: 0.5.""",
         ("model.generator_dropout", "model.generator_dropout_sampling"), {"model.generator_dropout": 0}),
     "generator_activation": SettingsEntry(
         """The activation of the generator's hidden layers: softplus of dense layers, log(1 + exp(x)), ReLU of
@@ -172,8 +174,9 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         Kingma 2016, equation 2; in generators Xiang & Li 2017.""",
         ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "weight"}),
     "latent_uniform": SettingsEntry(
-        """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
-        positive; without it they are normal (White 2016). Costs a draw a number. The code of Salimans et al. 2016.""",
+        """The generator's latent vector z is uniform, 0 <= z < 1, in each of its numbers, which are bounded and all
+        positive, and near each other none is rarer than another; without it they are normal (White 2016). Costs a draw
+        a number. The code of Salimans et al. 2016.""",
         ("model.latent", "model.latent_kind"), {"model.latent_kind": "normal"}),
     "latent_noise": SettingsEntry(
         """Gaussian noise on the generator's latent vector, z + s e with e normal, in training and when images are
@@ -187,18 +190,20 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("train.averaging_rate", "train.averaging"), {"train.averaging_rate": 1}),
     "averaged_opponent": SettingsEntry(
         """The generator learns against the discriminator's averaged weights: feature matching and the adversarial
-        terms, and what else its loss asks of the discriminator, see m of the average in the place of the last w, which
-        swings from step to step. The average has to be corrected for its start. Costs a copy of the discriminator's
-        weights an update, and under spectral norm 15 steps of the power method. Ge et al. 2018, who let each player
-        learn against the mean of the other's past.""",
+        terms, and what else its loss asks of the discriminator, see the average m = (1 - a) m + a w in the place of the
+        last w, which swings from step to step. The average has to be corrected for its start. Costs a copy of the
+        discriminator's weights an update, and under spectral norm 15 steps of the power method. Ge et al. 2018, who let
+        each player learn against the mean of the other's past.""",
         ("train.generator_against",), {"train.generator_against": "last"}),
     "two_time_scales": SettingsEntry(
-        """The generator has a learning rate of its own, most often a lower one, so that the discriminator is near its
-        best answer all the time. Costs nothing. Heusel et al. 2017, theorem 1.""",
+        """The generator has a learning rate of its own, most often a lower one, b < a of the discriminator, so that the
+        discriminator is near its best answer all the time: a = 4e-4 and b = 1e-4 in Zhang et al. 2019, section 4. Costs
+        nothing. Heusel et al. 2017, theorem 1.""",
         ("train.generator_learning_rate", "train.learning_rate"), {"train.generator_learning_rate": 0}),
     "several_updates": SettingsEntry(
-        """A step updates a player more than once, each time with new images and noise; k updates of the discriminator
-        keep it near its best answer. Costs the time of so many updates. Goodfellow et al. 2014, algorithm 1.""",
+        """A step updates a player more than once, each time with new images and noise: k updates of the discriminator,
+        w = w - rate dL(w, new images)/dw for i = 1 to k, keep it near its best answer. Costs the time of so many
+        updates. Goodfellow et al. 2014, algorithm 1.""",
         ("train.discriminator_updates", "train.generator_updates"),
         {"train.discriminator_updates": 1, "train.generator_updates": 1}),
     "gradient_clipping": SettingsEntry(
@@ -330,8 +335,8 @@ def _check_generator(recipe: Any, on: dict[str, Technique]) -> None:
                       "pull_away.weight above 0,\nor gan.weight = 0 to train without one.")
     looked_at = {part for technique in on.values() for part in technique.parts.get(GENERATOR, ())}
     if recipe.model.norm == "batch" and recipe.model.norm_batches == "joint" and "unlabelled" not in looked_at:
-        raise Mistake("model.norm_batches = joint normalises generated images with unlabelled ones, at which no loss of "
-                      "the generator looks:\nset feature_matching.weight or adversarial.weight above 0, or "
+        raise Mistake("model.norm_batches = joint normalises generated images with unlabelled ones, at which no loss "
+                      "of the generator looks:\nset feature_matching.weight or adversarial.weight above 0, or "
                       "model.norm_batches = apart.")
     if recipe.train.generator_against == "average" and recipe.train.averaging == "zero-start":
         raise Mistake("train.generator_against = average and train.averaging = zero-start cannot be combined: averages "

@@ -38,8 +38,8 @@ class FeatureMatching(Technique):
     def check(self, recipe: Any) -> None:
         """The means must be able to differ."""
         if recipe.model.norm == "batch" and recipe.model.norm_batches == "apart":
-            raise Mistake("[feature_matching] and model.norm = batch cannot be combined: unlabelled and generated images "
-                          "are each normalised by their own\nmean there, and these means are matched. Set "
+            raise Mistake("[feature_matching] and model.norm = batch cannot be combined: unlabelled and generated "
+                          "images are each normalised by their own\nmean there, and these means are matched. Set "
                           "model.norm_batches = joint, feature_matching.weight = 0 or model.norm = weight.")
 
     def hidden(self) -> tuple[int, ...]:

@@ -45,8 +45,8 @@ class LossRatio(Technique):
     def check(self, recipe: Any) -> None:
         """The losses are of probabilities, which the judgement gives under cross entropy alone."""
         if reason := NO_LOGIT.get(recipe.gan.loss):
-            raise Mistake(f"loss_ratio.share and gan.loss = {recipe.gan.loss} cannot be combined: the judgement {reason} "
-                          f"there, so that no\nloss says who is ahead. Set gan.loss = cross-entropy, or "
+            raise Mistake(f"loss_ratio.share and gan.loss = {recipe.gan.loss} cannot be combined: the judgement "
+                          f"{reason} there, so that no\nloss says who is ahead. Set gan.loss = cross-entropy, or "
                           f"loss_ratio.share = 0.")
 
     def factor(self) -> float:

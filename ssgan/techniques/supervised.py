@@ -10,8 +10,8 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 
 @dataclass(frozen=True)
 class Supervised(Technique):
-    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it is always
-    on, but for a pair that is trained without labels, to be scored alone, with train.labelled_weight = 0.
+    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it is
+    always on, but for a pair that is trained without labels, to be scored alone, with train.labelled_weight = 0.
     """
 
     sees = frozenset({"labelled"})

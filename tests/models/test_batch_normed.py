@@ -166,7 +166,7 @@ def test_the_means_that_feature_matching_matches_differ_in_a_joint_batch_alone()
     its, real, fake = layer(), some(8, 3), some(6, 3, seed=2) + 1
     torch.testing.assert_close(its(real).mean(0), its(fake).mean(0))
     joint = its(torch.cat([real, fake]))
-    assert (joint[:8].mean(0) - joint[8:].mean(0)).abs().min() > 0.05
+    assert (joint[:8].mean(0) - joint[8:].mean(0)).abs().max() > 0.2
 
 
 def test_the_reference_batch_is_of_images_that_the_recipe_may_see():
