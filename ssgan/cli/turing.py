@@ -1,7 +1,6 @@
 """`ssgan turing`: the visual Turing test of a run's generated images, by people."""
 
 import re
-import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -109,8 +108,8 @@ def _serve(session, name, port, setting, as_json) -> None:
     server = TuringServer(session.page(name), session.answers, port)
     thread = threading.Thread(target=server.serve_forever, name="ssgan-turing", daemon=True)
     with setting.stop.listening():
-        thread.start()
         try:
+            thread.start()
             click.echo(f"{session.title}\n{server.address}   (Ctrl-C ends it)", err=as_json)
             if on_a_desktop():
                 webbrowser.open(server.address)

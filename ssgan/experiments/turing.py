@@ -85,8 +85,9 @@ def prepare(folder: WorkFolder, test: TuringTest, dataset: Dataset, setting: Set
              "pixels": hashlib.sha256(pixels.tobytes()).hexdigest()}
     answers = Answers(folder, test)
     if answers.about.get("pixels", about["pixels"]) != about["pixels"]:
-        raise Mistake(f"--seed {test.seed}: this test was made before, and its images come out otherwise now, on another "
-                      f"machine or with another version of torch.\nTake another --seed; the answers so far stay.")
+        raise Mistake(f"--seed {test.seed}: this test was made before, and its images come out otherwise now, on "
+                      f"another machine or with another version of torch.\nTake another --seed; the answers so far "
+                      f"stay.")
     return Session(folder, short(dataset.name), Answers(folder, test, about), pixels)
 
 

@@ -28,15 +28,7 @@ class AnswerFile:
         what was changed by hand or on the way; a person who reads the page's source can make one, and gains nothing,
         for the truth is not in the page.
         """
-        value = 0x811C9DC5
-        for byte in "\n".join((self.test, self.name, self.answers)).encode():
-            value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
-        return f"{value:08x}"
-
-    def text(self) -> str:
-        """As the page writes it."""
-        return json.dumps({"format": FORMAT, "test": self.test, "name": self.name, "answers": self.answers,
-                           "check": self.check}, indent=1)
+        return fnv_1a("\n".join((self.test, self.name, self.answers)).encode())
 
 
 def read_answer_file(path: Path) -> AnswerFile:
@@ -56,8 +48,16 @@ def read_answer_file(path: Path) -> AnswerFile:
         file = AnswerFile(*parts)
         if _encodable("".join(parts)) and file.check == check and tidy_name(file.name) and set(file.answers) <= SIGNS:
             return file
-    raise Mistake(f"--import {path}: it was changed after the page had saved it, or not copied whole.\nAsk for the file "
-                  f"again.")
+    raise Mistake(f"--import {path}: it was changed after the page had saved it, or not copied whole.\nAsk for the "
+                  f"file again.")
+
+
+def fnv_1a(content: bytes) -> str:
+    """Fowler, Noll & Vo's hash 1a of 32 bits, as 8 hex digits."""
+    value = 0x811C9DC5
+    for byte in content:
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return f"{value:08x}"
 
 
 def tidy_name(name: str) -> str:

@@ -51,30 +51,34 @@ class Answers:
             given = self._people.get(name, NONE * self.test.images)
             if given[number] != NONE:
                 raise Twice(f"{name} has answered image {number + 1} already; the first answer stands.")
-            self._people[name] = given[:number] + kind + given[number + 1:]
-            self._write()
+            self._keep(name, given[:number] + kind + given[number + 1:])
         return self.test.truth()[number]
 
     def take(self, name: str, answers: str) -> int:
         """Adds answers that came back in a file; returns how many are new. Raises Twice as `merged` does."""
         with self._guard:
-            self._people[name], new = merged(name, self._people.get(name, NONE * self.test.images), answers)
-            self._write()
+            whole, new = merged(name, self._people.get(name, NONE * self.test.images), answers)
+            self._keep(name, whole)
         return new
 
     def save(self) -> None:
         """Writes the test down, whether or not anybody has answered. Raises Mistake."""
         with self._guard:
-            self._write()
+            self._write(self._people)
+
+    def _keep(self, name: str, answers: str) -> None:
+        people = self._people | {name: answers}
+        self._write(people)  # what cannot be written has not been answered
+        self._people = people
 
     @property
     def _path(self) -> Path:
         return self._folder.path / "turing" / f"{self.test.id}.json"
 
-    def _write(self) -> None:
+    def _write(self, people: dict[str, str]) -> None:
         test = {name: value for name, value in vars(self.test).items() if name != "run"}
         self._folder.stage_folder("turing")
-        write_text(self._path, json.dumps({"test": test, "about": self._about, "people": self._people}, indent=1))
+        write_text(self._path, json.dumps({"test": test, "about": self._about, "people": people}, indent=1))
 
 
 def merged(name: str, given: str, more: str) -> tuple[str, int]:
@@ -152,5 +156,5 @@ def _stored(path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path) -> Mistake:
-    return Mistake(f"{path} is damaged: it is not what `ssgan turing` has written.\nRemove it, and the answers in it are "
-                   f"lost; or bring back a copy.")
+    return Mistake(f"{path} is damaged: it is not what `ssgan turing` has written.\nBring back a copy, or remove it: "
+                   f"the answers in it are lost then.")
