@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -27,10 +28,15 @@ FEW = ["-n", "8"]
 def typed(tmp_path_factory):
     """Types a command in a folder with two runs, the latest one with a generator, whose results stay there."""
     with commands_in(tmp_path_factory.mktemp("turing"), light=True) as command:
-        for options in (["--set", "gan.weight=0", "--set", "feature_matching.weight=0", "--set", "pictures.steps=0"],
-                        ["--seed", "1"]):
-            done = command(*RUN, *options, "--tracking-uri", "none")
-            assert done.exit_code == 0, done.output
+        done = command(*RUN, "--tracking-uri", "none")
+        assert done.exit_code == 0, done.output
+        whole, = Path("mlruns/work").iterdir()
+        shutil.copytree(whole, whole.with_name("0" * 16))
+        without = WorkFolder(whole.with_name("0" * 16))
+        settings = without.facts["settings"]
+        for name, key in (("gan", "weight"), ("feature_matching", "weight"), ("pictures", "steps")):
+            settings["recipe"][name][key] = 0
+        without.update(settings=settings, created=without.facts["created"] - 1)
         yield lambda *arguments: command(*arguments, "--tracking-uri", "none")
 
 
@@ -100,7 +106,8 @@ def test_the_same_test_has_the_same_images_and_another_seed_others(turing, tmp_p
 
 def test_the_best_images_by_score_are_counted_apart(turing, tmp_path, monkeypatch):
     def network(train, test, device, progress):
-        return Network(f"of {len(train):,} training labels", None, lambda x: Answers(x.flatten(1)[:, :10].softmax(1), x))
+        name = f"of {len(train):,} training labels"
+        return Network(name, None, lambda x: Answers(x.flatten(1)[:, :10].softmax(1), x))
 
     monkeypatch.setattr("ssgan.experiments.turing.domain_classifier", network)
     told, test = exported(turing, tmp_path / "page.html", "--top", "5%")
@@ -194,7 +201,8 @@ def test_an_unknown_run_one_without_a_generator_and_one_that_sent_nothing_out(tu
     assert without.exit_code == 2 and "was trained without a generator" in without.stderr
     _, test = exported(turing, tmp_path / "page.html")
     other = turing(runs()[0], "--import", sent(tmp_path / "a.json", test.id, "r" * 8))
-    assert other.exit_code == 2 and f"answers to test {test.id}, and run " in other.stderr and "has none" in other.stderr
+    assert other.exit_code == 2 and f"answers to test {test.id}, and run " in other.stderr
+    assert "has none.\nName the run" in other.stderr
 
 
 def test_a_port_that_is_taken_is_told_before_any_image_is_made(turing):

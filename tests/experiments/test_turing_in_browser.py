@@ -21,6 +21,7 @@ from ssgan.tracking.workfolder import WorkFolder
 
 pytestmark = pytest.mark.slow
 KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "r": 82, "g": 71}
+NO_STORE = ["--tracking-uri", "none"]  # which takes seconds
 NOW = "document.activeElement.id"
 
 
@@ -119,7 +120,7 @@ def test_a_session_of_a_hundred_answers_ends_in_the_store(run):
 
 
 def test_with_feedback_each_answer_is_told_and_the_keyboard_alone_is_enough(run):
-    with session(run, "--feedback", "--top", "10%") as (address, told), browser.Browser() as page:
+    with session(run, "--feedback", "--top", "10%", *NO_STORE) as (address, told), browser.Browser() as page:
         enter(page, address, "Ann")
         right = 0
         for number in range(1, 4):
@@ -138,7 +139,7 @@ def test_with_feedback_each_answer_is_told_and_the_keyboard_alone_is_enough(run)
 
 
 def test_a_page_that_was_sent_is_answered_from_the_disk_and_its_file_comes_back(run, tmp_path):
-    made = ssgan(run, "turing", "latest", "--seed", "9", "--export", str(tmp_path / "page.html"), "--json")
+    made = ssgan(run, "turing", "latest", "--seed", "9", "--export", str(tmp_path / "page.html"), "--json", *NO_STORE)
     assert made.returncode == 0, made.stderr
     with browser.Browser(1200, 900) as page:
         page.ask("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
@@ -154,7 +155,7 @@ def test_a_page_that_was_sent_is_answered_from_the_disk_and_its_file_comes_back(
             assert time.monotonic() < until, list(tmp_path.iterdir())
             time.sleep(0.1)
         assert files[0].read_text(encoding="utf-8") == page.evaluate("document.getElementById('text').value")
-    taken = ssgan(run, "turing", "latest", "--import", str(files[0]), "--json")
+    taken = ssgan(run, "turing", "latest", "--import", str(files[0]), "--json", *NO_STORE)
     assert taken.returncode == 0, taken.stderr
     folder, = WorkFolder.all(run)
     test, = [answers.test for answers in known_tests(folder) if answers.test.id in files[0].read_text()]

@@ -31,8 +31,8 @@ class TuringPage:
 
     def _filled(self, mode: str, speaks_to: str) -> tuple[str, str]:
         nonce = secrets.token_urlsafe(16)
-        policy = (f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src {speaks_to}; "
-                  f"base-uri 'none'; form-action 'none'")
+        policy = (f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+                  f"connect-src {speaks_to}; base-uri 'none'; form-action 'none'")
         # as pixels, all equally long: compressed, real images and generated ones differ in length
         pixels = [base64.b64encode(image.tobytes()).decode() for image in self.images]
         data = {"mode": mode, "test": self.test, "shape": list(self.images.shape[1:]), "images": pixels,
