@@ -12,9 +12,9 @@ from pathlib import Path
 import browser
 import numpy as np
 import pytest
-
 from cli.test_run import ssgan
 from cli.test_sample import RUN
+
 from ssgan.experiments.turing_answers import known_tests
 from ssgan.tracking import Store, run_ids
 from ssgan.tracking.workfolder import WorkFolder
@@ -100,7 +100,7 @@ def test_a_session_of_a_hundred_answers_ends_in_the_store(run):
                 page.evaluate(f"document.getElementById('{'real' if kind == 'r' else 'generated'}').click()")
             else:
                 press(page, kind if how == 1 else {"r": "ArrowLeft", "g": "ArrowRight"}[kind])
-        text = page.wait_for("All 100 images answered, Zoë", "All images:", "Real images:", "95 % interval")
+        text = page.wait_for("All 100 images answered, Zoë", "All images:", "Real images:", "95\u00a0% interval")
         assert page.evaluate(NOW) == "end" and page.evaluate("document.documentElement.scrollWidth") <= 390
         enter(page, address, "Zoë")  # once more: there is nothing left to answer
         page.wait_for("All 100 images answered, Zoë", "All images:")
