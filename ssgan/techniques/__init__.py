@@ -22,6 +22,7 @@ from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.l1 import L1Penalty
 from ssgan.techniques.l2 import L2Penalty
 from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.lecam import LeCam
 from ssgan.techniques.loss_ratio import LossRatio
 from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
@@ -45,6 +46,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "entropy": Entropy,
     "vat": VirtualAdversarial,
     "gradient_penalty": GradientPenalty,
+    "lecam": LeCam,
     "manifold": Manifold,
     "feature_matching": FeatureMatching,
     "adversarial": Adversarial,
