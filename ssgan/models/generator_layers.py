@@ -14,21 +14,25 @@ SETTLED = 15  # steps of the power method, after which u has followed the first 
 
 
 def product(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
-            **convolution: int) -> nn.Module:
-    """A dense layer, or a convolution of that kernel and padding: without a bias, which the norm behind it has, or with
-    spectral norm. Its weights are for `fill` to give.
+            *, transposed: bool = False, bias: bool = False, **convolution: int) -> nn.Module:
+    """A dense layer, or a convolution of that kernel, stride and padding, a `transposed` one too: without a bias, which
+    the norm behind it has, unless one is asked for; or with spectral norm. Its weights are for `fill` to give.
     """
     if config.generator_norm == "spectral":
-        return SpectralNorm(inputs, outputs, 1.0, generator, **convolution)
+        return SpectralNorm(inputs, outputs, 1.0, generator, transposed=transposed, **convolution)
     if convolution:
-        return nn.Conv2d(inputs, outputs, convolution["kernel"], padding=convolution["padding"], bias=False)
-    return nn.Linear(inputs, outputs, bias=False)
+        return (nn.ConvTranspose2d if transposed else nn.Conv2d)(
+            inputs, outputs, convolution["kernel"], convolution.get("stride", 1), convolution["padding"], bias=bias)
+    return nn.Linear(inputs, outputs, bias=bias)
 
 
-def fill(layers: Iterable[nn.Module], generator: torch.Generator | None) -> None:
-    """Gives hidden layers their first weights, one after the other."""
+def fill(layers: Iterable[nn.Module], generator: torch.Generator | None, std: float | None = None) -> None:
+    """Gives hidden layers their first weights, one after the other: normal of that deviation, or as Glorot has it."""
     for layer in layers:
-        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        if std is None:
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+        elif generator is not None:
+            layer.weight.data.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
         if isinstance(layer, SpectralNorm) and generator is not None:
             layer.u.copy_(layer.advance(SETTLED)["u"])
 

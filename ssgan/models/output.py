@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from ssgan.models.batch_normed import BatchNormed
-from ssgan.models.dense import Dense
 from ssgan.models.minibatch import MinibatchLayer
+from ssgan.models.plain_layer import PlainLayer
 from ssgan.models.settings import ModelConfig
 from ssgan.models.spectral_norm import SpectralNorm
 from ssgan.models.weight_norm import WeightNorm
@@ -18,15 +18,15 @@ def references(config: ModelConfig) -> int:
 
 def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
                  **convolution: int) -> nn.Module:
-    """`model.norm`: with weight norm, whose scale is fixed, spectral norm or batch norm: dense, or a convolution of
-    that kernel, stride and padding.
+    """`model.norm`: with weight norm, whose scale is fixed, spectral norm, batch norm or none: dense, or a convolution
+    of that kernel, stride and padding.
     """
     if config.norm in ("batch", "virtual"):
         return BatchNormed(inputs, outputs, config.initial_scale, generator, gain=config.norm_gain,
                            references=references(config), itself=config.norm == "virtual" and config.reference_itself,
                            **convolution)
-    norm = WeightNorm if config.norm == "weight" else SpectralNorm
-    return norm(inputs, outputs, config.initial_scale, generator, **convolution)
+    kinds = {"weight": WeightNorm, "spectral": SpectralNorm, "none": PlainLayer}
+    return kinds[config.norm](inputs, outputs, config.initial_scale, generator, **convolution)
 
 
 def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator | None) -> MinibatchLayer | None:
@@ -38,7 +38,9 @@ def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator
 
 
 def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torch.Generator | None) -> nn.Module:
-    """`model.output`: with weight norm and a trained scale, as in the paper, or plain: [n, inputs] -> [n, classes]."""
+    """`model.output`: with weight norm and a trained scale, as in the paper, with spectral norm, or plain: [n, inputs]
+    -> [n, classes].
+    """
     if config.output == "normalised":
         return WeightNorm(inputs, classes, config.initial_scale, generator, train_scale=True)
-    return Dense(inputs, classes, config.initial_scale, generator)
+    return (SpectralNorm if config.output == "spectral" else PlainLayer)(inputs, classes, config.initial_scale, generator)

@@ -9,8 +9,9 @@ from ssgan.settings import choice, number, numbers, switch
 class ModelConfig:
     """The pair of networks; what widths mean is said by the family's file in models/."""
 
-    family: str = choice("mlp", ("mlp", "conv"), "the family of the pair, a file in models/")
-    generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
+    family: str = choice("mlp", ("mlp", "conv", "dcgan", "multiscale"), "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", "mlp", "conv", "dcgan"), "the generator's family; family is that of "
+                                                                          "the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
@@ -23,14 +24,15 @@ class ModelConfig:
     image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or "
                                                           "[-1, 1] from tanh; outside they are in [0, 1]")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
-    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual"),
+    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual", "none"),
                        "of the discriminator's hidden layers: weight norm as in the paper, spectral norm, batch norm, "
-                       "or batch norm over a fixed reference batch")
+                       "batch norm over a fixed reference batch, or none")
     norm_gain: bool = switch(True, "a trained gain in batch norm of the discriminator")
     reference_images: int = number(100, 2, 4096, "images in the reference batch of virtual batch norm")
     reference_itself: bool = switch(False, "virtual batch norm counts the image itself among them")
-    output: str = choice("normalised", ("normalised", "plain"),
-                         "the classifier's last layer: with weight norm as in the paper, or without")
+    output: str = choice("normalised", ("normalised", "plain", "spectral"),
+                         "the classifier's last layer: with weight norm as in the paper, without, or with spectral "
+                         "norm")
     minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination, behind the discriminator's "
                                                 "features; 0 is none")
     minibatch_dimensions: int = number(5, 1, 256, "numbers in which each of its kernels compares two images")
@@ -47,4 +49,5 @@ class ModelConfig:
                                  "reference_images, behind spectral norm, or none")
     generator_norm_gain: bool = switch(False, "a trained gain in batch norm of the generator")
     generator_activation: str = choice("family", ("family", "relu", "leaky"),
-                                       "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")
+                                       "of the generator's hidden layers; family is softplus of mlp, ReLU of the "
+                                       "others")
