@@ -8,6 +8,8 @@ from torch import Tensor
 import plain_networks as plain
 from ssgan.config import Recipe
 
+Weights = dict[str, Tensor]
+
 
 def averaged(x: Tensor) -> Tensor:
     """Over 2x2 pixels."""
@@ -62,7 +64,7 @@ def framed(x: Tensor, halvings: int) -> Tensor:
     return found
 
 
-def discriminator_maps(recipe: Recipe, weights: plain.Weights, x: Tensor, noise: Tensor, masks,
+def discriminator_maps(recipe: Recipe, weights: Weights, x: Tensor, noise: Tensor, masks,
                        hidden: list[Tensor]) -> Tensor:
     """The last map; its layers' activations are appended to `hidden`."""
     model, halvings = recipe.model, len(recipe.model.widths)
@@ -95,7 +97,7 @@ def transposed(weight: Tensor, x: Tensor) -> Tensor:
     return wide[:, :, 1:-1, 1:-1]
 
 
-def doubled(weights: plain.Weights, name: str, x: Tensor) -> Tensor:
+def doubled(weights: Weights, name: str, x: Tensor) -> Tensor:
     """Spectral norm has its weights the other way round."""
     weight = plain.normalised(weights, name)
     bias = weights.get(f"{name}.bias", torch.zeros(()))
@@ -103,7 +105,7 @@ def doubled(weights: plain.Weights, name: str, x: Tensor) -> Tensor:
         [1, -1, 1, 1] if bias.dim() else [])
 
 
-def generator_images(recipe: Recipe, weights: plain.Weights, latent: Tensor, shape: tuple[int, int, int], masks,
+def generator_images(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int, int, int], masks,
                      first: int) -> list[Tensor]:
     """The images of latent vectors behind the first ones, the smallest scale first."""
     share, names = recipe.model.generator_dropout, plain.layers(weights)

@@ -4,7 +4,7 @@ import plain_networks
 import pytest
 import small
 import torch
-from technique_cases import RADFORD
+from technique_cases import ADVERSARIAL, RADFORD
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -129,7 +129,7 @@ def test_it_is_the_papers_to_the_letter():
 
 
 def test_without_initialisation_images_the_weights_stay_as_they_were_drawn():
-    trainer = small.trainer(override(small.DCGAN, RADFORD), small.FP64)
+    trainer = small.trainer(override(small.DCGAN, [*RADFORD, *ADVERSARIAL]), small.FP64)
     drawn = build_discriminator(trainer.recipe.model, (2, 6, 8), 4, torch_generator(0, "discriminator weights"))
     weights = small.lane_weights(trainer, "discriminator", small.weights(trainer), 0)
     for name, value in drawn.named_parameters():
