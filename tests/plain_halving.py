@@ -2,10 +2,10 @@
 smaller scales below them. Test images are no higher than they are wide, so that higher ones are known to be packed.
 """
 
+import plain_networks as plain
 import torch
 from torch import Tensor
 
-import plain_networks as plain
 from ssgan.config import Recipe
 
 Weights = dict[str, Tensor]

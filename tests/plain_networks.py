@@ -3,11 +3,11 @@
 import itertools
 from statistics import NormalDist
 
+import plain_halving
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-import plain_halving
 from ssgan.config import Recipe
 
 HALVING = ("dcgan", "multiscale")

@@ -11,7 +11,7 @@ import torch
 from ssgan import recipes, settings
 from ssgan.config import override
 from ssgan.errors import Mistake
-from ssgan.evaluation import domain_classifier
+from ssgan.evaluation import domain_classifier, figures
 from ssgan.evaluation.baselines import NO_GENERATOR, trained_without
 from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
@@ -100,6 +100,8 @@ def test_a_sources_recipe_trains_resumes_evaluates_and_scores(name, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         patch.setitem(domain_classifier.SETTINGS, "most_steps", 2)
+        for picture in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
+            patch.setattr(figures, picture, lambda *arguments, **options: None)
         run, = run_group([Member(short, 0, 0)], data, Setting(tmp_path / "work", None, "cpu",
                                                               progress=Progress(quiet=True)))
     told = summary(run)

@@ -89,7 +89,7 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         logits have model.output_scale. No layer is dead or saturated at the start. With no images, weights stay as they
         were drawn, normal with deviation model.initial_scale, and biases 0. Costs a pass before training. Salimans &
         Kingma 2016, section 3.""",
-        ("train.initialise_images", "model.initial_scale", "model.output_scale"), {"train.initialise_images": 0}),
+        ("train.initialise_images", "model.initial_scale", "model.output_scale"), {}),
     "minibatch_discrimination": SettingsEntry(
         """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the
         others of its batch, o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1) with M = T f(x), so that a generator

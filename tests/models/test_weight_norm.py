@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.plain_layer import PlainLayer
 from ssgan.models.functional import Softplus, add_noise, sigmoid
+from ssgan.models.plain_layer import PlainLayer
 from ssgan.models.weight_norm import NormalisedProduct, RowNorm, WeightNorm, normalised_product
 
 LAYERS = {
