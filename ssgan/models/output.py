@@ -43,4 +43,5 @@ def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torc
     """
     if config.output == "normalised":
         return WeightNorm(inputs, classes, config.initial_scale, generator, train_scale=True)
-    return (SpectralNorm if config.output == "spectral" else PlainLayer)(inputs, classes, config.initial_scale, generator)
+    kind = SpectralNorm if config.output == "spectral" else PlainLayer
+    return kind(inputs, classes, config.initial_scale, generator)

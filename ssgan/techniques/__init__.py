@@ -78,9 +78,10 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.norm", "model.reference_images", "model.reference_itself", "model.norm_gain"),
         {"model.norm": "weight"}, {"model.norm": "virtual"}),
     "spectral_norm": SettingsEntry(
-        """Spectral norm: hidden weights, and the output's where model.output says so, are divided by their largest singular value, W / sigma with sigma = u W v, so
-        that no layer stretches a difference of two images. u follows by one step of the power method before every
-        update. Costs two products of a matrix and a vector a layer. Miyato et al. 2018, algorithm 1.""",
+        """Spectral norm: hidden weights, and the output's where model.output says so, are divided by their largest
+        singular value, W / sigma with sigma = u W v, so that no layer stretches a difference of two images. u
+        follows by one step of the power method before every update. Costs two products of a matrix and a vector a
+        layer. Miyato et al. 2018, algorithm 1.""",
         ("model.norm", "model.output"), {"model.norm": "weight", "model.output": "plain"},
         {"model.norm": "spectral", "model.output": "spectral"}),
     "data_dependent_initialisation": SettingsEntry(
