@@ -48,7 +48,7 @@ class TrainConfig:
     averaging: str = choice("corrected", ("corrected", "zero-start"), "averaged weights: bias-corrected, or from zero "
                                                                       "as the authors")
     averaging_rate: float = number(0.0001, 1e-7, 1, "share of the newest weights in the average, each step")
-    initialise_images: int = number(500, 2, 65536, "images of the data-dependent initialisation")
+    initialise_images: int = number(500, 0, 65536, "images of the data-dependent initialisation; 0 is none")
     precision: str = choice("auto", ("auto", "fp32", "bf16"), "type of the products; auto is the fastest sound one "
                                                               "here")
     compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ "

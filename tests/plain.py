@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import plain_judgement
 import torch
+from plain_halving import like
 from plain_networks import Noise, Weights, advanced, discriminator, generator, pair
 from plain_optimisers import Adam, average
 from torch import Tensor
@@ -208,7 +209,7 @@ class Plain:
         if images is None or "instance_noise" not in further:
             return images
         left = max(0.0, 1 - self.done / self.steps / settings.until)
-        return images + settings.std * left * further["instance_noise"][part]
+        return images + settings.std * left * like(further["instance_noise"][part], images)
 
     def _gradient_penalty(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
         """Image by image, with a graph of the gradient; in one step of so many, so many times."""
@@ -219,7 +220,7 @@ class Plain:
         images = list(generated if settings.at == "generated" else draws.unlabelled)
         if settings.at == "between":
             images = [share * real + (1 - share) * fake
-                      for share, real, fake in zip(draws.shares, draws.unlabelled, generated)]
+                      for share, real, fake in zip(draws.shares, like(draws.unlabelled, generated), generated)]
         total, lengths = torch.zeros((), dtype=generated.dtype), 0.0
         for image in images:
             x = image[None].detach().requires_grad_()

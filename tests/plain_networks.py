@@ -3,18 +3,22 @@
 import itertools
 from statistics import NormalDist
 
+import plain_halving
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ssgan.config import Recipe
 
+HALVING = ("dcgan", "multiscale")
 Weights = dict[str, Tensor]
 Noise = list[Tensor]  # one tensor of standard normal draws a site
 
 
 def normalised(weights: Weights, name: str) -> Tensor:
-    """W = g v / |v|, row by row; or W / sigma with sigma = u W v."""
+    """W = g v / |v|, row by row; or W / sigma with sigma = u W v; or W."""
+    if f"{name}.weight" in weights and f"{name}.u" not in weights:
+        return weights[f"{name}.weight"]
     if f"{name}.u" in weights:
         matrix = weights[f"{name}.weight"].flatten(1)
         v = matrix.detach().T @ weights[f"{name}.u"]
@@ -111,7 +115,7 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     if recipe.model.norm != "virtual":
         return judged(recipe, weights, x, noise, hidden)
     first, inner = recipe.model.reference_images, []
-    said = judged(recipe, weights, torch.cat([weights["reference"], x]), noise, inner)
+    said = judged(recipe, weights, torch.cat([plain_halving.like(weights["reference"], x), x]), noise, inner)
     if hidden is not None:
         hidden.extend(each[first:] for each in inner)
     return said[0][first:], said[1][first:]
@@ -141,6 +145,9 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
     count = len(layers(weights)) + 1 if model.family == "mlp" else 2
     draws = list(noise or [torch.zeros(())] * count)
     draws, masks = draws[:count], iter(draws[count:])
+    if model.family in HALVING:
+        x = plain_halving.discriminator_maps(recipe, weights, x, draws[0], masks, hidden)
+        return last_answers(recipe, weights, x, draws[1])
     if model.image_range == "signed":
         x = x * 2 - 1
     if model.family == "mlp":
@@ -160,8 +167,14 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
         x = averaged(x, stride) if mean else x
         hidden.append(x)
         x = drop(x, model.dropout if stride > 1 else 0, masks)
-    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if model.pooling == "mean" else x.reshape(len(x), -1)
-    return dense(weights, "output", compared(recipe, weights, features) + model.hidden_noise * draws[1]), features
+    return last_answers(recipe, weights, x, draws[1])
+
+
+def last_answers(recipe: Recipe, weights: Weights, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and features of convolutions' last map."""
+    pooled = recipe.model.pooling == "mean"
+    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if pooled else x.reshape(len(x), -1)
+    return dense(weights, "output", compared(recipe, weights, features) + recipe.model.hidden_noise * noise), features
 
 
 def rectified(recipe: Recipe, x: Tensor, family: str) -> Tensor:
@@ -279,6 +292,9 @@ def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int
             x = generated_norm(recipe, weights, i, generated_product(recipe, weights, name, x))
             x = drop(activated(recipe, x, "mlp"), share, masks)
         return picture(recipe, dense(weights, "output", x))[first:].reshape(-1, *shape)
+    if recipe.model.generator == "family" and recipe.model.family in HALVING:
+        images = plain_halving.generator_images(recipe, weights, latent, shape, masks, first)
+        return plain_halving.packed(images[::-1]) if len(images) > 1 else images[0]
     doublings = len(layers(weights))
     start = [-(-side // 2 ** doublings) for side in shape[1:]]
     x = generated_product(recipe, weights, "dense", latent).reshape(len(latent), -1, *start)

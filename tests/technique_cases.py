@@ -4,6 +4,11 @@ lane and in two, and as the program that is compiled (tests/training/test_passes
 
 import small
 
+RADFORD = ["model.norm=batch", "model.generator_norm_gain=true", "model.pooling=none", "model.image_range=signed",
+           "model.output=plain", "model.initial_scale=0.02", "model.input_noise=0", "model.hidden_noise=0",
+           "train.initialise_images=0"]
+ADVERSARIAL = ["adversarial.weight=1", "feature_matching.weight=0"]
+
 CASES = {
     "mlp, adversarial loss beside feature matching": (small.MLP, ["adversarial.weight=0.4"]),
     **{f"mlp, {loss} loss of the generator alone": (
@@ -114,6 +119,28 @@ CASES = {
     "conv, transposed convolutions under weight norm": (
         small.CONV, ["model.upsampling=transposed", "model.generator_norm=weight", "model.pooling=none"]),
     "mlp, a pair without labels": (small.MLP, ["train.labelled_weight=0", "adversarial.weight=0.5"]),
+    "mlp, no norm, spectral output": (small.MLP, ["model.norm=none", "model.output=spectral"]),
+    "dcgan": (small.DCGAN, ["vat.weight=0.3", "pull_away.weight=0.1"]),
+    "dcgan, the paper's rules": (small.DCGAN, [*RADFORD, *ADVERSARIAL]),
+    "dcgan, spectral norm in both, told classes, dropout": (
+        small.DCGAN, ["model.norm=spectral", "model.output=spectral", "model.generator_norm=spectral", "gan.loss=hinge",
+                      "conditional.weight=0.4", "model.generator_dropout=0.3", "model.dropout=0.3"]),
+    "dcgan, virtual batch norm in both": (
+        small.DCGAN, ["model.norm=virtual", "model.reference_images=4", "model.generator_norm=virtual"]),
+    "dcgan, no norm, minibatch discrimination": (
+        small.DCGAN, ["model.norm=none", "model.generator_norm=none", "model.minibatch_kernels=1",
+                      "model.minibatch_dimensions=2"]),
+    "multiscale": (small.MULTISCALE, ["model.pooling=none", "feature_matching.layers=[0, 1]"]),
+    "multiscale, batch norm in both": (small.MULTISCALE, [*RADFORD, *ADVERSARIAL]),
+    "multiscale, Wasserstein pair": (
+        small.MULTISCALE, ["model.norm=none", "gan.loss=wasserstein", "gradient_penalty.weight=2",
+                           "adversarial.loss=wasserstein", *ADVERSARIAL, "model.image_range=signed"]),
+    "multiscale, penalty at real images, instance noise, told classes": (
+        small.MULTISCALE, ["gradient_penalty.weight=2", "gradient_penalty.at=real", "gradient_penalty.target=0",
+                           "instance_noise.std=0.2", "conditional.weight=0.4", "adversarial.weight=0.5"]),
+    "multiscale, virtual batch norm in both, manifold": (
+        small.MULTISCALE, ["model.norm=virtual", "model.reference_images=4", "model.generator_norm=virtual",
+                           "manifold.weight=0.1", "vat.weight=0.1"]),
     "conv, all of them": (
         small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
                      "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",

@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 import small
+import torch
 
 from ssgan import recipes, settings
 from ssgan.config import override
 from ssgan.errors import Mistake
+from ssgan.evaluation import domain_classifier, figures
 from ssgan.evaluation.baselines import NO_GENERATOR, trained_without
 from ssgan.experiments.member import Member
-from ssgan.experiments.run import stages_of
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group, stages_of, summary
 from ssgan.settings import flatten
 
 SHIPPED = recipes.names()
+# of the sources' recipes for pictures, what stands in the place of feature matching: the source has it not
+PICTURES = {"dcgan-mnist", "dcgan-cifar10", "wgan-gp-mnist", "sngan-mnist", "msg-mnist", "salimans2016-mnist-pictures"}
+SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32)}  # of images; others have 28 grey pixels a side
 
 
 def test_the_recipes_are_the_files_of_pipelines():
@@ -51,24 +57,56 @@ def test_a_recipe_opens_with_its_contract(name):
 def test_a_shipped_recipe_is_valid_and_named_as_its_file(name):
     found = recipes.read(name)
     assert found.name == name and isinstance(found.evidence, dict)
-    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "folder:.")
+    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "cifar10", "folder:.")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_beside(name):
     recipe = recipes.read(name).recipe
-    assert recipe.gan.weight >= 0.1 and recipe.feature_matching.weight == 1
+    assert recipe.gan.weight >= 0.1
+    assert (recipe.feature_matching.weight, recipe.adversarial.weight) == ((0, 1) if name in PICTURES else (1, 0))
     assert recipe.evaluate.gan_off and "score" in stages_of(Member(recipe, 0, 0), "score")
     assert NO_GENERATOR in {each.name for served in trained_without(recipe).values() for each in served}
-    side = 8 if recipe.dataset == "digits" else 28
     short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0)])
-    trainer = small.trainer(short, small.FP32, data=small.dataset(600, (1, side, side), 10))
+    trainer = small.trainer(short, small.FP32, data=small.dataset(600, shape_of(recipe), 10))
     before = {player: small.weights(trainer, player).clone() for player in ("discriminator", "generator")}
     trainer.step()
     assert not trainer.failures()
     for player, weights in before.items():
         assert not small.weights(trainer, player).equal(weights)
     assert trainer.sums.isfinite().all() and {"unlabelled_loss", "generator_loss"} <= set(trainer.names)
+
+
+def shape_of(recipe) -> tuple[int, int, int]:
+    return SHAPES.get(recipe.dataset, (1, 28, 28))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_a_sources_recipe_trains_resumes_evaluates_and_scores(name, tmp_path):
+    """On made images of its shape, as a member of a run."""
+    recipe = recipes.read(name).recipe
+    data = small.dataset(60, shape_of(recipe), 10)
+    short = override(recipe, ["labels=10", "train.epochs=1", "train.most_steps=2", "train.batch=6",
+                              "train.discriminator_updates=1", "score.samples=40", "score.splits=2",
+                              "evaluate.classical=false", "evaluate.supervised=false"])
+    first, again = (small.trainer(short, small.FP32, data=data) for _ in range(2))
+    first.step()
+    again.restore(first.checkpoint())
+    first.step()
+    again.step()
+    assert first.done == first.steps == 2 and first.failures() == []
+    assert all(map(torch.equal, small.weights_and_averages(first), small.weights_and_averages(again)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        patch.setitem(domain_classifier.SETTINGS, "most_steps", 2)
+        for picture in ("confusion_picture", "mistakes_sheet", "class_histogram_picture"):
+            patch.setattr(figures, picture, lambda *arguments, **options: None)
+        run, = run_group([Member(short, 0, 0)], data, Setting(tmp_path / "work", None, "cpu",
+                                                              progress=Progress(quiet=True)))
+    told = summary(run)
+    assert told["status"] == "FINISHED" and told["test_total"] == 20 and NO_GENERATOR in told["baselines"]
+    assert 1 <= told["inception_score"] <= 10 and told["samples"] == 40
 
 
 def test_the_papers_recipe_has_the_authors_settings():
@@ -108,7 +146,7 @@ def test_an_unknown_recipe_names_the_nearest():
 def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path, bad):
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin.toml").write_bytes("# größer".encode("latin-1"))
-    with pytest.raises(Mistake, match="the file cannot be read .* shipped recipes: digits, "):
+    with pytest.raises(Mistake, match="the file cannot be read .* shipped recipes: .*digits, "):
         recipes.read(f"{tmp_path}/{bad}")
 
 

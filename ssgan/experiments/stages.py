@@ -23,6 +23,7 @@ from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
 from ssgan.files import write_text
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import size_of
 from ssgan.training.loop import Interrupted
 from ssgan.training.trained_model import TrainedModel
 
@@ -31,13 +32,15 @@ BY_LABELS = "by_labels/"  # before the names of measurements whose step is the l
 
 
 def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str = "") -> list[str]:
-    """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, and for scores
-    that cannot be had where the stages go so far; returns what will be left out or be otherwise, in a line each.
+    """Raises Mistake for a budget that the data cannot give, for techniques that cannot be combined, for networks that
+    do not fit the images, and for scores that cannot be had where the stages go so far; returns what will be left out
+    or be otherwise, in a line each.
 
     All that can be known before the first step, from the recipe and the counts of the data, is found here. It is cheap,
     and asked before anything is written. `trained` is the run where it has been trained already.
     """
     techniques.check(recipe, len(dataset.classes))
+    size_of(recipe, dataset.train)  # which puts the networks together
     _, held_out = splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)

@@ -68,7 +68,8 @@ def switches(recipe: Recipe, off: Sequence[str] | None, only: Sequence[str]) -> 
         except Mistake as mistake:
             if not every:
                 raise
-            left_out.append(str(mistake).splitlines()[0].removeprefix("--off "))
+            reason = str(mistake).splitlines()[0].removeprefix("--off ")
+            left_out.append(reason if reason.startswith(f"{text}:") else f"{text}: {reason}")
     if only:
         named = [_names(recipe, text, "--only") for text in only]
         entries = {name for names in named for name in names if name in SETTINGS_ENTRIES}
@@ -164,7 +165,7 @@ def _taught(recipe: Recipe, asked: str) -> tuple[Recipe, str]:
         check(recipe, ANY_CLASSES)
         return recipe, ""
     for name, values in STAND_INS.items():
-        if name in TECHNIQUES:
+        if name in TECHNIQUES and name not in asked.split()[1].split("+"):
             found = override(recipe, written(values))
             check(found, ANY_CLASSES)
             return found, f"the generator learns from {name} instead"

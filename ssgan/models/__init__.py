@@ -1,10 +1,10 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.models import mlp, small_conv
+from ssgan.models import dcgan, mlp, multiscale, small_conv
 from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.settings import ModelConfig
 
-FAMILIES = {"mlp": mlp, "conv": small_conv}
+FAMILIES = {"mlp": mlp, "conv": small_conv, "dcgan": dcgan, "multiscale": multiscale}
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):

@@ -16,19 +16,20 @@ SETTLED = 15  # steps of the power method, after which u has followed the first 
 
 
 def product(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
-            **convolution: int) -> nn.Module:
+            *, bias: bool = False, **convolution: int) -> nn.Module:
     """A dense layer, or a convolution of that kernel, stride and padding, or a `transposed` one: without a bias, which
-    the norm behind it has, or with spectral norm, or with weight norm. Its weights are for `fill` to give.
+    the norm behind it has, unless one is asked for; or with spectral norm, or with weight norm. Its weights are for
+    `fill` to give.
     """
     if config.generator_norm == "spectral":
         return SpectralNorm(inputs, outputs, 1.0, generator, **convolution)
     if config.generator_norm == "weight":
         return WeightNorm(inputs, outputs, 1.0, None, train_scale=True, **convolution)
     if not convolution:
-        return nn.Linear(inputs, outputs, bias=False)
+        return nn.Linear(inputs, outputs, bias=bias)
     kind = nn.ConvTranspose2d if convolution.get("transposed") else nn.Conv2d
     return kind(inputs, outputs, convolution["kernel"], convolution.get("stride", 1), convolution["padding"],
-                bias=False)
+                bias=bias)
 
 
 def doubling(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Module:
@@ -48,11 +49,14 @@ def enlarged(x: Tensor, upsampling: str) -> Tensor:
     return x if upsampling == "transposed" else functional.interpolate(x, scale_factor=2.0)
 
 
-def fill(layers: Iterable[nn.Module], generator: torch.Generator | None) -> None:
-    """Gives hidden layers their first weights, one after the other."""
+def fill(layers: Iterable[nn.Module], generator: torch.Generator | None, std: float | None = None) -> None:
+    """Gives hidden layers their first weights, one after the other: normal of that deviation, or as Glorot has it."""
     for layer in layers:
         weight = layer.direction if isinstance(layer, WeightNorm) else layer.weight
-        nn.init.xavier_uniform_(weight, generator=generator)
+        if std is None:
+            nn.init.xavier_uniform_(weight, generator=generator)
+        elif generator is not None:
+            weight.data.copy_(torch.randn(weight.shape, generator=generator) * std)
         if isinstance(layer, WeightNorm):
             with torch.no_grad():
                 layer.scale.copy_(torch.linalg.vector_norm(weight.flatten(1), dim=1))

@@ -25,8 +25,8 @@ def hidden_layer(config: ModelConfig, inputs: int, outputs: int, generator: torc
         return BatchNormed(inputs, outputs, config.initial_scale, generator, gain=config.norm_gain,
                            references=references(config), itself=config.norm == "virtual" and config.reference_itself,
                            joint=config.norm == "batch" and config.norm_batches == "joint", **convolution)
-    norm = {"weight": WeightNorm, "spectral": SpectralNorm, "none": PlainLayer}[config.norm]
-    return norm(inputs, outputs, config.initial_scale, generator, **convolution)
+    kinds = {"weight": WeightNorm, "spectral": SpectralNorm, "none": PlainLayer}
+    return kinds[config.norm](inputs, outputs, config.initial_scale, generator, **convolution)
 
 
 def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator | None) -> MinibatchLayer | None:
@@ -38,7 +38,10 @@ def minibatch_layer(config: ModelConfig, inputs: int, generator: torch.Generator
 
 
 def output_layer(config: ModelConfig, inputs: int, classes: int, generator: torch.Generator | None) -> nn.Module:
-    """`model.output`: with weight norm and a trained scale, as in the paper, or plain: [n, inputs] -> [n, classes]."""
+    """`model.output`: with weight norm and a trained scale, as in the paper, with spectral norm, or plain: [n, inputs]
+    -> [n, classes].
+    """
     if config.output == "normalised":
         return WeightNorm(inputs, classes, config.initial_scale, generator, train_scale=True)
-    return PlainLayer(inputs, classes, config.initial_scale, generator)
+    kind = SpectralNorm if config.output == "spectral" else PlainLayer
+    return kind(inputs, classes, config.initial_scale, generator)

@@ -9,8 +9,9 @@ from ssgan.settings import choice, number, numbers, switch
 class ModelConfig:
     """The pair of networks; what widths mean is said by the family's file in models/."""
 
-    family: str = choice("mlp", ("mlp", "conv"), "the family of the pair, a file in models/")
-    generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
+    family: str = choice("mlp", ("mlp", "conv", "dcgan", "multiscale"), "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", "mlp", "conv", "dcgan"), "the generator's family; family is that of "
+                                                                          "the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
@@ -29,8 +30,9 @@ class ModelConfig:
     norm_gain: bool = switch(True, "a trained gain in batch norm of the discriminator")
     reference_images: int = number(100, 2, 4096, "images in the reference batch of virtual batch norm")
     reference_itself: bool = switch(False, "virtual batch norm counts the image itself among them")
-    output: str = choice("normalised", ("normalised", "plain"),
-                         "the classifier's last layer: with weight norm as in the paper, or without")
+    output: str = choice("normalised", ("normalised", "plain", "spectral"),
+                         "the classifier's last layer: with weight norm as in the paper, without, or with spectral "
+                         "norm")
     minibatch_kernels: int = number(0, 0, 4096, "kernels of minibatch discrimination, behind the discriminator's "
                                                 "features; 0 is none")
     minibatch_dimensions: int = number(5, 1, 256, "numbers in which each of its kernels compares two images")
@@ -47,13 +49,15 @@ class ModelConfig:
                                  "reference_images, behind spectral norm, none, or weight norm")
     generator_norm_gain: bool = switch(False, "a trained gain in batch norm of the generator")
     generator_activation: str = choice("family", ("family", "relu", "leaky"),
-                                       "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")
+                                       "of the generator's hidden layers; family is softplus of mlp, ReLU of the "
+                                       "others")
     minibatch_distance: str = choice("l1", ("l1", "l2"), "of two images in a kernel of minibatch discrimination: the "
                                                          "sum of absolute differences, or the root of summed squares")
     norm_batches: str = choice("apart", ("apart", "joint"), "batch norm of the discriminator over unlabelled and "
                                                             "generated images each on their own, or as one batch")
     activation: str = choice("family", ("family", "relu", "leaky"),
-                             "of the discriminator's hidden layers; family is ReLU of mlp, leaky ReLU of conv")
+                             "of the discriminator's hidden layers; family is ReLU of mlp, leaky ReLU of the "
+                             "others")
     downsampling: str = choice("strides", ("strides", "average"), "of conv's discriminator: by its convolutions' "
                                                                   "strides, or by average pooling behind them")
     upsampling: str = choice("nearest", ("nearest", "transposed"), "of conv's generator: each pixel four times before "

@@ -65,7 +65,8 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         not change the length, so that the classifier's layers need no batch norm, under which images of a batch would
         depend on each other. Hidden layers keep the g of their initialisation, the output learns it. Costs a norm of
         each row a step. Salimans & Kingma 2016, equation 2.""",
-        ("model.norm", "model.output"), {"model.norm": "spectral", "model.output": "plain"}, {"model.norm": "weight"}),
+        ("model.norm", "model.output"), {"model.norm": "spectral", "model.output": "plain"},
+        {"model.norm": "weight", "model.output": "normalised"}),
     "batch_norm": SettingsEntry(
         """Batch norm in the discriminator: each unit of a hidden layer has mean 0 and standard deviation 1 over the
         images of a pass, y = gain (x - mean) / sqrt(variance + 1e-5) + shift. Labelled, unlabelled and generated images
@@ -84,15 +85,18 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.norm", "model.reference_images", "model.reference_itself", "model.norm_gain"),
         {"model.norm": "weight"}, {"model.norm": "virtual"}),
     "spectral_norm": SettingsEntry(
-        """Spectral norm: hidden weights are divided by their largest singular value, W / sigma with sigma = u W v, so
-        that no layer stretches a difference of two images. u follows by one step of the power method before every
-        update. Costs two products of a matrix and a vector a layer. Miyato et al. 2018, algorithm 1.""",
-        ("model.norm",), {"model.norm": "weight"}, {"model.norm": "spectral"}),
+        """Spectral norm: hidden weights, and the output's where model.output says so, are divided by their largest
+        singular value, W / sigma with sigma = u W v, so that no layer stretches a difference of two images. u
+        follows by one step of the power method before every update. Costs two products of a matrix and a vector a
+        layer. Miyato et al. 2018, algorithm 1.""",
+        ("model.norm", "model.output"), {"model.norm": "weight", "model.output": "plain"},
+        {"model.norm": "spectral", "model.output": "spectral"}),
     "data_dependent_initialisation": SettingsEntry(
         """The discriminator's first scales and biases are such that every unit has mean 0 and standard deviation 1 over
         some images of those that the recipe may see: g = 1 / sigma[t], b = -mu[t] / sigma[t] with t = v x / |v|; the
-        logits have model.output_scale. No layer is dead or saturated at the start. Costs a pass before training.
-        Salimans & Kingma 2016, section 3.""",
+        logits have model.output_scale. No layer is dead or saturated at the start. With no images, weights stay as they
+        were drawn, normal with deviation model.initial_scale, and biases 0. Costs a pass before training. Salimans &
+        Kingma 2016, section 3.""",
         ("train.initialise_images", "model.initial_scale", "model.output_scale"), {}),
     "minibatch_discrimination": SettingsEntry(
         """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the

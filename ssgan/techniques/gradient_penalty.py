@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
+from ssgan.models.scales import alike
 from ssgan.settings import choice, number, switch
 from ssgan.techniques.technique import DISCRIMINATOR, Draw, Size, Technique, Term, View
 
@@ -51,7 +52,8 @@ class GradientPenalty(Technique):
         x = view.images["generated" if self.at == "generated" else "unlabelled"]
         if self.at == "between":
             share = view.draws["share"]
-            x = torch.lerp(view.images["generated"][:len(share)], x[:len(share)], share)
+            generated = view.images["generated"][:len(share)]
+            x = torch.lerp(generated, alike(x[:len(share)], generated), share)
         discriminator = view.players[DISCRIMINATOR]
         slope = torch.func.grad(lambda x: widened(discriminator(x, Context())[0]).logsumexp(1).sum())(x)
         squared = widened(slope).flatten(1).square().sum(1)  # [n]

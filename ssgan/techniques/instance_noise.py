@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ssgan.models.scales import alike
 from ssgan.settings import number
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Draw, Moment, Size, Technique, View
 
@@ -40,5 +41,5 @@ class InstanceNoise(Technique):
 
     def images(self, player: str, view: View) -> dict[str, Tensor]:
         """The same with noise; a generator's update may look at generated ones alone."""
-        return {part: view.images[part] + view.numbers["std"].to(drawn.dtype) * drawn
+        return {part: view.images[part] + view.numbers["std"].to(drawn.dtype) * alike(drawn, view.images[part])
                 for part, drawn in view.draws.items() if part in view.images}

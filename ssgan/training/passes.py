@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ssgan.models.context import Context
 from ssgan.models.functional import widened
+from ssgan.models.scales import alike
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Output, View
 from ssgan.training.gan import Gan
-from ssgan.training.lanes import tree_map, tree_zip
+from ssgan.training.lanes import tree_map
 
 Tensors = dict[str, Tensor]
 Result = tuple[Tensor, Tensors, dict[str, Tensors]]  # a loss, what was measured, and techniques' new states
@@ -104,21 +105,22 @@ def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) 
     return loss, measured, states
 
 
-def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any],
+def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Tensor],
             noise: dict[str, tuple[Tensor, ...]],
             made: set[str], logits: bool, hidden: Collection[int] = ()) -> dict[str, Output]:
     """What the discriminator says of every part, in these passes; with gradients where the player made one of a pass's
     parts, or is the discriminator. `hidden` are the layers whose activations are wanted.
 
-    Images are a tensor, or a tree of scales of the same images.
+    Where a part's images carry smaller scales of themselves (models/scales.py), all those of its pass do.
     """
     found: dict[str, Output] = {}
     for name, parts in passes.items():
         batches = [images[part] for part in parts]
-        x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
+        largest = max(batches, key=lambda batch: batch.shape[-2])
+        x = batches[0] if len(batches) == 1 else torch.cat([alike(batch, largest) for batch in batches])
         with torch.no_grad() if made.isdisjoint(parts) else contextlib.nullcontext():
             said = _pass(discriminator, x, Context(noise[name]), logits, hidden)
-        counts = [_count(batch) for batch in batches]
+        counts = [len(batch) for batch in batches]
         split = tree_map(lambda each: _split(widened(each), counts), said)
         for i, part in enumerate(parts):
             found[part] = Output(split.logits and split.logits[i], split.features[i],
@@ -126,7 +128,7 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
     return found
 
 
-def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool, hidden: Collection[int]) -> Output:
+def _pass(discriminator: nn.Module, x: Tensor, context: Context, logits: bool, hidden: Collection[int]) -> Output:
     inner: list[Tensor] = []
     further = (inner,) if hidden else ()
     said = discriminator(x, context, *further) if logits else (None, discriminator.features(x, context, *further))
@@ -135,9 +137,3 @@ def _pass(discriminator: nn.Module, x: Any, context: Context, logits: bool, hidd
 
 def _split(x: Tensor, counts: list[int]) -> tuple[Tensor, ...]:
     return x.split(counts) if len(counts) > 1 else (x,)
-
-
-def _count(images: Any) -> int:
-    while not isinstance(images, Tensor):
-        images = next(iter(images.values() if isinstance(images, dict) else images))
-    return len(images)

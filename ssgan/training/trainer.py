@@ -242,6 +242,8 @@ class Trainer:
 
     def _initialise(self, discriminator: nn.Module, lane: int) -> None:
         """The data-dependent initialisation, on random images of all that this recipe may see, noise on."""
+        if self.config.initialise_images == 0:
+            return
         x = self._drawn_images(lane, "initialisation images", self.config.initialise_images)
         sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (self.seeds[lane],), ("initialisation noise",),
                                    torch.float32)

@@ -40,7 +40,8 @@ def compiler():
 @pytest.mark.parametrize(("case", "lanes"), [
     pytest.param("mlp, the authors' Adam and averages", 2, marks=pytest.mark.slow),
     pytest.param("conv, plain output with small first logits", 1, marks=pytest.mark.slow),
-    pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow)])
+    pytest.param("conv, the authors' Adam, consistency", 1, marks=pytest.mark.slow),
+    pytest.param("multiscale, penalty at real images, instance noise, told classes", 2, marks=pytest.mark.slow)])
 def test_compiled_steps_are_those_of_the_plain_implementation(compiler, case, lanes):
     check_steps(case, lanes, in_compiled(small.FP64))
 

@@ -284,18 +284,22 @@ def test_activations_of_hidden_layers_come_of_the_one_pass(base, logits):
         assert torch.equal(out[part].features, alone[part].features) and (out[part].logits is None) is not logits
 
 
-def test_an_image_may_be_a_tree_of_scales():
-    """A discriminator of two scales sees both joined; parts come apart by the number of images."""
-    def discriminator(scales, context):
-        features = scales["fine"].flatten(1).sum(1, keepdim=True) + scales["coarse"].flatten(1).sum(1, keepdim=True)
-        return features, features
+def test_whole_images_are_shown_with_the_scales_that_others_of_their_pass_carry():
+    seen = []
 
-    images = {part: {"fine": some(n, n), "coarse": some(n, n)[..., :1]}
-              for part, n in (("labelled", 3), ("generated", 5))}
+    def discriminator(x, context):
+        seen.append(x)
+        return x.flatten(1)[:, :3], x.flatten(1)[:, :3]
+
+    whole, carrying = torch.rand(3, 1, 2, 4), torch.rand(5, 1, 3, 4)
+    images = {"labelled": whole, "generated": carrying}
     out = outputs(discriminator, {"both": tuple(images)}, images, {"both": ()}, set(images), True)
-    for part, scales in images.items():
-        torch.testing.assert_close(out[part].features[:, 0],
-                                   scales["fine"].sum((1, 2, 3)) + scales["coarse"].sum((1, 2, 3)))
+    assert torch.equal(seen[0][3:], carrying) and torch.equal(seen[0][:3, :, :2], whole)
+    torch.testing.assert_close(seen[0][:3, 0, 2], torch.stack(
+        [whole[..., :2].mean((1, 2, 3)), whole[..., 2:].mean((1, 2, 3)), torch.zeros(3), torch.zeros(3)], 1))
+    assert [len(out[part].logits) for part in images] == [3, 5]
+    outputs(discriminator, {"alone": ("labelled",)}, images, {"alone": ()}, set(images), True)
+    assert seen[1] is whole
 
 
 def test_what_half_precision_products_say_is_given_to_losses_in_fp32():

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ssgan.experiments.executors import local
 from ssgan.experiments.executors.executor import End, Job, Task
 from ssgan.experiments.executors.local import LocalExecutor
 
