@@ -77,13 +77,13 @@ METRICS: dict[str, MetricPage] = {
         Costs a pass of that network over the images; its training is cached. Salimans et al. 2016, section 4.""",
         "higher, up to the real images'", ("score/inception_score", "score/inception_score_std",
                                           "score/inception_score_matched", "score/inception_score_real")),
-    "frechet_distance": MetricPage(
+    "fid": MetricPage(
         """How far generated images are from the real test images in a network's features, of which each set is taken as
         a Gaussian: |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)). It sees images that are missing as well as images that are
         wrong. The features are of the network of the Inception Score here, so it is no FID of the literature; it grows
         as there are fewer images. Costs a pass of that network, and a root of a matrix. Heusel et al. 2017, equation
         6.""",
-        "lower, down to the real training images'", ("score/frechet_distance", "score/frechet_distance_real")),
+        "lower, down to the real training images'", ("score/fid", "score/fid_real")),
     "generated_only_error": MetricPage(
         """The test error of a small network that is trained on generated images alone, with the classes that were asked
         for as labels: images that are wrong, or all alike, teach it little. Beside it stands the same network's on as

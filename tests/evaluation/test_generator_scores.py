@@ -80,8 +80,8 @@ def test_without_a_test_part_a_half_of_the_training_images_stands_for_it():
     result = generator_scores.score([told], second, real, NETWORK, settings, "cpu")
     features = [Gaussian.of(answers_of(images).features.double().numpy())
                 for images in (brightness(0, 2300), TRAIN.gather(first.index), TRAIN.gather(second.index))]
-    assert result.frechet_distance == pytest.approx(frechet_distance(features[0], features[2]))
-    assert result.real.frechet_distance == pytest.approx(frechet_distance(features[1], features[2]))
+    assert result.fid == pytest.approx(frechet_distance(features[0], features[2]))
+    assert result.real.fid == pytest.approx(frechet_distance(features[1], features[2]))
     assert result.headline.class_agreement is not None
     assert result.generated_only_error is None is result.real.trained_errors, "their labels may have been learnt from"
     with pytest.raises(Mistake, match="more than the 40 real images, half of those there are"):
@@ -93,12 +93,12 @@ def test_the_scores_are_those_of_all_samples_in_order():
     generated, features = (part.double().numpy() for part in answers_of(brightness(0, 2300)))
     real = answers_of(REAL.gather(torch.arange(40))).features.double().numpy()
     assert (result.inception_score, result.headline.std) == pytest.approx(metrics.inception_score(generated, 5))
-    assert result.frechet_distance == pytest.approx(frechet_distance(Gaussian.of(features), Gaussian.of(real)))
+    assert result.fid == pytest.approx(frechet_distance(Gaussian.of(features), Gaussian.of(real)))
     histogram = result.headline.histogram
     assert histogram.tolist() == np.bincount(generated.argmax(1), minlength=4).tolist()
     assert (result.headline.entropy, result.headline.entropy_share) == metrics.class_entropy(histogram)
-    assert (result.samples, result.splits, result.weights) == (2300, 5, "average")
-    assert (result.network, result.network_error) == ("brightness", 0.25)
+    assert (result.settings.samples, result.settings.splits, result.settings.generator) == (2300, 5, "average")
+    assert (result.network.name, result.network.error) == ("brightness", 0.25)
 
 
 def test_images_are_asked_for_in_order_in_batches_and_passed_once():
@@ -121,18 +121,18 @@ def test_the_order_of_images_matters_to_the_splits_alone():
     one_way, other = found(Source(), splits=1), found(Source(lambda start, n: brightness(2300 - start - n, n).flip(0)),
                                                       splits=1)
     assert other.inception_score == pytest.approx(one_way.inception_score, rel=1e-9)
-    assert other.frechet_distance == pytest.approx(one_way.frechet_distance, rel=1e-6)
+    assert other.fid == pytest.approx(one_way.fid, rel=1e-6)
     assert other.headline.histogram.tolist() == one_way.headline.histogram.tolist()
 
 
 def test_fewer_real_images_than_samples_are_compared_at_their_own_count():
     result = found()
-    assert (result.real.samples, result.real.test.count, result.real.frechet_samples) == (40, 40, 80)
+    assert (result.real.samples, result.real.test.count, result.real.fid_samples) == (40, 40, 80)
     assert result.headline.matched == pytest.approx(
         metrics.inception_score(probabilities_of(brightness(0, 40)).numpy(), 5)[0])
     enough = found(samples=30)
     assert (enough.real.samples, enough.headline.matched) == (30, enough.inception_score)
-    assert (enough.real.test.count, enough.real.frechet_samples) == (40, 30)
+    assert (enough.real.test.count, enough.real.fid_samples) == (40, 30)
 
 
 def test_real_images_are_shuffled_before_they_are_cut():
@@ -156,7 +156,7 @@ def test_what_is_told_fits_into_json():
     assert list(summary["generators"]) == ["generator"]
     measured = result.measurements()
     assert measured["score/inception_score"] == result.inception_score and measured["score/network_error"] == 0.25
-    assert measured["score/frechet_distance_real"] == result.real.frechet_distance
+    assert measured["score/fid_real"] == result.real.fid
     assert all(type(value) is float for value in measured.values())
     assert not any("generated_only" in name or name.startswith("score/generator/") for name in measured)
 
@@ -171,8 +171,8 @@ def test_several_generators_are_scored_and_the_first_stands_for_the_run():
     summary, measured = result.summary(), result.measurements()
     assert summary["inception_score"] == summary["generators"]["pictures"]["inception_score"] != pytest.approx(1)
     assert summary["generators"]["generator"]["inception_score"] == pytest.approx(1)
-    assert measured["score/pictures/frechet_distance"] == measured["score/frechet_distance"]
-    assert measured["score/generator/frechet_distance"] > 2 * measured["score/frechet_distance"]
+    assert measured["score/pictures/fid"] == measured["score/fid"]
+    assert measured["score/generator/fid"] > 2 * measured["score/fid"]
     assert "score/pictures/class_agreement" in measured and "score/generator/class_agreement" not in measured
 
 
@@ -194,7 +194,7 @@ def test_the_trained_classifier_itself_can_score_with_its_own_features():
 
     result = found(network=scoring_network.itself(Discriminator()))
     assert result.inception_score == pytest.approx(found().inception_score)
-    assert "itself" in result.network and result.network_error is None
+    assert "itself" in result.network.name and result.network.error is None
     assert "score/network_error" not in result.measurements()
     assert result.real.test.mean == pytest.approx([REAL.gather(torch.arange(40)).mean().item()])
 
@@ -243,7 +243,7 @@ def test_real_images_as_a_source_score_as_the_real_data(tmp_path, monkeypatch):
     real = generator_scores.real_scores(digits, network, settings, "cpu", labelled=True, watched=watched)
     result = generator_scores.score([perfect], digits.test, real, network, settings, "cpu", watched)
     assert result.inception_score == pytest.approx(real.inception_score, abs=0.4)
-    assert result.frechet_distance == pytest.approx(real.frechet_distance, rel=0.3)
+    assert result.fid == pytest.approx(real.fid, rel=0.3)
     assert result.headline.class_agreement > 0.99
     errors = result.headline.generated_only_errors
     assert len(errors) == len(real.trained_errors) == 2 and max(errors + real.trained_errors) < 0.08
