@@ -1,4 +1,4 @@
-"""The download of one large file: gone on with where the connection was lost, known by its SHA-256, never half in place.
+"""The download of one large file: gone on with where the connection was lost, known by its SHA-256, never half there.
 """
 
 import hashlib

@@ -146,7 +146,8 @@ def effects_of(name: str) -> tuple[Effect, ...]:
 
 @functools.cache
 def _effects() -> tuple[tuple[list[str], Effect], ...]:
-    rows = [(recipe, today(row)) for recipe in recipes.names() for row in recipes.read(recipe).evidence.get("ablation", [])]
+    rows = [(recipe, today(row)) for recipe in recipes.names()
+            for row in recipes.read(recipe).evidence.get("ablation", [])]
     return tuple((row["off"] or row["only"],
                   Effect(recipe, row["what"], row["labels"],
                          {measure: tuple(row[measure]) for measure in MEASURED if measure in row}, row["machine"],

@@ -50,6 +50,8 @@ def read_reference(name: str, data_dir: Path, reading: Reading) -> Reference:
         return Reference(str(Path(name).expanduser().absolute()), Dataset(name, images, None))
     elif name not in named.SOURCES:
         raise unknown("data set or folder", name, named.SOURCES)
+    if not name.startswith(own_data.FOLDER):  # these have their size
+        reading = dataclasses.replace(reading, image_size=0)
     return Reference(name, named.load(name, data_dir, reading))
 
 

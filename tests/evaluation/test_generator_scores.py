@@ -17,7 +17,12 @@ from ssgan.data.images import Images
 from ssgan.errors import Mistake
 from ssgan.evaluation import domain_classifier, generator_scores, metrics, scoring_network
 from ssgan.evaluation.frechet_distance import Gaussian, frechet_distance
+from ssgan.evaluation.image_list import ImageList
+from ssgan.evaluation.kernel_distance import kernel_distance
+from ssgan.evaluation.precision_recall import precision_recall
+from ssgan.evaluation.score_names import today, with_old_names
 from ssgan.evaluation.scoring_network import Answers, Network
+from ssgan.random_streams import torch_generator
 
 CLASSES = 4
 CENTRES = torch.tensor([0.1, 0.35, 0.6, 0.85])
@@ -204,6 +209,76 @@ def test_the_trained_classifier_itself_can_score_with_its_own_features():
 def test_broken_images_are_a_mistake(source):
     with pytest.raises(Mistake, match="not finite"):
         found(source)
+
+
+def test_images_of_one_kind_score_one_and_cover_nothing():
+    for same in (0.0, 0.35):  # zeros, and one class
+        result = found(Source(lambda start, n, same=same: torch.full((n, 1, 2, 2), same)))
+        assert result.inception_score == pytest.approx(1) and result.headline.std == pytest.approx(0)
+        assert result.headline.entropy == pytest.approx(0) and result.fid > 10 * result.real.fid
+        assert result.headline.covered.recall < 0.2 and result.headline.kid.mean > abs(result.real.kid.mean)
+
+
+def test_kid_precision_and_recall_are_of_equally_many_images_and_may_be_off():
+    result = found()
+    generated, real = (answers_of(x).features for x in (brightness(0, 40), REAL.gather(order_of(40))))
+    assert result.headline.covered == precision_recall(generated, real)
+    assert result.headline.kid == kernel_distance(generated, real, 10)
+    assert result.about()["feature_images"] == 40
+    settings = ScoreConfig(2300, 5, train_images=0, feature_images=0)
+    real = generator_scores.real_scores(DATA, NETWORK, settings, "cpu", labelled=False)
+    off = generator_scores.score([Source()], REAL, real, NETWORK, settings, "cpu")
+    assert off.headline.kid is off.headline.covered is None and off.summary()["precision"] is None
+    assert off.fid == result.fid and not any("kid" in name for name in off.measurements())
+
+
+def order_of(count: int) -> torch.Tensor:
+    """The fixed order of real images."""
+    return torch.randperm(count, generator=torch_generator(0, "real images"))
+
+
+def test_a_list_sorted_by_class_scores_as_any_other_order_unless_it_is_taken_as_it_is():
+    many = Images.of(REAL.pixels.repeat_interleave(20, 0), REAL.labels.repeat_interleave(20), REAL.classes)
+    mixed = torch.randperm(800, generator=torch.Generator().manual_seed(1))
+    other = Images.of(many.pixels[mixed], many.labels[mixed], many.classes)
+    settings = ScoreConfig(800, 4, train_images=0)
+    real = generator_scores.real_scores(DATA, NETWORK, settings, "cpu", labelled=False)
+
+    def of(images, shuffled=True):
+        source = ImageList("x", images, shuffled)
+        return generator_scores.score([source], REAL, real, NETWORK, settings, "cpu").inception_score
+
+    assert of(many) == pytest.approx(of(other), rel=0.01)
+    assert of(many, shuffled=False) < 0.6 * of(many) and of(other, shuffled=False) == pytest.approx(of(many), rel=0.01)
+
+
+def test_images_without_parts_are_all_compared_with_and_their_halves_stand_beside():
+    settings = ScoreConfig(40, 2, train_images=0, order="listed")
+    real = generator_scores.real_scores_of(REAL, NETWORK, settings)
+    whole, first, second = (answers_of(REAL.gather(torch.arange(*ends))).features.double().numpy()
+                            for ends in ((0, 40), (0, 20), (20, 40)))
+    assert real.test.count == 40 and real.test.mean == pytest.approx(whole.mean(0)) and len(real.features) == 40
+    assert real.test.covariance == pytest.approx(np.cov(whole, rowvar=False))
+    assert real.fid == pytest.approx(frechet_distance(Gaussian.of(first), Gaussian.of(second)))
+    assert real.fid_samples == 20
+
+
+def test_another_imagenet_networks_score_has_a_name_of_its_own():
+    result = found(network=replace(NETWORK, kind="efficientnet", weights="ab", resizing="to 9", grey="repeated"))
+    summary, measured = result.summary(), result.measurements()
+    assert summary["inception_score"] is None and summary["efficientnet_score"] == result.inception_score
+    assert "efficientnet_score" in summary["generators"]["generator"] and summary["network"] == "efficientnet"
+    assert not any("inception" in name for name in measured) and measured["score/efficientnet_score_real"] > 1
+    assert summary["class_histogram"] is None and "score/class_entropy" not in measured
+    assert {name: summary["score_settings"][name] for name in ("weights_sha256", "resizing", "grey")} == {
+        "weights_sha256": "ab", "resizing": "to 9", "grey": "repeated"}
+
+
+def test_scores_under_their_older_names_are_read_and_told():
+    old = {"frechet_distance": 3.0, "generators": {"generator": {"frechet_distance": 2.0}}}
+    assert today(old) == {"fid": 3.0, "generators": {"generator": {"fid": 2.0}}}
+    assert today({"score/frechet_distance_real": 1.0}, "score/") == {"score/fid_real": 1.0}
+    assert with_old_names({"fid": 3.0}) == {"fid": 3.0, "frechet_distance": 3.0}
 
 
 @pytest.mark.parametrize(("settings", "told"), [

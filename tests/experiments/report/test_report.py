@@ -72,7 +72,7 @@ def test_a_gain_that_may_be_chance_is_called_so():
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
     row, = series_of([result(100, 0, baselines={SUPERVISED: 0.1}), result(100, 1, score=None)]).rows
-    assert row.baselines == {} and row.score is None and row.frechet_distance is row.generated_only_error is None
+    assert row.baselines == {} and row.score is None and row.fid is row.generated_only_error is None
 
 
 def test_runs_of_other_settings_are_another_series_named_by_what_differs():
@@ -207,7 +207,7 @@ def test_the_markdown_table_has_every_number():
 
 
 def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
-    scores = {"frechet_distance": 43.8, "frechet_distance_real": 4.56, "generated_only_error": 0.2,
+    scores = {"fid": 43.8, "fid_real": 4.56, "generated_only_error": 0.2,
               "generated_only_error_real": 0.037}
     series = series_of([result(100, 0, **scores), result(100, 1, **scores | {"generated_only_error": 0.3})])
     heading, line = text.table(series)
@@ -215,15 +215,16 @@ def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
     assert shown["Inception Score"] == "4.00 (real 8.80)" and shown["Fréchet distance"] == "43.8 (real 4.56)"
     assert shown["trained on generated, %"] == "25.00 ± 7.07 (real 3.70)"
     row, = as_plain(compare([result(100, 0, **scores), result(100, 1, **scores)]))["series"][0]["table"]
-    assert row["frechet_distance"]["mean"] == 43.8 and row["generated_only_error"]["mean"] == 0.2
+    assert row["fid"] == row["frechet_distance"] and row["fid"]["mean"] == 43.8
+    assert row["generated_only_error"]["mean"] == 0.2
     assert "43.8 (real 4.56)" in page(compare([result(100, 0, **scores)]), "one", {"digits": b""})
 
 
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
-    heading, _ = text.table(series_of([result(100, 0), result(100, 1, frechet_distance=3.0)]))
+    heading, _ = text.table(series_of([result(100, 0), result(100, 1, fid=3.0)]))
     assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)
     row, = as_plain(compare([result(100, 0)]))["series"][0]["table"]
-    assert row["frechet_distance"] is row["generated_only_error"] is None
+    assert row["fid"] is row["generated_only_error"] is None
 
 
 def test_the_report_is_left_alone_where_nothing_has_changed(tmp_path):
