@@ -111,8 +111,8 @@ class ScoreConfig:
     network: str = choice("domain", ("domain", "inception", "efficientnet"),
                           "what scores: a classifier of the data set's own classes, the Inception network of 2015, or "
                           "EfficientNet-Lite0")
-    order: str = choice("shuffled", ("shuffled", "listed"), "images are split in a fixed random order, or as they come, "
-                                                            "which is the authors' way")
+    order: str = choice("shuffled", ("shuffled", "listed"),
+                        "images are split in a fixed random order, or as they come, which is the authors' way")
     feature_images: int = number(2500, 0, 1_000_000, "images of each kind in the KID and in precision and recall, at "
                                                      "most; 0 leaves them out")
     kid_subsets: int = number(10, 1, 10_000, "random subsets of up to 1,000 images, over which the KID's mean is taken")

@@ -11,8 +11,8 @@ from ssgan.files import replacing
 
 
 def write_report(comparison: Comparison, folder: Path, title: str) -> dict[str, Path]:
-    """report.html, report.md, efficiency.png and scores.png (one for each data set) in a folder; the paths of all but the
-    last, which there need not be. Raises Mistake.
+    """report.html, report.md, efficiency.png and scores.png (one for each data set) in a folder; the paths of all but
+    the last, which there need not be. Raises Mistake.
     """
     made = pictures(comparison)
     scores = score_pictures(comparison)

@@ -11,7 +11,7 @@ from curves import curve, result
 from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.experiments import report as efficiency
-from ssgan.experiments.report import as_plain, compare, markdown, page, text
+from ssgan.experiments.report import as_plain, compare, markdown, page, score_pictures, text, write_report
 from ssgan.experiments.report.table import MOST_SERIES, Stat, paper_row
 
 
@@ -218,6 +218,19 @@ def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
     assert row["fid"] == row["frechet_distance"] and row["fid"]["mean"] == 43.8
     assert row["generated_only_error"]["mean"] == 0.2
     assert "43.8 (real 4.56)" in page(compare([result(100, 0, **scores)]), "one", {"digits": b""})
+
+
+def test_the_error_is_drawn_against_the_scores_where_two_runs_have_them(tmp_path):
+    scores = {"fid": 43.8, "fid_real": 4.56}
+    one = compare([result(100, 0, **scores)])
+    assert score_pictures(one) == {"digits": None} and "Error against score" not in page(one, "one", {"digits": b""})
+    two = compare([result(100, 0, **scores), result(100, 1, **scores | {"fid": 40.0})])
+    picture = score_pictures(two)["digits"]
+    assert picture.startswith(b"\x89PNG") and "Error against score" in page(two, "two", {"digits": b""},
+                                                                            {"digits": picture})
+    write_report(two, tmp_path, "two")
+    assert (tmp_path / "scores.png").read_bytes() == picture == score_pictures(two)["digits"]
+    assert "Error against score" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
