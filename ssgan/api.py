@@ -10,7 +10,7 @@ from ssgan.data import named, own_data, splits
 from ssgan.data.dataset import Dataset
 from ssgan.data.splits import Split
 from ssgan.errors import Mistake
-from ssgan.evaluation import classifier, domain_classifier, generator_scores, scoring_network
+from ssgan.evaluation import classifier, generator_scores, networks, scoring_network
 from ssgan.experiments.fitted_recipe import fitted
 from ssgan.experiments.progress import Progress
 from ssgan.export import formats, write
@@ -80,7 +80,7 @@ def evaluate(model: TrainedModel, dataset: Dataset) -> classifier.Evaluation:
 @process_kept()
 def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> generator_scores.Score:
     """How good the generated images are, beside real ones, by a network that is trained once and cached:
-    .inception_score, .frechet_distance, .generated_only_error (of a generator that is told classes), .real, and each
+    .inception_score, .fid, .generated_only_error (of a generator that is told classes), .real, and each
     generator's in .generators. Raises Mistake.
     """
     settings, device = model.recipe.score, find_device(device)
@@ -88,10 +88,8 @@ def score(model: TrainedModel, dataset: Dataset, *, device: str = "auto") -> gen
     generator_scores.check(settings, dataset.train, test)
     model.sampler()  # or the Mistake that there is none
     samplers = model.samplers(device, average=settings.generator == "average").values()
-    if (dataset.train.labels >= 0).all() and dataset.tested:
-        network = domain_classifier.domain_classifier(dataset.train, dataset.test, device)
-    else:
-        network = scoring_network.itself(model.discriminator().to(device))
+    network = networks.network_of(settings.network, dataset, device) or scoring_network.itself(
+        model.discriminator().to(device))
     real = generator_scores.real_scores(dataset, network, settings, device,
                                         labelled=any(sampler.conditional for sampler in samplers))
     return generator_scores.score(samplers, test, real, network, settings, device)

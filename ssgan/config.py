@@ -87,13 +87,24 @@ class EvaluateConfig:
 class ScoreConfig:
     """How generated images are scored."""
 
-    samples: int = number(10_000, 10, 10_000_000, "generated images in the Inception Score and the Fréchet distance")
+    samples: int = number(10_000, 10, 10_000_000, "generated images in the Inception Score and the FID")
     splits: int = number(10, 1, 1000, "parts, over which the score's mean and standard deviation are taken")
     generator: str = choice("average", ("average", "last"), "averaged weights of the generator, or the last ones")
     train_images: int = number(50_000, 0, 10_000_000, "generated images that a network is trained on alone, where the "
                                                       "generator is told classes; 0 is off")
     train_epochs: int = number(10, 1, 10_000, "epochs of so many images in each such training")
     trainings: int = number(3, 1, 100, "such trainings, over which the test error's mean is taken")
+    network: str = choice("domain", ("domain", "inception", "efficientnet"),
+                          "what scores: a classifier of the data set's own classes, the Inception network of 2015, or "
+                          "EfficientNet-Lite0")
+    order: str = choice("shuffled", ("shuffled", "listed"),
+                        "images are split in a fixed random order, or as they come, which is the authors' way")
+    feature_images: int = number(2500, 0, 1_000_000, "images of each kind in the KID and in precision and recall, at "
+                                                     "most; 0 leaves them out")
+    kid_subsets: int = number(10, 1, 10_000, "random subsets of up to 1,000 images, over which the KID's mean is taken")
+    every_steps: int = number(0, 0, 100_000_000, "steps after which images are scored while the run is trained; 0 is "
+                                                 "never")
+    step_samples: int = number(500, 10, 100_000, "generated images in each such score")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_the_score_of_a_generator(monkeypatch, tmp_path):
     model = ssgan.load_run(folder=handed.place() / "mlruns" / "work", tracking_uri="none")
     found = ssgan.score(model, small.digits(), device="cpu")
     assert 1 <= found.inception_score <= 10 and 1 <= found.real.inception_score <= 10
-    assert found.frechet_distance > found.real.frechet_distance and list(found.generators) == ["generator"]
+    assert found.fid == found.frechet_distance > found.real.fid and list(found.generators) == ["generator"]
 
 
 def test_a_run_comes_back_as_it_was_evaluated():

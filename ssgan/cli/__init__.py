@@ -19,8 +19,9 @@ from ssgan.cli.export import export_command
 from ssgan.cli.inspect import inspect_command
 from ssgan.cli.predict import predict_command
 from ssgan.cli.recipes import recipes_command
-from ssgan.cli.run import evaluate_command, run_command, score_command, split_command, train_command
+from ssgan.cli.run import evaluate_command, run_command, split_command, train_command
 from ssgan.cli.sample import sample_command
+from ssgan.cli.score import score_command
 from ssgan.cli.streams import Unwritable, safe_streams
 from ssgan.cli.sweep import sweep_command
 from ssgan.cli.tune import tune_command

@@ -37,7 +37,7 @@ def compare_command(dataset, html, png, markdown, target, as_json, tracking_uri,
             comparison = report.compare(_results(runs, dataset, store), targets)
             title = f"{store.experiment}: test error by label budget"
             pictures = report.pictures(comparison) if html or png else {}
-            page = report.page(comparison, title, pictures).encode() if html else b""
+            page = report.page(comparison, title, pictures, report.score_pictures(comparison)).encode() if html else b""
         except tracking.Undelivered as reason:
             raise Mistake(f"{store.name} cannot be read: {reason}.\n"
                           f"Start that server, or name another store: --tracking-uri sqlite:////folder/mlflow.db or "

@@ -32,15 +32,20 @@ def _stage_command(name: str, text: str):
     @click.command(name, help=text)
     @click.argument("run", required=False)
     @recipe_options
-    @(ESTIMATE if name == "evaluate" else _plain)
+    @ESTIMATE
     @place_options
     def command(run, **options):
-        if run is None:
-            _run(name, again=False, resume=None, **options)
-        else:
-            _stage(name, run, **options)
+        stage_or_run(name, run, **options)
 
     return command
+
+
+def stage_or_run(stage: str, run: str | None, **options) -> None:
+    """Does a stage again on a finished run, or comes to it by the settings given."""
+    if run is None:
+        _run(stage, again=False, resume=None, **options)
+    else:
+        _stage(stage, run, **options)
 
 
 run_command = _command("run", "score", "Few labels to a tracked, evaluated, scored classifier: split, train, evaluate, "
@@ -48,7 +53,6 @@ run_command = _command("run", "score", "Few labels to a tracked, evaluated, scor
 split_command = _command("split", "split", "Chooses the labelled images and saves the index tables.")
 train_command = _command("train", "train", "Splits and trains, and stops there.")
 evaluate_command = _stage_command("evaluate", "Test error and baselines, of a finished RUN or of the settings given.")
-score_command = _stage_command("score", "Scores the generated images of a finished RUN, or of the settings given.")
 
 
 def _run(until, *, again, resume, as_json, device, data_dir, tracking_uri, experiment, quiet, recheck, skip_broken,

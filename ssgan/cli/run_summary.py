@@ -81,37 +81,55 @@ def _by_class(classes: dict[str, dict[str, Any]]) -> str:
 def _scores(found: dict[str, Any]):
     if found["waiting"]:
         yield "waiting", found["waiting"]
-    if found["inception_score"] is None:
+    yield from score_lines(found, f"real {_kind(found)}")
+
+
+def score_lines(found: dict[str, Any], real: str):
+    """The scores of generated images, each beside that of real ones, which are called so; none where there are none."""
+    name, score = ("EfficientNet score", "efficientnet_score") if found.get("efficientnet_score") is not None else (
+        "Inception Score", "inception_score")
+    if found.get(score) is None:
         return
     network = found["score_network"]
     if found["score_network_error"] is not None:
         network += f", {100 * found['score_network_error']:.2f} % test error"
-    yield "Inception Score", f"{found['inception_score']:.2f} ± {found['inception_score_std']:.2f}  {_real(found)}"
+    yield name, f"{found[score]:.2f} ± {found[f'{score}_std']:.2f}  {_beside(found, score, real)}"
     yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
     if found["generators"]:  # scored by a version that has these
         first, *others = found["generators"].items()
-        yield "Fréchet distance", (f"{distance(found['frechet_distance'])}  real training images "
-                                   f"{distance(found['frechet_distance_real'])}; {_counts(found)}")
+        yield "FID" if found.get("network") == "inception" else "Fréchet distance", (
+            f"{distance(found['fid'])}  real training images {distance(found['fid_real'])}; {_counts(found, real)}")
+        if found.get("kid") is not None:
+            yield from _features(found)
         if found["train_images"]:
             yield "generated only", _generated_only(found)
-        for name, score in others:
-            yield f"  {name}", _other(score)
+        for name, each in others:
+            yield f"  {name}", _other(each)
 
 
-def _real(found: dict[str, Any]) -> str:
+def _beside(found: dict[str, Any], score: str, real: str) -> str:
     """The real images' score, and ours at their count where it is another."""
-    text = f"real {_kind(found)} {found['inception_score_real']:.2f}"
+    text = f"{real} {found[f'{score}_real']:.2f}"
     if found["real_samples"] == found["samples"]:
         return text
-    return f"{text} on {found['real_samples']:,}, generated ones {found['inception_score_matched']:.2f} on as many"
+    return f"{text} on {found['real_samples']:,}, generated ones {found[f'{score}_matched']:.2f} on as many"
 
 
-def _counts(found: dict[str, Any]) -> str:
+def _counts(found: dict[str, Any], real: str) -> str:
     """Of the images whose Fréchet distance is told, which grows as they become fewer."""
-    text, real = f"of {found['samples']:,}", found["frechet_samples_real"]
-    if real != found["samples"]:
-        text += f", and of {real:,} real ones,"
-    return f"{text} to {found['test_images']:,} {_kind(found)}, in the features of that network"
+    text, others = f"of {found['samples']:,}", found["frechet_samples_real"]
+    if others != found["samples"]:
+        text += f", and of {others:,} real ones,"
+    return f"{text} to {found['test_images']:,} {real.removeprefix('real ')}, in the features of that network"
+
+
+def _features(found: dict[str, Any]):
+    """What else the features tell, of equally many generated and real images."""
+    count = found["score_settings"]["feature_images"]
+    name = "KID" if found["network"] == "inception" else "kernel distance"
+    yield name, f"{found['kid']:.4f}  real {found['kid_real']:.4f}; of {count:,} of each"
+    yield "precision, recall", (f"{found['precision']:.3f}, {found['recall']:.3f}  real {found['precision_real']:.3f}, "
+                                f"{found['recall_real']:.3f}; of as many")
 
 
 def _kind(found: dict[str, Any]) -> str:
@@ -132,8 +150,10 @@ def _generated_only(found: dict[str, Any]) -> str:
 
 def _other(score: dict[str, Any]) -> str:
     """Another generator of the run, in a line."""
-    parts = [f"Inception Score {score['inception_score']:.2f}",
-             f"Fréchet distance {distance(score['frechet_distance'])}"]
+    name, key = ("EfficientNet score", "efficientnet_score") if "efficientnet_score" in score else (
+        "Inception Score", "inception_score")
+    parts = [f"{name} {score[key]:.2f}",
+             f"Fréchet distance {distance(score['fid'])}"]
     if score["generated_only_error"] is not None:
         parts.append(f"generated only {percent(score['generated_only_error']).strip()}")
     return ", ".join(parts)

@@ -14,19 +14,23 @@ OTHER_PICTURES = {".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 @click.command("sample")
 @click.argument("run")
-@click.option("-n", "--number", type=click.IntRange(1, 10_000_000), default=100, show_default=True,
-              help="Generated images.")
+@click.option("-n", "--number", type=click.IntRange(1, 10_000_000), help="Generated images.  [default: 100, or all of "
+                                                                         "--top or --bottom]")
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="A .png to write, or a new folder for one file an image, <class>/*.png. Default: "
                    "samples-<run>.png here.")
 @click.option("--class", "label", metavar="CLASS", help="Images of this class alone.")
 @click.option("--generator", "which", metavar="NAME", help="Where a run has several: pictures or generator. Default: "
                                                            "pictures.")
+@click.option("--top", metavar="SHARE", help="Of the images that were scored, those that bring most to the score, the "
+                                             "best first: 1%, say.")
+@click.option("--bottom", metavar="SHARE", help="Likewise those that bring least, the worst first.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the latent vectors. Default: the run's.")
 @click.option("--last", is_flag=True, help="The generator's last weights instead of the averaged ones.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
 @store_options
-def sample_command(run, number, output, label, which, seed, last, as_json, tracking_uri, experiment) -> None:
+def sample_command(run, number, output, label, which, top, bottom, seed, last, as_json, tracking_uri,
+                   experiment) -> None:
     """Images that the generator of RUN makes (a run id, a unique prefix, or latest): a picture of them, or a folder of
     files."""
     store = open_store(tracking_uri, experiment)
@@ -39,6 +43,13 @@ def sample_command(run, number, output, label, which, seed, last, as_json, track
     folder = find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
     sampler = _sampler(model, which, label, average=not last, seed=seed)
+    if top is not None or bottom is not None:
+        sampler = _ranked(folder, sampler, top, bottom, last, {"--class": label, "--seed": seed})
+        there = len(sampler.numbers)
+        if number is not None and number > there:
+            raise Mistake(f"-n {number}: that share of the scored images has {there:,}; leave -n out, or take more.")
+        number = number or there
+    number = number or 100
     output = output or Path(f"samples-{folder.fingerprint[:8]}.png")
     about = {"path": str(output), "images": number, "generator": sampler.name, "class": label}
     if output.suffix.lower() == ".png":
@@ -56,6 +67,21 @@ def sample_command(run, number, output, label, which, seed, last, as_json, track
         about["counts"] = write_folder(sampler, model.classes, number, output, progress.update)
         progress.end()
     as_json_line(about) if as_json else click.echo(f"{number:,} generated images: {output}")
+
+
+def _ranked(folder, sampler, top, bottom, last, others):
+    """The images at one end of the ranking that the score stage has left. Raises Mistake."""
+    from ssgan.evaluation import ranking
+
+    if top is not None and bottom is not None:
+        raise Mistake("--top and --bottom: take one of them.")
+    given = [option for option, value in others.items() if value is not None]
+    if given:
+        raise Mistake(f"{given[0]}: --top and --bottom take the images that were scored; leave it out.")
+    by_image = ranking.load(folder.path / "score", sampler.name, "last" if last else "average")
+    if top is not None:
+        return ranking.Picked(sampler, ranking.best(by_image, ranking.parse_share("--top", top)))
+    return ranking.Picked(sampler, ranking.worst(by_image, ranking.parse_share("--bottom", bottom)))
 
 
 def _sampler(model, which, label, **settings):

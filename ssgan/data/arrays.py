@@ -44,6 +44,16 @@ def load(name: str, path: Path, say: Callable[[str], object] = lambda text: None
     return Dataset(name, train, _images(pixels, scaling, labels, classes))
 
 
+def load_images(path: Path):
+    """The images in x of the file at `path`, as they are and without labels. Raises Mistake."""
+    arrays = _read(path)
+    if "x" not in arrays:
+        raise Mistake(f"{path} holds {', '.join(arrays) or 'nothing'}, and no x.\n{WANTED}")
+    channels = str(arrays["channels"]) if "channels" in arrays else None
+    pixels = _pixels(arrays["x"], len(arrays["x"]), channels, f"x of {path}")
+    return _images(pixels, None, np.full(len(pixels), UNLABELLED, dtype=np.int64), ())
+
+
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as saved:

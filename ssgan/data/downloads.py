@@ -37,7 +37,7 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
     reasons = []
     for url in urls:
         try:
-            _probe(url, CONNECT_SECONDS / len(urls))
+            probe(url, CONNECT_SECONDS / len(urls))
             with ONE_AT_A_TIME:
                 return _fetch_from(url, md5, target)
         except Unavailable as error:
@@ -45,7 +45,7 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
     raise Unavailable("; ".join(reasons))
 
 
-def _probe(url: str, seconds: float) -> None:
+def probe(url: str, seconds: float) -> None:
     """Raises Unavailable where an address gives no answer within so many seconds, or a refusal.
 
     It is asked in a thread, because no timeout of urllib's covers the name look-up, and torchvision sets none at all.
@@ -70,7 +70,7 @@ def _probe(url: str, seconds: float) -> None:
     except TimeoutError:
         raise Unavailable(f"no answer within {seconds:g} seconds") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(_reason(error)) from None
+        raise Unavailable(reason_of(error)) from None
 
 
 def _fetch_from(url: str, md5: str, target: Path) -> None:
@@ -92,15 +92,15 @@ def _fetch_from(url: str, md5: str, target: Path) -> None:
     except RuntimeError:  # another MD5, which a file cut short has too, or a chain of redirections
         raise Unavailable("sent a damaged file, or another one") from None
     except (urllib.error.URLError, http.client.HTTPException) as error:
-        raise Unavailable(_reason(error)) from None
+        raise Unavailable(reason_of(error)) from None
     except OSError as error:
         if not error.filename and error.errno not in DISK:
-            raise Unavailable(_reason(error)) from None
+            raise Unavailable(reason_of(error)) from None
         raise Mistake(f"the data folder {target.parent} cannot be written: {error}.\n"
                       f"Choose another with --data-dir or SSGAN_DATA_DIR.") from None
     finally:
         socket.setdefaulttimeout(timeout)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     return str(getattr(error, "reason", error)) or type(error).__name__

@@ -204,7 +204,7 @@ def read(path: Path, reading: Reading) -> OwnImages:
     from ssgan.data import layouts
     from ssgan.data.decoded_cache import decoded
 
-    source = _source(path)
+    source = open_source(path)
     try:
         files = source.find()
         layout = layouts.find(files.entries, lambda entry: _content(source, entry), path.name)
@@ -215,7 +215,7 @@ def read(path: Path, reading: Reading) -> OwnImages:
     return OwnImages(path, files, layout, found)
 
 
-def _source(path: Path):
+def open_source(path: Path):
     """Raises Mistake where nothing, or nothing of use, is there."""
     from ssgan.data.archives import is_archive, open_archive
     from ssgan.data.folders import Folder

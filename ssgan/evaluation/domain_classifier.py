@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
-from ssgan.evaluation.scoring_network import Answers, Network
+from ssgan.evaluation.scoring_network import DOMAIN, Answers, Network, weights_sha256
 from ssgan.files import cache_folder
 from ssgan.random_streams import torch_generator
 from ssgan.settings import fingerprint
@@ -40,6 +40,7 @@ def domain_classifier(train: Images, test: Images, device: str,
         module = _fit(module, train.to(device), progress).to("cpu", memory_format=torch.contiguous_format)
         error = _error(module, test)
         name += _keep(module, error, key)
+    weights = weights_sha256(module)
     module = module.eval().to(device, memory_format=torch.channels_last)
 
     @torch.no_grad()
@@ -47,7 +48,7 @@ def domain_classifier(train: Images, test: Images, device: str,
         features = torch.cat([module.look(part) for part in x.to(device).split(PIECE)])
         return Answers(module.output(features).softmax(1), features)
 
-    return Network(name, error, answers)
+    return Network(name, error, answers, DOMAIN, weights)
 
 
 class _Net(nn.Module):

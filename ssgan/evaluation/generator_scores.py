@@ -1,4 +1,6 @@
-"""The scores of the generators of a run: Inception Score, Fréchet distance, and the error of what learns from them."""
+"""The scores of generated images beside real ones: Inception Score, FID, KID, precision, recall, and the error of what
+learns from them.
+"""
 
 import statistics
 from collections.abc import Callable, Collection
@@ -12,9 +14,12 @@ from ssgan.config import ScoreConfig
 from ssgan.data.dataset import Dataset
 from ssgan.data.images import Images
 from ssgan.errors import Mistake
-from ssgan.evaluation import metrics
+from ssgan.evaluation import metrics, ranking
 from ssgan.evaluation.frechet_distance import Gaussian, frechet_distance
-from ssgan.evaluation.scoring_network import Network, look
+from ssgan.evaluation.image_list import ImageList
+from ssgan.evaluation.kernel_distance import SUBSET, KernelDistance, kernel_distance
+from ssgan.evaluation.precision_recall import NEIGHBOURS, PrecisionRecall, precision_recall
+from ssgan.evaluation.scoring_network import EFFICIENTNET, Network, Seen, look
 from ssgan.evaluation.trained_on_generated import Told, Trainings, errors_of_generated, errors_of_real
 from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
@@ -29,12 +34,15 @@ class GeneratorScore:
     inception_score: float
     std: float
     matched: float
-    frechet_distance: float  # to the real test images
-    histogram: np.ndarray  # [k] images by most probable class
-    entropy: float  # of the histogram, in nats
-    entropy_share: float  # of the largest that is possible
+    fid: float  # to the real test images
+    kid: KernelDistance | None  # None of fewer than 4 images, or where it is off; as is the next
+    covered: PrecisionRecall | None
+    histogram: np.ndarray | None  # [k] images by most probable class; None where the network has other classes
+    entropy: float | None  # of the histogram, in nats
+    entropy_share: float | None  # of the largest that is possible
     class_agreement: float | None  # share that the network puts into the class asked for; None where none was
     generated_only_errors: list[float] | None  # of the trainings; None where no class was asked for, or it is off
+    by_image: np.ndarray  # [n] what each image brings to the score
 
     @property
     def generated_only_error(self) -> float | None:
@@ -44,7 +52,7 @@ class GeneratorScore:
     def measurements(self, prefix: str) -> dict[str, float]:
         """Name and value of everything that is a number."""
         found = {"inception_score": self.inception_score, "inception_score_std": self.std,
-                 "inception_score_matched": self.matched, "frechet_distance": self.frechet_distance,
+                 "inception_score_matched": self.matched, "fid": self.fid, **_features(self),
                  "class_entropy": self.entropy, "class_agreement": self.class_agreement,
                  "generated_only_error": self.generated_only_error}
         return {f"{prefix}{name}": value for name, value in found.items() if value is not None}
@@ -53,9 +61,10 @@ class GeneratorScore:
         """The same as plain values for JSON."""
         return {
             "inception_score": self.inception_score, "inception_score_std": self.std,
-            "inception_score_matched": self.matched, "frechet_distance": self.frechet_distance,
+            "inception_score_matched": self.matched, "fid": self.fid, **_features(self),
             "generated_only_error": self.generated_only_error, "generated_only_errors": self.generated_only_errors,
-            "class_agreement": self.class_agreement, "class_histogram": self.histogram.tolist(),
+            "class_agreement": self.class_agreement,
+            "class_histogram": None if self.histogram is None else self.histogram.tolist(),
             "class_entropy": self.entropy, "class_entropy_share": self.entropy_share}
 
 
@@ -67,25 +76,22 @@ class RealScore:
     std: float
     samples: int  # test images in it
     test: Gaussian  # of the features of all test images
-    frechet_distance: float  # of training images to the test images
-    frechet_samples: int  # training images in it
+    features: torch.Tensor  # [m, f] of the first of them
+    fid: float  # of training images to the test images
+    fid_samples: int  # training images in it
+    kid: KernelDistance | None  # likewise
+    covered: PrecisionRecall | None  # likewise
     trained_errors: list[float] | None  # of what was trained on training images; None where some have no label, or off
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The scores of `samples` images of each generator, the Inception Score in `splits` parts; the first stands for the
-    run.
-    """
+    """The scores of each generator's images by a network, as the settings have it; the first stands for the run."""
 
     generators: dict[str, GeneratorScore]
     real: RealScore
-    samples: int
-    splits: int
-    train_images: int
-    weights: str  # of the generators: average or last
-    network: str
-    network_error: float | None
+    settings: ScoreConfig
+    network: Network
 
     @property
     def headline(self) -> GeneratorScore:
@@ -98,9 +104,14 @@ class Score:
         return self.headline.inception_score
 
     @property
-    def frechet_distance(self) -> float:
+    def fid(self) -> float:
         """The first generator's (Heusel et al. 2017), in the features of this network."""
-        return self.headline.frechet_distance
+        return self.headline.fid
+
+    @property
+    def frechet_distance(self) -> float:
+        """The same, under its older name."""
+        return self.fid
 
     @property
     def generated_only_error(self) -> float | None:
@@ -115,23 +126,48 @@ class Score:
         if len(self.generators) > 1:
             for name, one in self.generators.items():
                 found |= one.measurements(f"score/{name}/")
-        others = {"inception_score_real": self.real.inception_score,
-                  "frechet_distance_real": self.real.frechet_distance,
-                  "generated_only_error_real": _mean(self.real.trained_errors), "network_error": self.network_error}
-        return found | {f"score/{name}": value for name, value in others.items() if value is not None}
+        real = {f"{name}_real": value for name, value in _features(self.real).items()}
+        others = {"inception_score_real": self.real.inception_score, "fid_real": self.real.fid, **real,
+                  "generated_only_error_real": _mean(self.real.trained_errors), "network_error": self.network.error}
+        found |= {f"score/{name}": value for name, value in others.items() if value is not None}
+        return {self._named(name): value for name, value in found.items()}
+
+    def about(self) -> dict[str, Any]:
+        """What the scores mean nothing without: the network and how it sees images, counts, splits, order."""
+        settings, kept = self.settings, self.features_compared
+        return self.network.about() | {
+            "samples": settings.samples, "splits": settings.splits, "order": settings.order,
+            "feature_images": kept, "kid_subsets": settings.kid_subsets, "kid_subset_size": min(SUBSET, kept),
+            "neighbours": NEIGHBOURS}
+
+    @property
+    def features_compared(self) -> int:
+        """Images of each kind in the KID and in precision and recall."""
+        return min(self.settings.samples, len(self.real.features))
 
     def summary(self) -> dict[str, Any]:
         """The same as plain values for JSON."""
-        real = self.real
-        return self.headline.summary() | {
+        real, settings = self.real, self.settings
+        ours = {name: one.summary() for name, one in self.generators.items()}
+        found = self.headline.summary() | {
             "inception_score_real": real.inception_score, "inception_score_real_std": real.std,
-            "frechet_distance_real": real.frechet_distance, "frechet_samples_real": real.frechet_samples,
+            "fid_real": real.fid, "frechet_samples_real": real.fid_samples,
+            **{f"{name}_real": value for name, value in _features(real).items()},
             "test_images": real.test.count, "generated_only_error_real": _mean(real.trained_errors),
-            "generated_only_errors_real": real.trained_errors, "train_images": self.train_images,
-            "samples": self.samples, "real_samples": real.samples, "splits": self.splits,
-            "samples_per_split": self.samples // self.splits, "generator": self.weights,
-            "score_network": self.network, "score_network_error": self.network_error,
-            "generators": {name: one.summary() for name, one in self.generators.items()}}
+            "generated_only_errors_real": real.trained_errors, "train_images": settings.train_images,
+            "samples": settings.samples, "real_samples": real.samples, "splits": settings.splits,
+            "samples_per_split": settings.samples // settings.splits, "generator": settings.generator,
+            "network": self.network.kind, "score_network": self.network.name,
+            "score_network_error": self.network.error, "score_settings": self.about()}
+        unnamed = {} if self.network.kind != EFFICIENTNET else {"inception_score": None}
+        return unnamed | self._renamed(found) | {"generators": {name: self._renamed(one) for name, one in ours.items()}}
+
+    def _renamed(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {self._named(name): value for name, value in found.items()}
+
+    def _named(self, name: str) -> str:
+        """A score by another ImageNet network than Inception is no Inception Score."""
+        return name.replace("inception_score", "efficientnet_score") if self.network.kind == EFFICIENTNET else name
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,39 +222,94 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
     of the test images against the other half would be smaller sets, whose distance is larger. Raises Mistake.
     """
     train, test = compared(dataset)
-    order = torch.randperm(len(test), generator=torch_generator(0, "real images"))
-    seen = look(network, lambda start, n: test.gather(order[start: start + n]), len(test))
+    shuffled = torch.randperm(len(test), generator=torch_generator(0, "real images"))
+    order = shuffled if settings.order == "shuffled" else torch.arange(len(test))
+    told, keep = _told(network, watched, "real images"), settings.feature_images
+    seen = look(network, lambda start, n: test.gather(order[start: start + n]), len(test), keep, told)
     count = min(settings.samples, len(test))
     chosen = torch.randperm(len(train), generator=torch_generator(0, "real training images"))[: settings.samples]
-    others = look(network, lambda start, n: train.gather(chosen[start: start + n]), len(chosen))
+    others = look(network, lambda start, n: train.gather(chosen[start: start + n]), len(chosen), keep, told)
     errors = None
     if labelled and settings.train_images and len(test.known):
         errors = errors_of_real(train, test, Trainings.of(settings), device, watched("trained on real images"))
     return RealScore(*metrics.inception_score(seen.probabilities[:count], settings.splits), count, seen.features,
-                     frechet_distance(others.features, seen.features), len(chosen), errors)
+                     seen.kept, *_held_against(others, seen.features, seen.kept, settings), errors)
 
 
-def score(samplers: Collection[Sampler], test: Images | Half, real: RealScore, network: Network, settings: ScoreConfig,
-          device: str, watched: Watched = lambda stage: lambda done, total: None) -> Score:
+def real_scores_of(images: Images, network: Network, settings: ScoreConfig,
+                   watched: Watched = lambda stage: lambda done, total: None) -> RealScore:
+    """The same of images without parts: all are what others are compared with, and one random half of them against the
+    other stands beside. Raises Mistake.
+    """
+    source = ImageList("real images", images, settings.order == "shuffled")
+    half, told = len(images) // 2, _told(network, watched, "real images")
+    first = look(network, source.images, half, settings.feature_images, told)
+    second = look(network, lambda start, n: source.images(half + start, n), len(images) - half,
+                  settings.feature_images, told)
+    probabilities = np.concatenate([first.probabilities, second.probabilities])
+    count = min(settings.samples, len(images))
+    kept = torch.cat([first.kept, second.kept])[: settings.feature_images]
+    found = _held_against(first, second.features, second.kept, settings)
+    return RealScore(*metrics.inception_score(probabilities[:count], settings.splits), count,
+                     first.features + second.features, kept, *found, None)
+
+
+def score(samplers: Collection[Sampler | ImageList], test: Images | Half, real: RealScore, network: Network,
+          settings: ScoreConfig, device: str, watched: Watched = lambda stage: lambda done, total: None) -> Score:
     """Scores images number 0 to `settings.samples` of every generator, the one first that stands for the run. Raises
     Mistake.
     """
     found = {}
     for sampler in samplers:
-        seen = look(network, sampler.images, settings.samples)
+        seen = look(network, sampler.images, settings.samples, settings.feature_images,
+                    _told(network, watched, "images"))
         probabilities, asked = seen.probabilities, sampler.labels(0, settings.samples)
-        answers, errors = probabilities.argmax(1), None
+        errors = None
         if settings.train_images and len(test.known):
             errors = errors_of_generated(sampler, test, Trainings.of(settings), device,
                                          watched("trained on generated images"))
-        histogram = np.bincount(answers, minlength=probabilities.shape[1])
         matched, _ = metrics.inception_score(probabilities[: real.samples], settings.splits)
+        distance, _, kid, covered = _held_against(seen, real.test, real.features, settings)
         found[sampler.name] = GeneratorScore(
-            *metrics.inception_score(probabilities, settings.splits), matched,
-            frechet_distance(seen.features, real.test), histogram, *metrics.class_entropy(histogram),
-            None if asked is None else float((answers == asked.cpu().numpy()).mean()), errors)
-    return Score(found, real, settings.samples, settings.splits, settings.train_images, settings.generator,
-                 network.name, network.error)
+            *metrics.inception_score(probabilities, settings.splits), matched, distance, kid, covered,
+            *_by_class(network, probabilities, asked), errors, ranking.by_image(probabilities))
+    return Score(found, real, settings, network)
+
+
+def _held_against(seen: Seen, test: Gaussian, features: torch.Tensor, settings: ScoreConfig,
+                  ) -> tuple[float, int, KernelDistance | None, PrecisionRecall | None]:
+    """Fréchet distance, of how many images, kernel distance, precision and recall: the last two of equally many."""
+    distance, count = frechet_distance(seen.features, test), min(len(seen.kept), len(features))
+    if count <= NEIGHBOURS:
+        return distance, seen.features.count, None, None
+    ours, real = seen.kept[:count], features[:count]
+    kid = kernel_distance(ours, real, settings.kid_subsets)
+    return distance, seen.features.count, kid, precision_recall(ours, real)
+
+
+def _by_class(network: Network, probabilities: np.ndarray, asked: torch.Tensor | None):
+    """Histogram, its entropy and share, and the agreement with the classes asked for; None each where the network's
+    classes are not the data's.
+    """
+    classes = probabilities.shape[1]
+    if network.of_imagenet or classes < 2:
+        return None, None, None, None
+    answers = probabilities.argmax(1)
+    histogram = np.bincount(answers, minlength=classes)
+    agreement = None if asked is None else float((answers == asked.cpu().numpy()).mean())
+    return histogram, *metrics.class_entropy(histogram), agreement
+
+
+def _features(one: GeneratorScore | RealScore) -> dict[str, float | None]:
+    """What is told of features besides the Fréchet distance."""
+    kid, covered = one.kid, one.covered
+    return {"kid": kid and kid.mean, "kid_std": kid and kid.std, "precision": covered and covered.precision,
+            "recall": covered and covered.recall}
+
+
+def _told(network: Network, watched: Watched, what: str) -> Told:
+    """Whom to tell how far a network is that takes long."""
+    return watched(f"{what} through {network.kind}") if network.of_imagenet else lambda done, total: None
 
 
 def _mistake(told: str, value: str, trained: str) -> Mistake:

@@ -71,19 +71,39 @@ METRICS: dict[str, MetricPage] = {
         "higher", ("test/generator_gain", "by_labels/generator_gain_points")),
     "inception_score": MetricPage(
         """Whether generated images are sure to be of a class and all classes come: exp of the mean over images of
-        KL(p(y|x) || p(y)), from 1 to the number of classes. Here p is of a network trained on the data set's full
-        training labels, not of Inception, so compare it with the real images' score beside it, at the same count and
-        splits, and with no figure of another network. It does not see that one image of each class would be enough.
-        Costs a pass of that network over the images; its training is cached. Salimans et al. 2016, section 4.""",
+        KL(p(y|x) || p(y)), from 1 to the number of classes. By default p is of a network trained on the data set's full
+        training labels; score.network = inception takes the network of 2015, without bias as the authors do, and
+        efficientnet another one, whose score has its own name. Compare with the real images' score beside it, at the
+        same count and splits, and with no figure of another network. It does not see that one image of each class would
+        be enough. Costs a pass of that network over the images. Salimans et al. 2016, section 4.""",
         "higher, up to the real images'", ("score/inception_score", "score/inception_score_std",
-                                          "score/inception_score_matched", "score/inception_score_real")),
-    "frechet_distance": MetricPage(
+                                          "score/inception_score_matched", "score/inception_score_real",
+                                          "score/efficientnet_score", "while_training/inception_score")),
+    "fid": MetricPage(
         """How far generated images are from the real test images in a network's features, of which each set is taken as
         a Gaussian: |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)). It sees images that are missing as well as images that are
-        wrong. The features are of the network of the Inception Score here, so it is no FID of the literature; it grows
-        as there are fewer images. Costs a pass of that network, and a root of a matrix. Heusel et al. 2017, equation
-        6.""",
-        "lower, down to the real training images'", ("score/frechet_distance", "score/frechet_distance_real")),
+        wrong. The features are of the network of the Inception Score here, so it is the literature's FID only with
+        score.network = inception; it grows as there are fewer images. Costs a pass of that network, and a root of a
+        matrix. Heusel et al. 2017, equation 6.""",
+        "lower, down to the real training images'", ("score/fid", "score/fid_real", "while_training/fid")),
+    "kid": MetricPage(
+        """How far generated images are from the real test images in a network's features, by the squared maximum mean
+        discrepancy with the kernel (x y / f + 1)^3: the mean over score.kid_subsets random subsets of up to 1,000
+        images. Unlike the Fréchet distance it does not grow as images become fewer, and of equal kinds it is 0 in the
+        mean, now and then below. Costs a tenth of a second a subset. Binkowski et al. 2018, equation 4.""",
+        "lower, down to the real training images'", ("score/kid", "score/kid_std", "score/kid_real")),
+    "image_precision": MetricPage(
+        """The share of generated images that look real: that are no further from some real test image, in a network's
+        features, than this one's third-nearest real neighbour. Images all alike can have a high one. It grows with the
+        number of images (score.feature_images). Costs the distances of all to all. Kynkaanniemi et al. 2019, equation
+        2.""",
+        "higher, up to the real training images'", ("score/precision", "score/precision_real")),
+    "image_recall": MetricPage(
+        """The share of real test images that the generator covers: that are no further from some generated image, in a
+        network's features, than this one's third-nearest generated neighbour. It sees images that are missing. It grows
+        with the number of images (score.feature_images). Costs the distances of all to all. Kynkaanniemi et al. 2019,
+        equation 2.""",
+        "higher, up to the real training images'", ("score/recall", "score/recall_real")),
     "generated_only_error": MetricPage(
         """The test error of a small network that is trained on generated images alone, with the classes that were asked
         for as labels: images that are wrong, or all alike, teach it little. Beside it stands the same network's on as

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ssgan.data.dataset import Dataset
 from ssgan.data.own_data import short
 from ssgan.errors import NothingFinished
+from ssgan.evaluation.score_names import today
 from ssgan.experiments.grid import Plan
 from ssgan.experiments.report.ablation import SCORES, Ablation, AblationRow
 from ssgan.experiments.report.ablation_evidence import ablation_evidence
@@ -60,7 +61,7 @@ def _ablation(plan: Plan, switches: Switches, dataset: Dataset, members: Sequenc
     seeds, grids = plan.seeds, [grid for grid, _ in plan.variants()]
     rows = [_row(switch, grid, members[i * len(seeds): (i + 1) * len(seeds)])
             for i, (switch, grid) in enumerate(zip(switches.rows, grids, strict=True))]
-    scores = [member.facts.get("result", {}).get("score", {}) for member in members]
+    scores = [today(member.facts.get("result", {}).get("score", {})) for member in members]
     score = next(filter(None, scores), {})
     real = {measure: score[f"{measure}_real"] for measure in SCORES if score.get(f"{measure}_real") is not None}
     return Ablation(plan.recipe_name, short(dataset.name), plan.budgets[0], seeds, tuple(rows), switches.left_out, real,
@@ -69,7 +70,7 @@ def _ablation(plan: Plan, switches: Switches, dataset: Dataset, members: Sequenc
 
 def _row(switch: Switch, grid: dict, folders: Sequence[WorkFolder]) -> AblationRow:
     results = [folder.facts.get("result", {}) for folder in folders]
-    scores = [result.get("score", {}) for result in results]
+    scores = [today(result.get("score", {})) for result in results]
     return AblationRow(switch.name or "as it is", switch.off, switch.only, grid,
                        None if switch.against is None else switch.against or "as it is", switch.note,
                        LABELS in switch.off, tuple(folders),

@@ -12,6 +12,7 @@ from ssgan import recipes
 from ssgan.config import RENAMED, Recipe
 from ssgan.errors import Mistake, unknown
 from ssgan.evaluation.metric_pages import METRICS
+from ssgan.evaluation.score_names import today
 from ssgan.experiments.report.table import Stat
 from ssgan.settings import declared
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES
@@ -23,7 +24,7 @@ NAME = r"[A-Z][\w’-]+"
 SOURCE = re.compile(rf"(?:{NAME}, )*(?:Van )?{NAME}(?: & {NAME}| et al\.)? (?:19|20)\d\d")
 BEFORE = ("test/", "score/", "train/", "val/", "cross_validation/", "by_labels/")  # in the names of measurements
 MEASURED = {"error": "test error in points", "inception_score": "Inception Score",
-            "frechet_distance": "Fréchet distance", "ms_a_step": "ms a step"}  # in recorded ablations
+            "fid": "Fréchet distance", "ms_a_step": "ms a step"}  # in recorded ablations
 SHOWN = 14  # names in a message
 
 
@@ -145,7 +146,8 @@ def effects_of(name: str) -> tuple[Effect, ...]:
 
 @functools.cache
 def _effects() -> tuple[tuple[list[str], Effect], ...]:
-    rows = [(recipe, row) for recipe in recipes.names() for row in recipes.read(recipe).evidence.get("ablation", [])]
+    rows = [(recipe, today(row)) for recipe in recipes.names()
+            for row in recipes.read(recipe).evidence.get("ablation", [])]
     return tuple((row["off"] or row["only"],
                   Effect(recipe, row["what"], row["labels"],
                          {measure: tuple(row[measure]) for measure in MEASURED if measure in row}, row["machine"],

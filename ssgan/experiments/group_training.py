@@ -8,6 +8,7 @@ from ssgan.config import Recipe
 from ssgan.data.class_shares import are_even, class_shares, told
 from ssgan.data.splits import Split
 from ssgan.evaluation import figures
+from ssgan.experiments import step_scores
 from ssgan.training import loop
 from ssgan.training.execution import pinned
 from ssgan.training.trainer import Failure, Trainer
@@ -22,11 +23,13 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
 
     With `record`, measurements and sheets of generated images go into the group's folders. Raises Interrupted.
     """
+    scored = record and step_scores.wanted(group)
+    scores = step_scores.StepScores.of(group) if scored else None
     with pinned(group.resolved), group.stop.polite():
         trainer = Trainer(recipe, group.dataset.train, tables, group.seeds, group.resolved)
         if record:
             _tell_shares(group, tables)
-        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds,
+        events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, scored=scored,
                                  should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
         if group.resolved.compiled:
@@ -34,13 +37,24 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
         part = ""
         for event in events:
             part = _show(group, trainer, stage, part, event)
-            if record:
+            if isinstance(event, loop.Samples):
+                _score(group, trainer, event, scores)
+            elif record:
                 _note(group, event)
         group.progress.end()
     return trainer
 
 
-def _show(group: "Group", trainer: Trainer, stage: str, shown: str, event: loop.Record | loop.Sheet | Failure) -> str:
+def _score(group: "Group", trainer: Trainer, event: loop.Samples, scores: step_scores.StepScores) -> None:
+    """Notes the scores of every lane that is still trained."""
+    lost = {failure.lane for failure in trainer.failures()}
+    for lane, folder in enumerate(group.folders):
+        if lane not in lost:
+            folder.measure(event.step, scores.measurements(event.images[lane]))
+
+
+def _show(group: "Group", trainer: Trainer, stage: str, shown: str,
+          event: loop.Record | loop.Sheet | loop.Samples | Failure) -> str:
     """Shows a person how far it is, each part of a training by its own steps: returns the part that is shown."""
     pair = trainer.gan.steps
     part = stage if event.step <= pair else ", ".join(techniques.further(trainer.recipe))

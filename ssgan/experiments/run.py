@@ -15,6 +15,7 @@ from ssgan.errors import Failed, Mistake
 from ssgan.evaluation.baselines import trained_without
 from ssgan.evaluation.classifier import class_table
 from ssgan.evaluation.metrics import are_uneven, balanced_error
+from ssgan.evaluation.score_names import today, with_old_names
 from ssgan.experiments.identity import folder_of, stored_settings
 from ssgan.experiments.idle_core import baselines_beside
 from ssgan.experiments.interrupt import Stop
@@ -28,6 +29,12 @@ from ssgan.training.execution import Resolved, find_device, resolved_for
 from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
+SCORED = (  # what is told of a run's scores
+    *(f"{score}{end}" for score in ("inception_score", "efficientnet_score") for end in ("", "_std", "_real")),
+    *(f"{score}{end}" for score in ("fid", "kid", "precision", "recall", "generated_only_error")
+      for end in ("", "_real")), "inception_score_matched", "generated_only_errors", "class_agreement", "network",
+    "score_network", "score_network_error", "score_settings", "samples", "splits", "samples_per_split",
+    "real_samples", "frechet_samples_real", "test_images", "train_images", "generators")
 TUNE_TAG = "ssgan.tune"  # the ids of the tunings that a run belongs to
 
 
@@ -131,12 +138,8 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     found["test_error_interval"] = [evaluation["low"], evaluation["high"]] if "low" in evaluation else None
     found |= _kind_of_error(evaluation)
     found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
-    scores = result.get("score", {})
-    found |= {key: scores.get(key) for key in (
-        "inception_score", "inception_score_std", "inception_score_real", "inception_score_matched", "real_samples",
-        "score_network", "score_network_error", "samples", "splits", "samples_per_split", "frechet_distance",
-        "frechet_distance_real", "frechet_samples_real", "test_images", "generated_only_error", "generated_only_errors",
-        "generated_only_error_real", "train_images", "class_agreement", "generators")}
+    scores = today(result.get("score", {}))
+    found |= with_old_names({key: scores.get(key) for key in SCORED})
     found["waiting"] = facts.get("waiting")
     found["seconds"] = {name: stage["seconds"] for name, stage in facts.get("stages", {}).items()}
     return {"run_id": name_of(folder), "name": facts.get("name"), **found,

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssgan import techniques
@@ -14,14 +16,17 @@ from ssgan.data import splits
 from ssgan.data.dataset import Dataset
 from ssgan.data.images import Images
 from ssgan.errors import Failed
-from ssgan.evaluation import classifier, domain_classifier, figures, generator_scores, scoring_network
+from ssgan.evaluation import classifier, figures, generator_scores, networks, ranking, scoring_network
 from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
+from ssgan.evaluation.image_list import ImageList
+from ssgan.evaluation.scoring_network import DOMAIN
 from ssgan.experiments import baseline_runs, cross_validation
 from ssgan.experiments.group_training import explain, train_group
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
 from ssgan.files import write_text
+from ssgan.models.sampling import Sampler
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import size_of
 from ssgan.training.loop import Interrupted
@@ -44,11 +49,20 @@ def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str =
     _, held_out = splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)
+        networks.check(recipe.score.network)
     there = len(dataset.train) - int(held_out.sum())
-    return [*_length(recipe, there), *(
+    return [*_length(recipe, there), *_unscored(recipe, dataset), *(
         f"[{name}] will not be trained: {name}.batch = {least} is more than the {there} images there are to train on; "
         f"try --set {name}.batch={max(2, there // 2)}"
         for name, each in techniques.active(recipe).items() if (least := each.least_images()) > there)]
+
+
+def _unscored(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """A line where scores over the steps are asked for and cannot be had."""
+    if not recipe.score.every_steps or recipe.score.network != DOMAIN or networks.has_domain_network(dataset):
+        return []
+    return ["score.every_steps: nothing is scored while the run is trained, for the data have no full labels with a "
+            "test part; score.network = inception needs none"]
 
 
 def _length(recipe: Recipe, images: int) -> list[str]:
@@ -156,12 +170,11 @@ def score(group: Group, *, again: bool = False) -> None:
 def scoring(recipe: Recipe, dataset: Dataset, device: str, watched: generator_scores.Watched,
             ) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
     """What a recipe's generators are scored by, and the scores of real images: what takes long in it is made once for a
-    data set and then cached. None where not all training images have a label, or none is there to test with.
+    data set and then cached. None for a domain network where not all training images have a label, or none is there to
+    test with.
     """
-    if (dataset.train.labels < 0).any() or not dataset.tested:
-        return None, None
-    network = domain_classifier.domain_classifier(dataset.train, dataset.test, device, watched("network"))
-    return network, _real_scores(recipe, dataset, network, device, watched)
+    network = networks.network_of(recipe.score.network, dataset, device, watched("network"))
+    return network, None if network is None else _real_scores(recipe, dataset, network, device, watched)
 
 
 def _lanes_to_do(group: Group, stage: str, again: bool) -> list[int]:
@@ -255,12 +268,25 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
     write_text(into / "score.json", json.dumps(found.summary(), indent=1))
     for number, sampler in enumerate(samplers):
         before = f"{sampler.name}_" if number else ""
-        histogram = found.generators[sampler.name].histogram
-        figures.class_histogram_picture(histogram, group.dataset.classes, into / f"{before}classes.png")
+        one = found.generators[sampler.name]
+        if one.histogram is not None:
+            figures.class_histogram_picture(one.histogram, group.dataset.classes, into / f"{before}classes.png")
+        ranked_sheets(sampler, one.by_image, into, before)
         if sampler.conditional:
             figures.by_class_sheet(sampler, group.dataset.classes, into / f"{before}by_class.png")
+    ranking.save({name: one.by_image for name, one in found.generators.items()}, settings.generator, into)
     folder.measure(_step(folder, again), found.measurements())
-    folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()})
+    about = {f"ssgan.score.{name}": str(value) for name, value in found.about().items()}
+    folder.update(result=folder.facts.get("result", {}) | {"score": found.summary()},
+                  tags=folder.facts.get("tags", {}) | about)
+
+
+def ranked_sheets(sampler: Sampler | ImageList, by_image: np.ndarray, into: Path, before: str = "") -> None:
+    """The best and the worst hundredth of the images that were scored, as two sheets in a folder. Raises Mistake."""
+    for name, numbers in (("best", ranking.best(by_image)), ("worst", ranking.worst(by_image))):
+        shown = ranking.Picked(sampler, numbers[: ranking.MOST])
+        images = (shown.images(0, len(shown.numbers)) * 255).round().byte()
+        figures.sample_sheet(images, into / f"{before}{name}.png", columns=max(1, round(len(images) ** 0.5)))
 
 
 def _watched(group: Group) -> generator_scores.Watched:

@@ -64,7 +64,7 @@ SHORT_FORMS: dict[str, str] = {
     "ac_gan": "conditional",
     "acgan": "conditional",
     "is": "inception_score",
-    "fid": "frechet_distance",
+    "frechet_distance": "fid",
     "error": "test_error",
     "val_error": "validation_error",
     "cas": "generated_only_error",

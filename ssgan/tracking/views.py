@@ -16,8 +16,9 @@ from ssgan.tracking.store import Store, faults
 ERROR = "test/error"
 PERCENT, ALONE = "by_labels/error_percent", "by_labels/supervised_only_percent"
 NO_GENERATOR = "by_labels/no_generator_percent"
-DISTANCE, TRAINING = "score/frechet_distance", "stage/train/seconds"
+DISTANCE, TRAINING = "score/fid", "stage/train/seconds"
 GAIN, GENERATOR, SCORE = "by_labels/gain_points", "by_labels/generator_gain_points", "score/inception_score"
+WHILE_SCORE, WHILE_DISTANCE = "while_training/inception_score", "while_training/fid"
 LABELS = "by_labels/labels"  # the budget as a metric, because params are sorted as texts
 COLUMNS = {  # and their width; MLflow has another name for the width of the last
     "params.`labels`": 65, "params.`seed`": 60, f"metrics.`{PERCENT}`": 160, f"metrics.`{ALONE}`": 235,
@@ -32,6 +33,11 @@ BUDGETS: tuple[Chart, ...] = (
     ("Each label budget: mean of its seeds", "BAR", (SCORE,)),
     ("Over training steps: mean and range", "LINE", ("val/error",)),
     ("Over training steps: mean and range", "LINE", ("train/labelled_error",)))
+# The paper's tension: the generator of a good classifier need not draw well.
+SCORES: tuple[Chart, ...] = (
+    ("Error against score: a point for each run", "SCATTER", (SCORE, PERCENT)),
+    ("Error against score: a point for each run", "SCATTER", (DISTANCE, PERCENT)),
+    ("Scores while training", "LINE", (WHILE_SCORE,)), ("Scores while training", "LINE", (WHILE_DISTANCE,)))
 CURVE: tuple[Chart, ...] = (
     ("Step = labels: mean and range of the seeds", "LINE", (PERCENT,)),
     ("Step = labels: mean and range of the seeds", "LINE", (PERCENT, ALONE)),
@@ -53,12 +59,13 @@ class View:
     curve: str  # the error over labels; empty for an ablation
     table: str  # the runs grouped so, in columns
     plain: str  # what MLflow shows without a saved view
+    scores: str = ""  # the error against the scores, run by run
 
     @property
     def pages(self) -> dict[str, str]:
         """The addresses of what is saved, by what is to be seen there, the first one first."""
         found = {"by label budget" if self.curve else "row by row": self.budgets, "the curve": self.curve,
-                 "as a table": self.table, "all by error": self.plain}
+                 "error and score": self.scores, "as a table": self.table, "all by error": self.plain}
         return {title: path for title, path in found.items() if path}
 
 
@@ -75,8 +82,10 @@ def save_view(store: Store, sweep: str, name: str, grid: Sequence[str] = ()) -> 
         for key, title, by, charts in ((sweep, "by label budget", ("labels", *grid), BUDGETS),
                                        (f"{sweep}-curve", "the curve", grid or ("dataset",), CURVE)):
             _save(client, store, key, f"{name}, {title}", _state(_filter(sweep), LABELS, by, charts, columns))
+        _save(client, store, f"{sweep}-scores", f"{name}, error and score",
+              _state(_filter(sweep), LABELS, (), SCORES, columns))
     return View(name, _chart_path(store, sweep), _chart_path(store, f"{sweep}-curve"), _table_path(store, sweep),
-                plain_path(store.experiment_id, sweep))
+                plain_path(store.experiment_id, sweep), _chart_path(store, f"{sweep}-scores"))
 
 
 def unsaved_view(store: Store, key: str, name: str, tag: str) -> View:
@@ -97,8 +106,10 @@ def save_ablation_view(store: Store, ablation: str, name: str) -> View:
     with faults(store):
         _save(store.client(), store, ablation, f"{name}, row by row",
               _state(_filter(ablation, ABLATION_TAG), PERCENT, ("recipe",), ROWS, columns))
+        _save(store.client(), store, f"{ablation}-scores", f"{name}, error and score",
+              _state(_filter(ablation, ABLATION_TAG), PERCENT, (), SCORES, columns))
     return View(name, _chart_path(store, ablation), "", _table_path(store, ablation),
-                plain_path(store.experiment_id, ablation, ABLATION_TAG))
+                plain_path(store.experiment_id, ablation, ABLATION_TAG), _chart_path(store, f"{ablation}-scores"))
 
 
 def _save(client, store: Store, key: str, title: str, state: dict[str, Any]) -> None:
@@ -160,19 +171,18 @@ def _filter(sweep: str, tag: str = SWEEP_TAG) -> str:
 
 def _state(search: str, order: str, by: Sequence[str], charts: Sequence[Chart],
            columns: dict[str, int]) -> dict[str, Any]:
-    """The search and the page's state, as MLflow 3.17 keeps them; `by` are the params of the groups, `order` is the
-    metric that sorts.
+    """The search and the page's state, as MLflow 3.17 keeps them; `by` are the params of the groups, of which there may
+    be none, `order` is the metric that sorts.
     """
+    keys = [{"mode": "param", "groupByData": key} for key in by]
+    groups = {"aggregateFunction": "average", "groupByKeys": keys} if keys else None
     widths = {column.replace("attributes.`Duration`", "duration"): width for column, width in columns.items()}
     return {
         "searchFilter": search, "orderByKey": f"metrics.`{order}`", "orderByAsc": True, "startTime": "ALL",
         "lifecycleFilter": "Active", "modelVersionFilter": "All Runs", "datasetsFilter": [],
         "selectedColumns": list(columns), "columnOrder": list(widths), "columnWidths": widths,
-        "runsHiddenMode": "SHOW_ALL", "groupBy": {"aggregateFunction": "average",
-                                                  "groupByKeys": [{"mode": "param", "groupByData": key} for key in by]},
-                                                  "useGroupedValuesInCharts": True, "groupsExpanded": {},
-                                                  "runListHidden": False, "hideEmptyCharts": True,
-                                                  "isAccordionReordered": True,
+        "runsHiddenMode": "SHOW_ALL", "groupBy": groups, "useGroupedValuesInCharts": True, "groupsExpanded": {},
+        "runListHidden": False, "hideEmptyCharts": True, "isAccordionReordered": True,
         "autoRefreshEnabled": True,
         "compareRunSections": [{"uuid": _key(name), "name": name, "display": True, "isReordered": True,
                                 "deleted": False, "isGenerated": False, "columns": 2, "cardHeight": 300}
@@ -186,6 +196,8 @@ def _chart(section: str, kind: str, metrics: tuple[str, ...]) -> dict[str, Any]:
     if kind == "LINE":
         chart |= {"selectedMetricKeys": list(metrics), "xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear",
                   "xAxisScaleType": "linear"}
+    if kind == "SCATTER":
+        chart |= {f"{axis}axis": {"key": metric, "type": "METRIC"} for axis, metric in zip("xy", metrics)}
     return chart
 
 

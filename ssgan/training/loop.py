@@ -35,6 +35,14 @@ class Sheet:
     images: Tensor
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Generated images of every lane, to be scored: uint8 [r, n, c, h, w]."""
+
+    step: int
+    images: Tensor
+
+
 class Interrupted(Exception):
     """Training was asked to stop; a checkpoint, where there is to be one, has been saved at `step`."""
 
@@ -46,14 +54,14 @@ class Interrupted(Exception):
 def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds: float = 30.0,
                should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
                until: int | None = None, deadline: float = math.inf,
-               looks: bool = True) -> Iterator[Record | Sheet | Failure]:
+               looks: bool = True, scored: bool = False) -> Iterator[Record | Sheet | Samples | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is
     one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
     `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
     It ends before the last step after the step `until`, and at the `deadline`, a time of `time.monotonic`. Without
-    `looks` it yields neither validation errors nor sheets.
+    `looks` it yields neither validation errors nor sheets; `scored`, it yields samples as often as the recipe says.
     """
     if checkpoint and checkpoint.exists():
         trainer.restore(checkpoint_file.load(checkpoint))
@@ -82,7 +90,9 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
         if looks and classifying and (trainer.done % monitor_steps == 0 or trainer.done == trainer.gan.steps):
             yield from _monitor(trainer)
         if looks and (trainer.done % sheet_steps == 0 or last):
-            yield from _sheet(trainer)
+            yield from _images(trainer, Sheet, SHEET_IMAGES)
+        if scored and trainer.done % trainer.recipe.score.every_steps == 0:
+            yield from _images(trainer, Samples, trainer.recipe.score.step_samples)
         stop = should_stop() and not last
         if checkpoint and (stop or time.monotonic() - saved > checkpoint_seconds):
             before_save()
@@ -119,9 +129,9 @@ def _monitor(trainer: Trainer) -> Iterator[Record]:
     yield Record(trainer.done, {"val/error": [count / index.shape[1] for count in wrong.tolist()]})
 
 
-def _sheet(trainer: Trainer) -> Iterator[Sheet]:
+def _images(trainer: Trainer, kind: type[Sheet | Samples], count: int) -> Iterator[Sheet | Samples]:
     """Images of every lane's first generator; none before a generator was trained, or where a lane has none."""
     models = [TrainedModel.of_trainer(trainer, lane).samplers() for lane in range(len(trainer.seeds))]
     if all(models):
-        images = torch.stack([next(iter(samplers.values())).images(0, SHEET_IMAGES) for samplers in models])
-        yield Sheet(trainer.done, (images * 255).round().to(torch.uint8).cpu())
+        images = torch.stack([next(iter(samplers.values())).images(0, count) for samplers in models])
+        yield kind(trainer.done, (images * 255).round().to(torch.uint8).cpu())

@@ -47,7 +47,7 @@ def test_json_has_the_rows_with_what_was_switched_and_what_it_changed(found):
                 and len(row["runs"]) == 2)
         assert (row["difference"] is None) == (row["against"] is None)
     gan, without = found["rows"][:2]
-    assert gan["inception_score"]["n"] == 2 and gan["generators"]["generator"]["frechet_distance"] > 0
+    assert gan["inception_score"]["n"] == 2 and gan["generators"]["generator"]["fid"] > 0
     assert without["inception_score"]["mean"] is None and without["generators"] == {}
     assert found["real"]["inception_score"] > 1 and found["lost"] == 0
     assert {name: Path(path).name for name, path in found["report"].items()} == {

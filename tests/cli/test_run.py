@@ -52,7 +52,7 @@ def test_a_run_gives_one_json_object_with_everything(finished):
     for name in ("split/split.npz", "train/model.pt", "evaluate/test.npz", "evaluate/confusion.png",
                  "score/score.json", "score/classes.png"):
         assert (Path(found["folder"]) / name).exists()
-    assert found["frechet_distance"] > found["frechet_distance_real"] > 0 and found["test_images"] == 360
+    assert found["fid"] == found["frechet_distance"] > found["fid_real"] > 0 and found["test_images"] == 360
     assert list(found["generators"]) == ["pictures", "generator"]
     headline = found["generators"]["pictures"]
     assert headline["inception_score"] == found["inception_score"] and len(headline["generated_only_errors"]) == 3

@@ -165,4 +165,4 @@ def test_on_digits_the_network_is_good_and_threads_are_left_alone(tmp_path, monk
     assert network.error <= 0.02
     assert torch.get_num_threads() == threads
     score = real_scores(small.digits(), network, ScoreConfig(samples=360, splits=3), "cpu", labelled=False)
-    assert score.inception_score > 8.5 and score.frechet_distance < 10
+    assert score.inception_score > 8.5 and score.fid < 10

@@ -17,7 +17,12 @@ from ssgan.data.images import Images
 from ssgan.errors import Mistake
 from ssgan.evaluation import domain_classifier, generator_scores, metrics, scoring_network
 from ssgan.evaluation.frechet_distance import Gaussian, frechet_distance
+from ssgan.evaluation.image_list import ImageList
+from ssgan.evaluation.kernel_distance import kernel_distance
+from ssgan.evaluation.precision_recall import precision_recall
+from ssgan.evaluation.score_names import today, with_old_names
 from ssgan.evaluation.scoring_network import Answers, Network
+from ssgan.random_streams import torch_generator
 
 CLASSES = 4
 CENTRES = torch.tensor([0.1, 0.35, 0.6, 0.85])
@@ -80,8 +85,8 @@ def test_without_a_test_part_a_half_of_the_training_images_stands_for_it():
     result = generator_scores.score([told], second, real, NETWORK, settings, "cpu")
     features = [Gaussian.of(answers_of(images).features.double().numpy())
                 for images in (brightness(0, 2300), TRAIN.gather(first.index), TRAIN.gather(second.index))]
-    assert result.frechet_distance == pytest.approx(frechet_distance(features[0], features[2]))
-    assert result.real.frechet_distance == pytest.approx(frechet_distance(features[1], features[2]))
+    assert result.fid == pytest.approx(frechet_distance(features[0], features[2]))
+    assert result.real.fid == pytest.approx(frechet_distance(features[1], features[2]))
     assert result.headline.class_agreement is not None
     assert result.generated_only_error is None is result.real.trained_errors, "their labels may have been learnt from"
     with pytest.raises(Mistake, match="more than the 40 real images, half of those there are"):
@@ -93,12 +98,12 @@ def test_the_scores_are_those_of_all_samples_in_order():
     generated, features = (part.double().numpy() for part in answers_of(brightness(0, 2300)))
     real = answers_of(REAL.gather(torch.arange(40))).features.double().numpy()
     assert (result.inception_score, result.headline.std) == pytest.approx(metrics.inception_score(generated, 5))
-    assert result.frechet_distance == pytest.approx(frechet_distance(Gaussian.of(features), Gaussian.of(real)))
+    assert result.fid == pytest.approx(frechet_distance(Gaussian.of(features), Gaussian.of(real)))
     histogram = result.headline.histogram
     assert histogram.tolist() == np.bincount(generated.argmax(1), minlength=4).tolist()
     assert (result.headline.entropy, result.headline.entropy_share) == metrics.class_entropy(histogram)
-    assert (result.samples, result.splits, result.weights) == (2300, 5, "average")
-    assert (result.network, result.network_error) == ("brightness", 0.25)
+    assert (result.settings.samples, result.settings.splits, result.settings.generator) == (2300, 5, "average")
+    assert (result.network.name, result.network.error) == ("brightness", 0.25)
 
 
 def test_images_are_asked_for_in_order_in_batches_and_passed_once():
@@ -121,18 +126,18 @@ def test_the_order_of_images_matters_to_the_splits_alone():
     one_way, other = found(Source(), splits=1), found(Source(lambda start, n: brightness(2300 - start - n, n).flip(0)),
                                                       splits=1)
     assert other.inception_score == pytest.approx(one_way.inception_score, rel=1e-9)
-    assert other.frechet_distance == pytest.approx(one_way.frechet_distance, rel=1e-6)
+    assert other.fid == pytest.approx(one_way.fid, rel=1e-6)
     assert other.headline.histogram.tolist() == one_way.headline.histogram.tolist()
 
 
 def test_fewer_real_images_than_samples_are_compared_at_their_own_count():
     result = found()
-    assert (result.real.samples, result.real.test.count, result.real.frechet_samples) == (40, 40, 80)
+    assert (result.real.samples, result.real.test.count, result.real.fid_samples) == (40, 40, 80)
     assert result.headline.matched == pytest.approx(
         metrics.inception_score(probabilities_of(brightness(0, 40)).numpy(), 5)[0])
     enough = found(samples=30)
     assert (enough.real.samples, enough.headline.matched) == (30, enough.inception_score)
-    assert (enough.real.test.count, enough.real.frechet_samples) == (40, 30)
+    assert (enough.real.test.count, enough.real.fid_samples) == (40, 30)
 
 
 def test_real_images_are_shuffled_before_they_are_cut():
@@ -156,7 +161,7 @@ def test_what_is_told_fits_into_json():
     assert list(summary["generators"]) == ["generator"]
     measured = result.measurements()
     assert measured["score/inception_score"] == result.inception_score and measured["score/network_error"] == 0.25
-    assert measured["score/frechet_distance_real"] == result.real.frechet_distance
+    assert measured["score/fid_real"] == result.real.fid
     assert all(type(value) is float for value in measured.values())
     assert not any("generated_only" in name or name.startswith("score/generator/") for name in measured)
 
@@ -171,8 +176,8 @@ def test_several_generators_are_scored_and_the_first_stands_for_the_run():
     summary, measured = result.summary(), result.measurements()
     assert summary["inception_score"] == summary["generators"]["pictures"]["inception_score"] != pytest.approx(1)
     assert summary["generators"]["generator"]["inception_score"] == pytest.approx(1)
-    assert measured["score/pictures/frechet_distance"] == measured["score/frechet_distance"]
-    assert measured["score/generator/frechet_distance"] > 2 * measured["score/frechet_distance"]
+    assert measured["score/pictures/fid"] == measured["score/fid"]
+    assert measured["score/generator/fid"] > 2 * measured["score/fid"]
     assert "score/pictures/class_agreement" in measured and "score/generator/class_agreement" not in measured
 
 
@@ -194,7 +199,7 @@ def test_the_trained_classifier_itself_can_score_with_its_own_features():
 
     result = found(network=scoring_network.itself(Discriminator()))
     assert result.inception_score == pytest.approx(found().inception_score)
-    assert "itself" in result.network and result.network_error is None
+    assert "itself" in result.network.name and result.network.error is None
     assert "score/network_error" not in result.measurements()
     assert result.real.test.mean == pytest.approx([REAL.gather(torch.arange(40)).mean().item()])
 
@@ -204,6 +209,76 @@ def test_the_trained_classifier_itself_can_score_with_its_own_features():
 def test_broken_images_are_a_mistake(source):
     with pytest.raises(Mistake, match="not finite"):
         found(source)
+
+
+def test_images_of_one_kind_score_one_and_cover_nothing():
+    for same in (0.0, 0.35):  # zeros, and one class
+        result = found(Source(lambda start, n, same=same: torch.full((n, 1, 2, 2), same)))
+        assert result.inception_score == pytest.approx(1) and result.headline.std == pytest.approx(0)
+        assert result.headline.entropy == pytest.approx(0) and result.fid > 10 * result.real.fid
+        assert result.headline.covered.recall < 0.2 and result.headline.kid.mean > abs(result.real.kid.mean)
+
+
+def test_kid_precision_and_recall_are_of_equally_many_images_and_may_be_off():
+    result = found()
+    generated, real = (answers_of(x).features for x in (brightness(0, 40), REAL.gather(order_of(40))))
+    assert result.headline.covered == precision_recall(generated, real)
+    assert result.headline.kid == kernel_distance(generated, real, 10)
+    assert result.about()["feature_images"] == 40
+    settings = ScoreConfig(2300, 5, train_images=0, feature_images=0)
+    real = generator_scores.real_scores(DATA, NETWORK, settings, "cpu", labelled=False)
+    off = generator_scores.score([Source()], REAL, real, NETWORK, settings, "cpu")
+    assert off.headline.kid is off.headline.covered is None and off.summary()["precision"] is None
+    assert off.fid == result.fid and not any("kid" in name for name in off.measurements())
+
+
+def order_of(count: int) -> torch.Tensor:
+    """The fixed order of real images."""
+    return torch.randperm(count, generator=torch_generator(0, "real images"))
+
+
+def test_a_list_sorted_by_class_scores_as_any_other_order_unless_it_is_taken_as_it_is():
+    many = Images.of(REAL.pixels.repeat_interleave(20, 0), REAL.labels.repeat_interleave(20), REAL.classes)
+    mixed = torch.randperm(800, generator=torch.Generator().manual_seed(1))
+    other = Images.of(many.pixels[mixed], many.labels[mixed], many.classes)
+    settings = ScoreConfig(800, 4, train_images=0)
+    real = generator_scores.real_scores(DATA, NETWORK, settings, "cpu", labelled=False)
+
+    def of(images, shuffled=True):
+        source = ImageList("x", images, shuffled)
+        return generator_scores.score([source], REAL, real, NETWORK, settings, "cpu").inception_score
+
+    assert of(many) == pytest.approx(of(other), rel=0.01)
+    assert of(many, shuffled=False) < 0.6 * of(many) and of(other, shuffled=False) == pytest.approx(of(many), rel=0.01)
+
+
+def test_images_without_parts_are_all_compared_with_and_their_halves_stand_beside():
+    settings = ScoreConfig(40, 2, train_images=0, order="listed")
+    real = generator_scores.real_scores_of(REAL, NETWORK, settings)
+    whole, first, second = (answers_of(REAL.gather(torch.arange(*ends))).features.double().numpy()
+                            for ends in ((0, 40), (0, 20), (20, 40)))
+    assert real.test.count == 40 and real.test.mean == pytest.approx(whole.mean(0)) and len(real.features) == 40
+    assert real.test.covariance == pytest.approx(np.cov(whole, rowvar=False))
+    assert real.fid == pytest.approx(frechet_distance(Gaussian.of(first), Gaussian.of(second)))
+    assert real.fid_samples == 20
+
+
+def test_another_imagenet_networks_score_has_a_name_of_its_own():
+    result = found(network=replace(NETWORK, kind="efficientnet", weights="ab", resizing="to 9", grey="repeated"))
+    summary, measured = result.summary(), result.measurements()
+    assert summary["inception_score"] is None and summary["efficientnet_score"] == result.inception_score
+    assert "efficientnet_score" in summary["generators"]["generator"] and summary["network"] == "efficientnet"
+    assert not any("inception" in name for name in measured) and measured["score/efficientnet_score_real"] > 1
+    assert summary["class_histogram"] is None and "score/class_entropy" not in measured
+    assert {name: summary["score_settings"][name] for name in ("weights_sha256", "resizing", "grey")} == {
+        "weights_sha256": "ab", "resizing": "to 9", "grey": "repeated"}
+
+
+def test_scores_under_their_older_names_are_read_and_told():
+    old = {"frechet_distance": 3.0, "generators": {"generator": {"frechet_distance": 2.0}}}
+    assert today(old) == {"fid": 3.0, "generators": {"generator": {"fid": 2.0}}}
+    assert today({"score/frechet_distance_real": 1.0}, "score/") == {"score/fid_real": 1.0}
+    assert with_old_names({"fid": 3.0}) == {"fid": 3.0, "frechet_distance": 3.0}
 
 
 @pytest.mark.parametrize(("settings", "told"), [
@@ -243,7 +318,7 @@ def test_real_images_as_a_source_score_as_the_real_data(tmp_path, monkeypatch):
     real = generator_scores.real_scores(digits, network, settings, "cpu", labelled=True, watched=watched)
     result = generator_scores.score([perfect], digits.test, real, network, settings, "cpu", watched)
     assert result.inception_score == pytest.approx(real.inception_score, abs=0.4)
-    assert result.frechet_distance == pytest.approx(real.frechet_distance, rel=0.3)
+    assert result.fid == pytest.approx(real.fid, rel=0.3)
     assert result.headline.class_agreement > 0.99
     errors = result.headline.generated_only_errors
     assert len(errors) == len(real.trained_errors) == 2 and max(errors + real.trained_errors) < 0.08

@@ -267,7 +267,7 @@ def test_no_estimate_on_the_command_line_and_in_memory(tmp_path, monkeypatch):
                                      "--json"])
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["error_from"] == "none" and found["test_error"] is None and found["frechet_distance"] > 0
+    assert found["error_from"] == "none" and found["test_error"] is None and found["fid"] > 0
     done = CliRunner().invoke(main, ["evaluate", "latest", "--no-estimate", "--tracking-uri", "none", "--json"])
     assert json.loads(done.stdout.splitlines()[-1])["error_from"] == "none"
     with pytest.raises(Mistake, match="no test part"):

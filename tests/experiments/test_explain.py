@@ -20,7 +20,7 @@ ASKED = {  # what people call it: what it is called here
     "feature_matching": "feature_matching", "feature matching": "feature_matching", "GP": "gradient_penalty",
     "WGAN-GP": "gradient_penalty", "R1": "gradient_penalty", "SN": "spectral_norm", "spectral": "spectral_norm",
     "TTUR": "two_time_scales", "two_time_scale": "two_time_scales", "VAT": "vat", "weight-norm": "weight_norm",
-    "conditional": "conditional", "IS": "inception_score", "FID": "frechet_distance", "fréchet": None,
+    "conditional": "conditional", "IS": "inception_score", "FID": "fid", "fréchet": None,
     "hist": "historical_averaging", "Inception Score": "inception_score", "test/error": "test_error",
     "score/inception_score_real": "inception_score", "train/unlabelled_loss": "gan", "gradient_length":
     "gradient_penalty", "hinge": "adversarial", "Wasserstein": "adversarial", "non-saturating": "adversarial",

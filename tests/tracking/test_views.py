@@ -28,7 +28,7 @@ from ssgan.tracking import (
     stored_runs,
     ui_command,
 )
-from ssgan.tracking.views import ALONE, BUDGETS, CURVE, NO_GENERATOR, PERCENT, ROWS, View
+from ssgan.tracking.views import ALONE, BUDGETS, CURVE, DISTANCE, NO_GENERATOR, PERCENT, ROWS, SCORE, SCORES, View
 
 ERRORS = {20: (0.1711, 0.1233), 50: (0.0811, 0.0911), 100: (0.0455, 0.0511), 200: (0.0322, 0.0288)}
 SWEEP, ABLATION = "0123456789abcdef", "fedcba9876543210"
@@ -132,6 +132,18 @@ def test_the_latest_sweep_is_found_and_there_may_be_none(fresh, make):
     assert latest_sweep(fresh) == (SWEEP, "digits · sweep", ["gan.weight", "train.batch"])
 
 
+def test_the_error_is_held_against_the_scores_run_by_run(fresh, make):
+    swept(make, fresh, {20: (0.2, 0.1)})
+    view = save_view(fresh, SWEEP, "digits · sweep")
+    envelope, state = saved(fresh, f"ssgan-{SWEEP}-scores")
+    assert envelope["name"] == "digits · sweep, error and score" and state["groupBy"] is None
+    points = [chart for chart in state["compareRunCharts"] if chart["type"] == "SCATTER"]
+    assert [(chart["xaxis"], chart["yaxis"]) for chart in points] == [
+        ({"key": name, "type": "METRIC"}, {"key": PERCENT, "type": "METRIC"}) for name in (SCORE, DISTANCE)]
+    assert parse_qs(view.pages["error and score"].partition("?")[2])["viewStateShareKey"] == [f"ssgan-{SWEEP}-scores"]
+    assert any(chart["metricKey"].startswith("while_training/") for chart in state["compareRunCharts"])
+
+
 def ablated(make, store, at):
     """Delivers the runs of an ablation and its summary; the ids of the runs."""
     ids = []
@@ -139,7 +151,7 @@ def ablated(make, store, at):
         folder = make(row.replace(" ", "-"), name=f"{row} · 20 labels · seed 0", status="FINISHED",
                       tags={"ssgan.ablate": f"fedc {ABLATION}"},
                       params={"dataset": "digits", "recipe": row, "labels": 20, "seed": 0})
-        folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "score/frechet_distance": 9.0})
+        folder.measure(300, {"test/error": error, "score/inception_score": 4.0, "score/fid": 9.0})
         folder.measure(20, {"by_labels/labels": 20, "by_labels/error_percent": 100 * error})
         folder.flush()
         ids.append(deliver(folder, store))
@@ -223,6 +235,8 @@ def test_a_browser_shows_the_rows_of_an_ablation(fresh, make):
         page.open(f"{address}{view.pages['row by row']}")
         page.wait_for("Group: digits", "Group: digits without gan", ROWS[0][0], *(name for _, _, (name,) in ROWS[:3]),
                       "2 matching runs")
+        page.open(f"{address}{view.pages['error and score']}")
+        page.wait_for(SCORES[0][0], f"{SCORE} vs. {PERCENT}", f"{DISTANCE} vs. {PERCENT}", "2 matching runs")
         page.open(f"{address}{view.table}")
         page.wait_for("Group: digits without gan", "recipe", PERCENT, "20", "2 matching runs")
         page.open(f"{address}{view.plain}")

@@ -10,7 +10,7 @@ from ssgan.experiments.report.table import Stat
 from ssgan.tracking import run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
-SCORES = ("inception_score", "frechet_distance")
+SCORES = ("inception_score", "fid")
 MEASURES = ("error", *SCORES, "ms_a_step")
 Column = Sequence[float | None]  # a value a seed; None where the run has none
 
@@ -35,7 +35,7 @@ class AblationRow:
         """Every measure's values, of that generator."""
         scores = [found.get(generator, {}) for found in self.scores]
         return {"error": self.errors, "inception_score": [found.get("inception_score") for found in scores],
-                "frechet_distance": [found.get("frechet_distance") for found in scores], "ms_a_step": self.step_ms}
+                "fid": [found.get("fid") for found in scores], "ms_a_step": self.step_ms}
 
     @property
     def lost(self) -> int:

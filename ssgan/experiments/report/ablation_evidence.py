@@ -4,7 +4,7 @@ import json
 
 from ssgan.experiments.report.ablation import MEASURES, Ablation, AblationRow
 
-DIGITS = {"error": 2, "inception_score": 3, "frechet_distance": 2, "ms_a_step": 3}  # error in points
+DIGITS = {"error": 2, "inception_score": 3, "fid": 2, "ms_a_step": 3}  # error in points
 KEYS = ("what", "off", "only", "labels", "split_seeds", *MEASURES, "machine", "command")
 
 

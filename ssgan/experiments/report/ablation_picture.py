@@ -6,8 +6,8 @@ from ssgan.experiments.report.ablation import Ablation
 
 PANELS = {  # title, and what a value is multiplied by
     "error": ("error, points", 100.0), "inception_score": ("Inception Score", 1.0),
-    "frechet_distance": ("Fréchet distance", 1.0), "ms_a_step": ("ms a step", 1.0)}
-BETTER = {"error": "lower is better", "inception_score": "higher is better", "frechet_distance": "lower is better",
+    "fid": ("Fréchet distance", 1.0), "ms_a_step": ("ms a step", 1.0)}
+BETTER = {"error": "lower is better", "inception_score": "higher is better", "fid": "lower is better",
           "ms_a_step": "lower is better"}
 INK, MUTED, COLOUR = "#222222", "#888888", "#1f6feb"
 

@@ -36,7 +36,7 @@ def ablation_markdown(found: Ablation) -> str:
 def _real(found: Ablation) -> str:
     if not found.comparable:
         return f", each by {found.network}, so rows cannot be compared by them"
-    names = {"inception_score": ("Inception Score", 2), "frechet_distance": ("Fréchet distance", 1)}
+    names = {"inception_score": ("Inception Score", 2), "fid": ("Fréchet distance", 1)}
     told = [f"{name} {found.real[measure]:.{digits}f}" for measure, (name, digits) in names.items()
             if measure in found.real]
     return f"; real images have {', '.join(told)}" if told else ""
@@ -44,7 +44,7 @@ def _real(found: Ablation) -> str:
 
 def _line(found: Ablation, row: AblationRow) -> list[str]:
     cells = [row.name]
-    for measure, digits in (("error", 2), ("inception_score", 2), ("frechet_distance", 1), ("ms_a_step", 2)):
+    for measure, digits in (("error", 2), ("inception_score", 2), ("fid", 1), ("ms_a_step", 2)):
         scale = SCALE.get(measure, 1.0)
         cells += [_spread(row.stat(measure, found.generator), scale, digits),
                   _change(found.difference(row, measure), scale, digits)]

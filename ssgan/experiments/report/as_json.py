@@ -33,7 +33,7 @@ def _row(row: Row) -> dict[str, Any]:
         "runs": [result.run_id for result in row.results],
         "baselines": {name: _stat(stat) for name, stat in row.baselines.items()},
         "inception_score": row.score and _stat(row.score), "seconds": row.seconds,
-        "frechet_distance": row.frechet_distance and _stat(row.frechet_distance),
+        "fid": row.fid and _stat(row.fid), "frechet_distance": row.fid and _stat(row.fid),  # under its older name
         "generated_only_error": row.generated_only_error and _stat(row.generated_only_error),
         "ensembles": {"same_split": _ensembles(row.same_split), "across_splits": _ensembles(row.across)}}
 

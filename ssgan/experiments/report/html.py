@@ -1,6 +1,7 @@
 """The report as one HTML page, from the template report.html.j2: here what it says, there how it looks."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from ssgan.experiments.report.by_class import class_table
@@ -22,10 +23,13 @@ from ssgan.experiments.report.text import (
 USUAL_BUDGET = 100  # the one whose answer is open at first, if it was run
 
 
-def page(comparison: Comparison, title: str, pictures: dict[str, bytes]) -> str:
-    """The page; `pictures` are PNGs by data set. Texts from outside, such as a run's reason of failure, are escaped."""
+def page(comparison: Comparison, title: str, pictures: dict[str, bytes],
+         scores: Mapping[str, bytes | None] = {}) -> str:
+    """The page; `pictures` are PNGs by data set, `scores` those of the error against the score, where there are some.
+    Texts from outside, such as a run's reason of failure, are escaped.
+    """
     parts = [_part(f"b{number}", dataset, picture, [one for one in comparison.series if one.dataset == dataset])
-             for number, (dataset, picture) in enumerate(pictures.items())]
+             | {"scores": scores.get(dataset)} for number, (dataset, picture) in enumerate(pictures.items())]
     template = environment().get_template("report.html.j2")
     return template.render(title=title, extent=_extent(comparison), parts=parts, notes=remarks(comparison)) + "\n"
 

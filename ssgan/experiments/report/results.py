@@ -13,13 +13,14 @@ from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import BASELINES
 from ssgan.evaluation.classifier import SCORES
 from ssgan.evaluation.metrics import are_uneven
+from ssgan.evaluation.score_names import today
 from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
 OWN = ("labels", "seed", "split_seed", "recipe", "dataset")  # params that are not among `settings`
 ERRORS = {"test": "test", "cross_validation": "cross-validation"}  # what names of measurements begin with, and tell
 LATER_SCORES = (  # of a run's result and of its measurements, which older runs lack
-    "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real")
+    "fid", "fid_real", "generated_only_error", "generated_only_error_real")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +46,8 @@ class Result:
     images: int | None  # training images of the data set, if known
     fetch: Callable[[str], Path | None]  # an artifact by its path in the run, or None
     reason: str | None = None  # why it has no error
-    frechet_distance: float | None = None
-    frechet_distance_real: float | None = None
+    fid: float | None = None
+    fid_real: float | None = None
     generated_only_error: float | None = None  # of a network trained on generated images alone
     generated_only_error_real: float | None = None  # of one trained on real images
     error_from: str = "test"  # or cross-validation
@@ -91,7 +92,7 @@ def of_folder(folder: WorkFolder) -> Result:
     """The result in a work folder, finished or not."""
     facts = folder.facts
     found = facts.get("result", {})
-    evaluation, score = found.get("evaluation", {}), found.get("score", {})
+    evaluation, score = found.get("evaluation", {}), today(found.get("score", {}))
     ids = run_ids(folder)
     return Result(
         ids[-1] if ids else folder.fingerprint, facts.get("name", folder.fingerprint), facts.get("dataset", ""),
@@ -107,7 +108,7 @@ def of_folder(folder: WorkFolder) -> Result:
 
 def of_stored(run: StoredRun) -> Result | None:
     """The result of a run in a store; None where it is no run of a label budget with an error."""
-    params, metrics = run.params, run.metrics
+    params, metrics = run.params, today(run.metrics, "score/")
     where = next((where for where in ERRORS if f"{where}/error" in metrics), None)
     numbers = [params.get(name, "") for name in ("labels", "seed", "split_seed")]
     if not all(number.isdecimal() for number in numbers) or where is None or "dataset" not in params:

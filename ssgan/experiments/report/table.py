@@ -119,9 +119,9 @@ class Row:
         return _stat_of_all([result.score for result in self.results])
 
     @property
-    def frechet_distance(self) -> Stat | None:
+    def fid(self) -> Stat | None:
         """The Fréchet distance, where all runs have one."""
-        return _stat_of_all([result.frechet_distance for result in self.results])
+        return _stat_of_all([result.fid for result in self.results])
 
     @property
     def generated_only_error(self) -> Stat | None:

@@ -272,8 +272,8 @@ def _score(row: Row) -> str:
 
 
 def _frechet(row: Row) -> str:
-    return _beside_real(row.frechet_distance and f"{row.frechet_distance.mean:.3g}",
-                        row.results[0].frechet_distance_real, "{:.3g}")
+    return _beside_real(row.fid and f"{row.fid.mean:.3g}",
+                        row.results[0].fid_real, "{:.3g}")
 
 
 def _generated_only(row: Row) -> str:

@@ -11,7 +11,7 @@ from curves import curve, result
 from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import NO_GENERATOR, SUPERVISED
 from ssgan.experiments import report as efficiency
-from ssgan.experiments.report import as_plain, compare, markdown, page, text
+from ssgan.experiments.report import as_plain, compare, markdown, page, score_pictures, text, write_report
 from ssgan.experiments.report.table import MOST_SERIES, Stat, paper_row
 
 
@@ -72,7 +72,7 @@ def test_a_gain_that_may_be_chance_is_called_so():
 
 def test_a_baseline_or_score_that_a_run_lacks_is_not_averaged_over_the_others():
     row, = series_of([result(100, 0, baselines={SUPERVISED: 0.1}), result(100, 1, score=None)]).rows
-    assert row.baselines == {} and row.score is None and row.frechet_distance is row.generated_only_error is None
+    assert row.baselines == {} and row.score is None and row.fid is row.generated_only_error is None
 
 
 def test_runs_of_other_settings_are_another_series_named_by_what_differs():
@@ -207,7 +207,7 @@ def test_the_markdown_table_has_every_number():
 
 
 def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
-    scores = {"frechet_distance": 43.8, "frechet_distance_real": 4.56, "generated_only_error": 0.2,
+    scores = {"fid": 43.8, "fid_real": 4.56, "generated_only_error": 0.2,
               "generated_only_error_real": 0.037}
     series = series_of([result(100, 0, **scores), result(100, 1, **scores | {"generated_only_error": 0.3})])
     heading, line = text.table(series)
@@ -215,15 +215,29 @@ def test_the_scores_of_generated_images_stand_beside_those_of_real_ones():
     assert shown["Inception Score"] == "4.00 (real 8.80)" and shown["Fréchet distance"] == "43.8 (real 4.56)"
     assert shown["trained on generated, %"] == "25.00 ± 7.07 (real 3.70)"
     row, = as_plain(compare([result(100, 0, **scores), result(100, 1, **scores)]))["series"][0]["table"]
-    assert row["frechet_distance"]["mean"] == 43.8 and row["generated_only_error"]["mean"] == 0.2
+    assert row["fid"] == row["frechet_distance"] and row["fid"]["mean"] == 43.8
+    assert row["generated_only_error"]["mean"] == 0.2
     assert "43.8 (real 4.56)" in page(compare([result(100, 0, **scores)]), "one", {"digits": b""})
 
 
+def test_the_error_is_drawn_against_the_scores_where_two_runs_have_them(tmp_path):
+    scores = {"fid": 43.8, "fid_real": 4.56}
+    one = compare([result(100, 0, **scores)])
+    assert score_pictures(one) == {"digits": None} and "Error against score" not in page(one, "one", {"digits": b""})
+    two = compare([result(100, 0, **scores), result(100, 1, **scores | {"fid": 40.0})])
+    picture = score_pictures(two)["digits"]
+    assert picture.startswith(b"\x89PNG") and "Error against score" in page(two, "two", {"digits": b""},
+                                                                            {"digits": picture})
+    write_report(two, tmp_path, "two")
+    assert (tmp_path / "scores.png").read_bytes() == picture == score_pictures(two)["digits"]
+    assert "Error against score" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
-    heading, _ = text.table(series_of([result(100, 0), result(100, 1, frechet_distance=3.0)]))
+    heading, _ = text.table(series_of([result(100, 0), result(100, 1, fid=3.0)]))
     assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)
     row, = as_plain(compare([result(100, 0)]))["series"][0]["table"]
-    assert row["frechet_distance"] is row["generated_only_error"] is None
+    assert row["fid"] is row["generated_only_error"] is None
 
 
 def test_the_report_is_left_alone_where_nothing_has_changed(tmp_path):

@@ -39,7 +39,7 @@ def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
     local = of_folder(folder)
     for field in ("run_id", "name", "dataset", "recipe", "labels", "seed", "split_seed", "status", "error", "total",
                   "baselines", "score", "score_real", "seconds", "ended", "settings", "images",
-                  "frechet_distance", "frechet_distance_real", "generated_only_error", "generated_only_error_real"):
+                  "fid", "fid_real", "generated_only_error", "generated_only_error_real"):
         assert getattr(local, field) == getattr(stored, field), field
     assert (local.settings["model.widths"] == "[8, 4]" and local.settings["gan.weight"] == "1.0"
             and "evaluate.classical" not in local.settings)

@@ -1,0 +1,44 @@
+"""Error against score, run by run: the tension of the paper between a good classifier and good pictures."""
+
+from io import BytesIO
+
+from ssgan.experiments.report.curve import COLOURS, GRID, INK, MUTED
+from ssgan.experiments.report.results import Result
+from ssgan.experiments.report.table import Comparison
+
+LEAST_RUNS = 2  # of which a picture tells anything
+
+
+def score_picture(comparison: Comparison, dataset: str) -> bytes | None:
+    """The PNG: a point for each run, coloured by budget, over its Inception Score and over its Fréchet distance; None
+    where fewer than two runs have them.
+    """
+    from matplotlib.figure import Figure
+
+    runs = [run for series in comparison.series if series.dataset == dataset for row in series.rows
+            for run in row.results if run.score is not None and run.fid is not None]
+    if len(runs) < LEAST_RUNS:
+        return None
+    figure = Figure(figsize=(9.2, 3.8), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    _points(left, runs, [run.score for run in runs], runs[0].score_real)
+    _points(right, runs, [run.fid for run in runs], runs[0].fid_real)
+    left.set_xlabel("Inception Score: better to the right", fontsize=9, color=INK)
+    right.set_xlabel("Fréchet distance: better to the left", fontsize=9, color=INK)
+    left.set_ylabel("error, %", fontsize=9, color=INK)
+    right.legend(fontsize=8, frameon=False)
+    file = BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _points(axes, runs: list[Result], scores: list[float], real: float | None) -> None:
+    for number, labels in enumerate(sorted({run.labels for run in runs})):
+        chosen = [place for place, run in enumerate(runs) if run.labels == labels]
+        axes.scatter([scores[place] for place in chosen], [100 * runs[place].error for place in chosen], s=28,
+                     color=COLOURS[number % len(COLOURS)], label=f"{labels:,} labels", zorder=3)
+    if real is not None:
+        axes.axvline(real, color=MUTED, linewidth=1, linestyle="--", label="real images")
+    axes.grid(color=GRID)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
