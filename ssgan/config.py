@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ssgan import settings
+from ssgan.data.colours import COLOURS
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
@@ -119,6 +120,8 @@ class Recipe:
     labels: int = number(100, 0, 100_000_000, "label budget: labelled images over all classes; 0 is all labels that "
                                               "there are")
     image_size: int = number(0, 0, 1024, "pixels a side of images from a folder; 0 is found by looking")
+    colours: str = choice("any", COLOURS, "the images it is for: colour makes grey ones coloured, grey refuses coloured "
+                                          "ones, any takes both as they are")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     gan: KPlus1 = KPlus1()

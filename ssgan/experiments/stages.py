@@ -23,6 +23,7 @@ from ssgan.experiments.member import Group, Member, lost
 from ssgan.experiments.progress import Progress
 from ssgan.files import write_text
 from ssgan.tracking.workfolder import WorkFolder
+from ssgan.training.execution import size_of
 from ssgan.training.loop import Interrupted
 from ssgan.training.trained_model import TrainedModel
 
@@ -36,7 +37,7 @@ def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str =
     All that can be known before the first step, from the recipe and the counts of the data, is found here. It is cheap,
     and asked before anything is written. `trained` is the run where it has been trained already.
     """
-    techniques.check(recipe, len(dataset.classes))
+    size_of(recipe, dataset.train)  # the networks are built too, which find what does not fit
     _, held_out = splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)

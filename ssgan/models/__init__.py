@@ -1,9 +1,15 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.models import mlp, small_conv
+from ssgan.models import conv9, imagenet128, mlp, small_conv
 from ssgan.models.settings import ModelConfig
 
-FAMILIES = {"mlp": mlp, "conv": small_conv}
+FAMILIES = {
+    "mlp": mlp,
+    "conv": small_conv,
+    "conv9": conv9,
+    "imagenet128": imagenet128,
+}
+LATENTS = {"imagenet128": imagenet128.latent_numbers}  # of families whose latent vectors have more than model.latent
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):
@@ -16,6 +22,17 @@ def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classe
 def couples_batch(module) -> bool:
     """Whether what the network says of one image depends on the others of its batch."""
     return any(getattr(part, "couples_batch", False) for part in module.modules())
+
+
+def compares_halves(module) -> bool:
+    """Whether the network is to be given real images with generated ones behind them in one pass, and told how many."""
+    return any(getattr(part, "compares_halves", False) for part in module.modules())
+
+
+def latent_numbers(config: ModelConfig, shape: tuple[int, int, int]) -> int:
+    """How many numbers the generator of images of that shape takes for each."""
+    family = config.family if config.generator == "family" else config.generator
+    return LATENTS[family](config, shape) if family in LATENTS else config.latent
 
 
 def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator, classes: int = 0):

@@ -33,20 +33,33 @@ def fill(layers: Iterable[nn.Module], generator: torch.Generator | None) -> None
             layer.u.copy_(layer.advance(SETTLED)["u"])
 
 
-def norm(config: ModelConfig, channels: int) -> nn.Module:
-    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same."""
+def fill_normal(layers: Iterable[nn.Module], std: float, generator: torch.Generator | None) -> None:
+    """The same with normal first weights of that deviation; without a generator they stay as they are."""
+    for layer in layers if generator is not None else ():
+        nn.init.normal_(layer.weight, std=std, generator=generator)
+        if isinstance(layer, SpectralNorm):
+            layer.u.copy_(layer.advance(SETTLED)["u"])
+
+
+def norm(config: ModelConfig, channels: int, *, itself: bool = False, epsilon: float = 1e-6) -> nn.Module:
+    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same; `itself` as `VirtualBatchNorm` has
+    it.
+    """
     if config.generator_norm == "virtual":
-        return VirtualBatchNorm(channels, config.reference_images, gain=config.generator_norm_gain)
+        return VirtualBatchNorm(channels, config.reference_images, epsilon, gain=config.generator_norm_gain,
+                                itself=itself)
     if config.generator_norm == "none":
         return Shift(channels)
-    return BatchNorm(channels, gain=config.generator_norm_gain)
+    return BatchNorm(channels, epsilon, gain=config.generator_norm_gain)
 
 
-def reference_latents(config: ModelConfig, generator: torch.Generator | None) -> Tensor | None:
-    """The latent vectors of the reference batch [m, z], where virtual batch norm has one."""
+def reference_latents(config: ModelConfig, generator: torch.Generator | None, numbers: int = 0) -> Tensor | None:
+    """The latent vectors of the reference batch [m, z], where virtual batch norm has one; z is `numbers`, or
+    `model.latent`.
+    """
     if config.generator_norm != "virtual":
         return None
-    shape = (config.reference_images, config.latent)
+    shape = (config.reference_images, numbers or config.latent)
     if generator is None:
         return torch.empty(shape)
     draw = torch.rand if config.latent_kind == "uniform" else torch.randn

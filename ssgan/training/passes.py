@@ -116,9 +116,11 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
     for name, parts in passes.items():
         batches = [images[part] for part in parts]
         x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
-        with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
-            said = _pass(discriminator, x, Context(noise[name]), logits, hidden)
         counts = [_count(batch) for batch in batches]
+        # told to a network that compares both kinds, whose passes have the generated images last
+        generated = counts[-1] if parts[-1] == "generated" else None
+        with torch.no_grad() if made.isdisjoint(parts) else contextlib.nullcontext():
+            said = _pass(discriminator, x, Context(noise[name], generated=generated), logits, hidden)
         split = tree_map(lambda each: _split(widened(each), counts), said)
         for i, part in enumerate(parts):
             found[part] = Output(split.logits and split.logits[i], split.features[i],
