@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.in_process import commands_in
 from PIL import Image
+
+from cli.in_process import commands_in
 
 CONV9 = ["--set", "model.widths=[4, 4, 4, 6, 6, 6, 6, 6, 6]", "--set", "model.generator_widths=[8, 6, 4]"]
 IMAGENET = ["--set", "model.widths=[4, 4, 4, 5, 4, 6, 6, 9]", "--set", "model.latent=7", "--image-size", "32",
