@@ -120,7 +120,7 @@ class Recipe:
     labels: int = number(100, 0, 100_000_000, "label budget: labelled images over all classes; 0 is all labels that "
                                               "there are")
     image_size: int = number(0, 0, 1024, "pixels a side of images from a folder; 0 is found by looking")
-    colours: str = choice("any", COLOURS, "the images it is for: colour makes grey ones coloured, grey refuses coloured "
+    colours: str = choice("any", COLOURS, "images it is for: colour makes grey ones coloured, grey refuses coloured "
                                           "ones, any takes both as they are")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()

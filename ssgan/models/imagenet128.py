@@ -207,5 +207,5 @@ def _check(widths: tuple[int, ...], shape: tuple[int, int, int]) -> None:
     if any(side % times for side in shape[1:]):
         side = max(1, round(max(shape[1:]) / times)) * times
         raise Mistake(f"model.generator_widths = {list(widths)} double a map {len(widths) - 1} times, and "
-                      f"{shape[1]}x{shape[2]} pixels are no multiple of {times}:\nset fewer widths, or bring the images "
+                      f"{shape[1]}x{shape[2]} pixels are no multiple of {times}:\nset fewer widths, or bring images "
                       f"of a folder to another size, for example --image-size {side}.")

@@ -64,21 +64,15 @@ def test_a_paper_s_recipe_trains_goes_on_scores_and_is_handed_over(name, tmp_pat
 
 
 def served(folder: Path) -> None:
-    """What MLflow's server does with the example of a model, in a process of its own."""
+    """What MLflow's server makes of the example of a model, in a process of its own."""
     program = """
-import json, sys
-import mlflow
-from mlflow.pyfunc.scoring_server import init
-from starlette.testclient import TestClient
-answer = TestClient(init(mlflow.pyfunc.load_model(sys.argv[1]))).post(
-    "/invocations", content=open(sys.argv[1] + "/serving_input_example.json").read(),
-    headers={"Content-Type": "application/json"})
-assert answer.status_code == 200, answer.text
-print(json.dumps(answer.json()))
+import sys
+from mlflow.models import validate_serving_input
+example = open(sys.argv[1] + "/serving_input_example.json").read()
+print(*validate_serving_input(sys.argv[1], example).shape)
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert np.array(json.loads(done.stdout.splitlines()[-1])["predictions"]).shape == (2, 2, 3)
+    assert done.returncode == 0 and done.stdout.split()[-3:] == ["2", "2", "3"], done.stdout + done.stderr
 
 
 def test_what_does_not_fit_is_one_mistake_before_anything_is_written(tmp_path):
