@@ -47,7 +47,8 @@ def test_a_paper_s_recipe_trains_goes_on_scores_and_is_handed_over(name, tmp_pat
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["status"] == "FINISHED" and found["test_total"] == 24 and found["inception_score"] >= 1
         sheet = next(Path(found["folder"]).glob("train/samples-*.png"))
-        assert Image.open(sheet).mode == "RGB"
+        with Image.open(sheet) as shown:
+            assert shown.mode == "RGB"
         kinds = "onnx,pt2,mlflow" if name != "svhn" else "onnx"
         handed = ssgan("export", "latest", "--format", kinds, "-o", "handover")
         assert handed.exit_code == 0, handed.output
