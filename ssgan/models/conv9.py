@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ssgan.errors import Mistake
 from ssgan.models.activation import activation
@@ -31,9 +30,9 @@ FIRST_DEVIATION, FIRST_IMAGES = 0.1, 100  # of its first outputs before tanh, ov
 
 
 class Discriminator(nn.Module):
-    """Nine convolutions, the third and the sixth with stride 2, the seventh unpadded, the last two 1x1; leaky ReLU 0.2,
-    the map's mean, and a dense layer. `widths` are the nine channels: 96 three times and 192 six times in the paper's
-    for CIFAR-10, 64 and 128 for SVHN.
+    """Nine convolutions, the third and the sixth with stride 2, the seventh unpadded, the last two 1x1; leaky ReLU 0.2, or the
+    recipe's activation, the map's mean, and a dense layer. `widths` are the nine channels: 96 three times and 192 six
+    times in the paper's for CIFAR-10, 64 and 128 for SVHN.
 
     `model.norm`, the minibatch layer and Gaussian noise are as in the family conv; dropout stands on the input and
     behind the two convolutions with a stride. Nothing is drawn for noise that is 0. `model.strides` and
@@ -46,6 +45,7 @@ class Discriminator(nn.Module):
         super().__init__()
         _check(config, shape)
         self.output_scale, self.image_range = config.output_scale, config.image_range
+        self.activation = activation(config.activation, "leaky")
         channels, maps = [shape[0], *config.widths], [shape[1:]]
         for kernel, stride, padding in LAYERS:
             maps.append(tuple((side + 2 * padding - kernel) // stride + 1 for side in maps[-1]))
@@ -88,7 +88,7 @@ class Discriminator(nn.Module):
         """With the reference batch among the images."""
         x = channels_last(self.noise(signed(x, self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
-            x = functional.leaky_relu(layer(x), 0.2)
+            x = self.activation(layer(x))
             if inner is not None:
                 inner.append(without_reference(self, x))
             x = self.noise(x, place, context)
@@ -98,7 +98,7 @@ class Discriminator(nn.Module):
         """Data-dependent initialisation, layer after layer, noise on."""
         x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
-            x = self.noise(functional.leaky_relu(layer.initialise(x), 0.2), place, context)
+            x = self.noise(self.activation(layer.initialise(x)), place, context)
         x = x.mean((2, 3))
         if self.minibatch is not None:
             x = self.minibatch.initialise(x)
@@ -142,7 +142,7 @@ class Generator(nn.Module):
         self.register_buffer("reference", reference_latents(config, generator))
         self.references = 0 if self.reference is None else len(self.reference)
         places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
-        self.products = self.dense.weight.numel() + sum(
+        self.products = (config.latent + classes) * units + sum(
             25 * a * b * count for a, b, count in zip(widths, (*widths[1:], shape[0]), places))
         if generator is not None:
             self._initialise(config, generator)

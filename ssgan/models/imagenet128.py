@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ssgan.errors import Mistake
 from ssgan.models.activation import activation
@@ -30,8 +29,8 @@ LAST_WEIGHTS, LAST_BIAS = 0.075, -0.45  # of its output layer: the first images 
 
 class Discriminator(nn.Module):
     """Seven 3x3 convolutions, of which those number 1, 2, 3, 6 and 7 have stride 2, and a dense layer, leaky ReLU 0.2
-    behind each; then the minibatch features of both halves, and a dense layer. `widths` are the seven channels and the
-    dense layer's: 64, 128, 256, 256, 256, 512, 512 and 2560 in the paper's.
+    or the recipe's activation behind each; then the minibatch features of both halves, and a dense layer. `widths` are
+    the seven channels and the dense layer's: 64, 128, 256, 256, 256, 512, 512 and 2560 in the paper's.
 
     It is given real images and, behind them, generated ones. With `model.norm = "batch"` half of a layer's units are
     normalised by the real ones' mean and deviation, half by the generated ones'; minibatch features are taken over each
@@ -53,6 +52,7 @@ class Discriminator(nn.Module):
             raise Mistake("model.norm = virtual: the family imagenet128 has virtual batch norm in its generator alone, "
                           "by model.generator_norm; set model.norm = batch.")
         self.output_scale, self.image_range = config.output_scale, config.image_range
+        self.activation = activation(config.activation, "leaky")
         channels, maps = [shape[0], *config.widths[:-1]], [shape[1:]]
         for stride in STRIDES:
             maps.append(tuple(-(-side // stride) for side in maps[-1]))
@@ -61,7 +61,8 @@ class Discriminator(nn.Module):
             _hidden(config, a, b, generator, kernel=3, stride=stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], STRIDES)), _hidden(config, flat, dense, generator)])
         self.minibatch = None if not config.minibatch_kernels else MinibatchHalves(
-            dense, config.minibatch_kernels, config.minibatch_dimensions, config.initial_scale, generator)
+            dense, config.minibatch_kernels, config.minibatch_dimensions, config.initial_scale, generator,
+            config.minibatch_distance)
         self.width = dense + 2 * config.minibatch_kernels
         self.output = output_layer(config, self.width, classes, generator)
         self.noise = LayerNoise([Place(shape, config.input_noise or None, config.input_dropout),
@@ -91,7 +92,7 @@ class Discriminator(nn.Module):
         for place, layer in enumerate(self.hidden, 1):
             x = _flat(x, place)
             x = layer(x, context.generated or 0) if isinstance(layer, BatchNormed) else layer(x)
-            x = functional.leaky_relu(x, 0.2)
+            x = self.activation(x)
             if inner is not None:
                 inner.append(x)
             if place <= len(STRIDES):
@@ -102,7 +103,7 @@ class Discriminator(nn.Module):
         """Data-dependent initialisation of layers that have one, in order, noise on."""
         x = self.noise(signed(x, self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
-            x = functional.leaky_relu(layer.initialise(_flat(x, place)), 0.2)
+            x = self.activation(layer.initialise(_flat(x, place)))
             if place <= len(STRIDES):
                 x = self.noise(x, place, context)
         if isinstance(self.output, WeightNorm):
@@ -174,7 +175,7 @@ class Generator(nn.Module):
         self.noise = LayerNoise([Place((width, *each[1:]), dropout=config.generator_dropout)
                                  for width, each in zip(widths, self.joined)])
         fill_normal((self.dense, *self.hidden), FIRST_WEIGHTS, generator)
-        if config.generator_norm != "none":
+        if config.generator_norm not in ("none", "weight"):
             for each in self.norms:
                 _fill_gain(each.gain, generator)
         self.output = nn.Conv2d(inputs[-1], shape[0], 5, padding=2)
@@ -183,7 +184,7 @@ class Generator(nn.Module):
         self.register_buffer("reference", reference_latents(config, generator, sum(self.sizes)))
         self.references = 0 if self.reference is None else len(self.reference)
         places = [math.prod(each[1:]) for each in self.joined]
-        self.products = self.dense.weight.numel() + sum(
+        self.products = (config.latent + classes) * widths[0] * math.prod(self.start) + sum(
             25 * a * b * count for a, b, count in zip(inputs, (*widths[1:], shape[0]), places))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ssgan.models.functional import widened
-from ssgan.models.minibatch import likeness
+from ssgan.models.minibatch import DISTANCES
 
 SHARE = 1 / 31  # the authors divide a mean by the other images of a batch of 16 real and 16 generated ones once more
 
@@ -12,7 +12,8 @@ SHARE = 1 / 31  # the authors divide a mean by the other images of a batch of 16
 class MinibatchHalves(nn.Module):
     """[n, f] -> [n, f + 2 kernels]: x, then of each kernel the mean of exp(-|M_ib - M_jb|_1) over the other real images
     j, then that over the other generated ones, each 1/31 times; M_ib are the `dimensions` numbers of x_i in kernel b
-    (Salimans et al. 2016, section 3.2; the authors' script for ImageNet, which takes both halves apart).
+    (Salimans et al. 2016, section 3.2; the authors' script for ImageNet, which takes both halves apart). `distance` is
+    "l1", as there, or "l2".
 
     The last `generated` rows are generated; where none is, their features are 0. With references, for evaluation, the
     means are over those, and an image's answer does not depend on its neighbours. Without a generator the weights are
@@ -21,9 +22,10 @@ class MinibatchHalves(nn.Module):
 
     compares_halves = True
 
-    def __init__(self, inputs: int, kernels: int, dimensions: int, std: float, generator: torch.Generator | None):
+    def __init__(self, inputs: int, kernels: int, dimensions: int, std: float, generator: torch.Generator | None,
+                 distance: str = "l1"):
         super().__init__()
-        self.dimensions = dimensions
+        self.dimensions, self.distances = dimensions, DISTANCES[distance]
         shape = (dimensions * kernels, inputs)
         self.weight = nn.Parameter(torch.empty(shape) if generator is None
                                    else torch.randn(shape, generator=generator) * std)
@@ -40,10 +42,10 @@ class MinibatchHalves(nn.Module):
         if self.real is None:
             first = len(x) - generated
             rows = torch.arange(len(x), device=x.device)[:, None]
-            near = likeness(points, points)  # an image's likeness to itself is 1
+            near = (-self.distances(points, points)).exp()  # an image's likeness to itself is 1
             halves = [_mean(near[:, :first], rows < first), _mean(near[:, first:], rows >= first)]
         else:
-            halves = [_mean(likeness(points, each), None) for each in (self.real, self.made)]
+            halves = [_mean((-self.distances(points, each)).exp(), None) for each in (self.real, self.made)]
         return torch.cat((x, *(half.to(x.dtype) for half in halves)), 1)
 
     def points(self, x: Tensor) -> Tensor:

@@ -107,8 +107,8 @@ def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) 
 def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any],
             noise: dict[str, tuple[Tensor, ...]],
             made: set[str], logits: bool, hidden: Collection[int] = ()) -> dict[str, Output]:
-    """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is
-    the discriminator. `hidden` are the layers whose activations are wanted.
+    """What the discriminator says of every part, in these passes; with gradients where the player made one of a pass's
+    parts, or is the discriminator. `hidden` are the layers whose activations are wanted.
 
     Images are a tensor, or a tree of scales of the same images.
     """

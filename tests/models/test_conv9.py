@@ -111,3 +111,11 @@ def test_what_does_not_fit_is_a_mistake(overrides, shape, told):
     with pytest.raises(Mistake, match=told) as mistake:
         small.trainer(recipe, data=small.dataset(60, shape))
     assert len(str(mistake.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("norm", ["weight", "spectral", "none"])
+def test_the_generator_s_other_norms_train(norm):
+    trainer = small.trainer(override(CONV9, [f"model.generator_norm={norm}"]), seeds=(0, 1),
+                            data=small.dataset(60, (3, 16, 16)))
+    trainer.step()
+    assert not trainer.failures() and trainer.sums.isfinite().all()
