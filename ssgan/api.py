@@ -23,15 +23,16 @@ from ssgan.training.trained_model import TrainedModel
 
 @process_kept()
 def load_data(name: str, data_dir: str | Path | None = None, *, image_size: int = 0,
-              skip_broken: bool = False) -> Dataset:
+              skip_broken: bool = False, colours: str = "any") -> Dataset:
     """The data set of that name: one of `ssgan.data.named.SOURCES`, with `data_dir` as --data-dir; or folder:PATH or
-    npz:FILE, with `image_size` and `skip_broken` as on the command line; what is found there is said. Raises Mistake.
+    npz:FILE, with `image_size` and `skip_broken` as on the command line, and `colours` as the recipe's key has it; what
+    is found there is said. Raises Mistake.
     """
     name = own_data.absolute(name) if own_data.is_own(name) else name
     progress = Progress()
     try:
         return named.load(name, named.data_dir(str(data_dir) if data_dir else None),
-                          own_data.Reading(image_size, skip_broken, watching=progress))
+                          own_data.Reading(image_size, skip_broken, watching=progress, colours=colours))
     finally:
         progress.end()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from ssgan import settings
+from ssgan.data.colours import COLOURS
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
@@ -116,6 +117,8 @@ class _First:
     labels: int = number(100, 0, 100_000_000, "label budget: labelled images over all classes; 0 is all labels that "
                                               "there are")
     image_size: int = number(0, 0, 1024, "pixels a side of images from a folder; 0 is found by looking")
+    colours: str = choice("any", COLOURS, "images it is for: colour makes grey ones coloured, grey refuses coloured "
+                                          "ones, any takes both as they are")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

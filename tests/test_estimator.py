@@ -66,6 +66,19 @@ def test_it_searches_and_stands_in_pipelines(digits):
     assert clone(pipeline.set_params(ssganclassifier__batch=7)).get_params()["ssganclassifier__batch"] == 7
 
 
+def test_colour_images_with_the_channels_last():
+    random = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = random.integers(0, 100, (40, 32, 32, 3), np.uint8)
+    X[y == 1, ..., 0] += 150
+    model = quick(recipe="salimans2016-cifar10", epochs=2, batch=10, learning_rate=0.01, overrides=(
+        "model.widths=[4, 4, 4, 6, 6, 6, 6, 6, 6]", "model.generator_widths=[8, 6, 4]",
+        "train.averaging=corrected", "train.averaging_rate=0.5")).fit(X, np.where(np.arange(40) < 20, y, -1))
+    assert model.predict(X[20:]).shape == (20,) and model.predict_proba(X).shape == (40, 2)
+    with pytest.raises(ValueError, match="9 convolutions"):
+        quick(recipe="salimans2016-cifar10").fit(X, y)
+
+
 def test_the_same_state_gives_the_same_classifier_and_another_another(digits, fitted):
     X = digits[0]
     assert (quick().fit(*digits).predict_proba(X) == fitted.predict_proba(X)).all()

@@ -21,7 +21,11 @@ from ssgan.settings import flatten
 SHIPPED = recipes.names()
 # of the sources' recipes for pictures, what stands in the place of feature matching: the source has it not
 PICTURES = {"dcgan-mnist", "dcgan-cifar10", "wgan-gp-mnist", "sngan-mnist", "msg-mnist", "salimans2016-mnist-pictures"}
-SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32)}  # of images; others have 28 grey pixels a side
+SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32), "svhn": (3, 32, 32)}  # of images; others have 28 pixels a side
+NARROW = {  # what takes seconds a step
+    "conv9": ["model.widths=[4, 4, 4, 6, 6, 6, 6, 6, 6]", "model.generator_widths=[8, 6, 4]"],
+    "imagenet128": ["model.widths=[4, 4, 4, 5, 4, 6, 6, 9]", "model.generator_widths=[8, 6, 4, 4]", "model.latent=7",
+                    "model.minibatch_kernels=4"]}
 
 
 def test_the_recipes_are_the_files_of_pipelines():
@@ -57,17 +61,19 @@ def test_a_recipe_opens_with_its_contract(name):
 def test_a_shipped_recipe_is_valid_and_named_as_its_file(name):
     found = recipes.read(name)
     assert found.name == name and isinstance(found.evidence, dict)
-    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "cifar10", "folder:.")
+    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "folder:.", "cifar10", "svhn")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_beside(name):
     recipe = recipes.read(name).recipe
     assert recipe.gan.weight >= 0.1
-    assert (recipe.feature_matching.weight, recipe.adversarial.weight) == ((0, 1) if name in PICTURES else (1, 0))
+    of_pictures = name in PICTURES or name == "salimans2016-imagenet128"
+    assert (recipe.feature_matching.weight, recipe.adversarial.weight) == ((0, 1) if of_pictures else (1, 0))
     assert recipe.evaluate.gan_off and "score" in stages_of(Member(recipe, 0, 0), "score")
     assert NO_GENERATOR in {each.name for served in trained_without(recipe).values() for each in served}
-    short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0)])
+    short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0),
+                              *NARROW.get(recipe.model.family, ())])
     trainer = small.trainer(short, small.FP32, data=small.dataset(600, shape_of(recipe), 10))
     before = {player: small.weights(trainer, player).clone() for player in ("discriminator", "generator")}
     trainer.step()
@@ -78,7 +84,7 @@ def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_
 
 
 def shape_of(recipe) -> tuple[int, int, int]:
-    return SHAPES.get(recipe.dataset, (1, 28, 28))
+    return SHAPES.get(recipe.dataset, (3, 32, 32) if recipe.colours == "colour" else (1, 28, 28))
 
 
 @pytest.mark.slow
@@ -121,6 +127,41 @@ def test_the_papers_recipe_has_the_authors_settings():
         "train.adam": "authors", "train.averaging": "zero-start", "train.averaging_rate": 0.0001,
         "train.initialise_images": 500, "augment.shift": 0, "augment.rotation": 0, "augment.scale": 0,
         "augment.shear": 0, "consistency.weight": 0}
+    assert {key: found[key] for key in authors} == authors
+
+
+@pytest.mark.parametrize(("name", "labels", "epochs", "first", "second"), [("cifar10", 4000, 1200, 96, 192),
+                                                                           ("svhn", 1000, 900, 64, 128)])
+def test_the_papers_colour_recipes_have_the_authors_settings(name, labels, epochs, first, second):
+    """Salimans et al. 2016, sections 6.2 and 6.3, and the authors' scripts for CIFAR-10 and SVHN."""
+    found = flatten(recipes.read(f"salimans2016-{name}").recipe)
+    authors = {
+        "dataset": name, "labels": labels, "split.pool": "inclusive", "split.validation": 0, "colours": "colour",
+        "model.family": "conv9", "model.widths": [first] * 3 + [second] * 6, "model.generator_widths": [512, 256, 128],
+        "model.latent": 100, "model.latent_kind": "uniform", "model.image_range": "signed", "model.norm": "weight",
+        "model.initial_scale": 0.05, "model.output": "normalised", "model.output_scale": 0.1, "model.input_noise": 0,
+        "model.hidden_noise": 0, "model.input_dropout": 0.2, "model.dropout": 0.5, "model.generator_norm": "batch",
+        "model.generator_norm_gain": False, "gan.weight": 1, "gan.loss": "cross-entropy", "feature_matching.weight": 1,
+        "feature_matching.distance": "absolute", "train.epochs": epochs, "train.batch": 100,
+        "train.learning_rate": 3e-4, "train.schedule": "linear", "train.decay_from": pytest.approx(2 / 3),
+        "train.beta1": 0.5, "train.beta2": 0.999, "train.epsilon": 1e-8, "train.adam": "authors",
+        "train.averaging": "zero-start", "train.averaging_rate": 0.0001, "train.initialise_images": 500,
+        "augment.shift": 0, "augment.rotation": 0, "consistency.weight": 0}
+    assert {key: found[key] for key in authors} == authors
+
+
+def test_the_papers_recipe_for_imagenet_has_the_authors_settings():
+    """Salimans et al. 2016, section 6.4, and the authors' script for ImageNet."""
+    found = flatten(recipes.read("salimans2016-imagenet128").recipe)
+    authors = {
+        "image_size": 128, "labels": 0, "model.family": "imagenet128", "model.latent": 8192,
+        "model.widths": [64, 128, 256, 256, 256, 512, 512, 2560], "model.generator_widths": [512, 256, 128, 64, 64, 64],
+        "model.image_range": "signed", "model.initial_scale": 0.02, "model.norm": "batch", "model.output": "plain",
+        "model.generator_norm": "virtual", "model.generator_norm_gain": True, "model.reference_images": 16,
+        "model.reference_itself": True, "model.minibatch_kernels": 300, "model.minibatch_dimensions": 50,
+        "model.input_noise": 0.1, "model.dropout": 0, "gan.weight": 2, "smoothing.weight": 1, "smoothing.alpha": 0.75,
+        "smoothing.beta": 0, "adversarial.weight": 1, "adversarial.target": 0.375, "feature_matching.weight": 0,
+        "train.batch": 16, "train.learning_rate": 4e-4, "train.beta1": 0.5, "train.schedule": "constant"}
     assert {key: found[key] for key in authors} == authors
 
 

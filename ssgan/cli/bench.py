@@ -58,6 +58,8 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
 
     from ssgan.data.named import data_dir as data_folder
     from ssgan.data.named import load
+    from ssgan.data.own_data import Reading
+    from ssgan.experiments.fitted_recipe import fitted
     from ssgan.experiments.interrupt import Stop
     from ssgan.training import benchmark
     from ssgan.training.execution import prepare_process, resolved_for
@@ -66,12 +68,15 @@ def bench_command(recipe, overrides, lanes, seconds, minutes, labels, seeds, gro
         print(f"bench: {text}", file=sys.stderr, flush=True)
 
     prepare_process()
-    dataset = load(chosen.recipe.dataset, data_folder(data_dir))
+    dataset = load(chosen.recipe.dataset, data_folder(data_dir),
+                   Reading(chosen.recipe.image_size, skip_broken=True, colours=chosen.recipe.colours))
     if plan:
         plan.check(dataset, "evaluate")
         if not dataset.tested:
             raise Mistake(f"--table: {dataset.name} has no test part, on which its errors would be measured; leave it "
                           f"out.")
+    if not chosen.recipe.labels:
+        chosen = replace(chosen, recipe=fitted(chosen.recipe, dataset, say))
     resolved = resolved_for(chosen.recipe, dataset.train, device)
     found = {"recipe": recipe, "machine": benchmark.machine_name(resolved), "date": datetime.date.today().isoformat(),
              **benchmark.compare(chosen.recipe, dataset, resolved, counts, seconds, say)}

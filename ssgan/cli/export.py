@@ -109,8 +109,9 @@ def _images(folder, card, data_dir):
     from ssgan.export.write import random_images
 
     try:
-        size = folder.facts["settings"]["recipe"].get("image_size", 0)
-        dataset = load(card.dataset, data_folder(data_dir), Reading(size, skip_broken=True))
+        made = folder.facts["settings"]["recipe"]
+        reading = Reading(made.get("image_size", 0), skip_broken=True, colours=made.get("colours", "any"))
+        dataset = load(card.dataset, data_folder(data_dir), reading)
     except Mistake as mistake:
         why = f"its data set is not here: {str(mistake).splitlines()[0]}"
     else:

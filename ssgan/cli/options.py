@@ -115,8 +115,9 @@ def choose(dataset, labels, recipe, overrides, seed, split_seed, base: "Recipe |
         elif dataset not in names():
             if dataset not in SOURCES:
                 raise unknown("data set", dataset, SOURCES)
-            raise Mistake(f"no recipe is named {dataset}: take one of another data set, "
-                          f"for example --dataset {dataset} --recipe mnist; `ssgan recipes` lists them.")
+            other = f"salimans2016-{dataset}" if f"salimans2016-{dataset}" in names() else "mnist"
+            raise Mistake(f"no recipe is named {dataset}: take another one, for example "
+                          f"--dataset {dataset} --recipe {other}; `ssgan recipes` lists them.")
         else:
             found, name = read(dataset).recipe, dataset
     else:
@@ -187,7 +188,7 @@ def read_data(recipe: "Recipe", setting: "Setting", *, recheck: bool = False, sk
 
     try:
         return load(recipe.dataset, Path(setting.data_source),
-                    Reading(recipe.image_size, skip_broken, recheck, setting.progress))
+                    Reading(recipe.image_size, skip_broken, recheck, setting.progress, recipe.colours))
     finally:
         setting.progress.end()
 

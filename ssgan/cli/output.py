@@ -38,12 +38,14 @@ def bench(found: dict[str, Any]) -> None:
                    "lane-steps/s")
     for row in found["rows"]:
         step = row["seconds_per_step"]
-        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {1e3 * row['plain_seconds_per_step']:10.2f}   "
-                   f"{row['speedup']:7.2f}x   "
+        plain = ("         -          -" if row["speedup"] is None else
+                 f"{1e3 * row['plain_seconds_per_step']:10.2f}   {row['speedup']:7.2f}x")
+        click.echo(f"  {row['lanes']:5}   {1e3 * step:9.2f}   {plain}   "
                    f"{1e3 * row['bound_seconds']:8.2f}   {100 * row['share_of_bound']:6.0f} %   "
                    f"{100 * row['share_of_peak']:5.0f} %   "
                    f"{row['steps_per_second']:7.1f}   {row['lane_steps_per_second']:12.1f}")
     for row in found["rows"]:
+        click.echo(f"\n  {whole_recipe(row)}")
         shares = ", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in sorted(
             row["parts"].items(), key=lambda part: -part[1]))
         click.echo(f"\n  ms by part, {row['lanes']} lane{'s' * (row['lanes'] > 1)} (profiled, so a little slower): "
@@ -68,14 +70,29 @@ def bench_markdown(command: str, found: dict[str, Any]) -> str:
         parts.append(markdown_table([heading, *(
             [row["lanes"], f"{1e3 * row['seconds_per_step']:.2f}", f"{row['steps_per_second']:.1f}",
              f"{row['lane_steps_per_second']:.1f}",
-             f"{1e3 * row['plain_seconds_per_step']:.1f}", f"{row['speedup']:.1f}", f"{1e3 * row['bound_seconds']:.2f}",
+             *(["", ""] if row["speedup"] is None else [f"{1e3 * row['plain_seconds_per_step']:.1f}",
+                                                        f"{row['speedup']:.1f}"]), f"{1e3 * row['bound_seconds']:.2f}",
              f"{100 * row['share_of_bound']:.0f} %", f"{100 * row['share_of_peak']:.0f} %"] for row in found["rows"])]))
+        parts += [whole_recipe(row) for row in found["rows"]]
     if "table" in found:
         heading = ["labels", "test error, %, mean ± std", "median", "n", "every split seed"]
         parts += [clocked(found["table"]), markdown_table([heading, *(
             [row["labels"], _spread(row), "" if row["median"] is None else f"{row['median']:.2f}", row["n"],
              _seeds(row)] for row in found["table"]["rows"])])]
     return "\n\n".join(parts) + "\n"
+
+
+def whole_recipe(row: dict[str, Any]) -> str:
+    """One sentence on what the recipe takes from its first to its last step, at the speed that was measured."""
+    from ssgan.experiments.progress import duration
+
+    lanes = row["lanes"]
+    several = f", {lanes} runs at once" if lanes > 1 else ""
+    days = row["recipe_seconds"] / 86_400
+    took = duration(row["recipe_seconds"]) if days < 3 else f"{days:,.0f} days"
+    return (f"{row['flop_per_lane_step']:.3g} operations a step and run, {row['flop_per_second']:.3g} a second; "
+            f"the recipe's {row['recipe_steps']:,} steps, {row['recipe_flop_per_lane']:.2g} operations, would take "
+            f"{took}{several}.")
 
 
 def clocked(table: dict[str, Any]) -> str:

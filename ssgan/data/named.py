@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssgan.data.colour_sets import COLOUR
+from ssgan.data.colours import brought
 from ssgan.data.own_data import Reading, is_own
 from ssgan.data.own_data import load as load_own
+from ssgan.data.torchvision_files import check_folder, damaged, md5_of, torchvision_class
 from ssgan.errors import Mistake, unknown
 from ssgan.files import cache_folder, writing
 
@@ -27,6 +30,10 @@ def load(name: str, data_dir: Path, reading: Reading = Reading()) -> "Dataset":
     """The data set of that name, its files found under `data_dir` or downloaded to it; folder:PATH and npz:FILE are
     one's own, read as `reading` says. Raises Mistake.
     """
+    return brought(_load(name, data_dir, reading), reading.colours, reading.watching.say)
+
+
+def _load(name: str, data_dir: Path, reading: Reading) -> "Dataset":
     if is_own(name):
         return load_own(name, reading)
     if name not in SOURCES:
@@ -81,12 +88,12 @@ class File:
         header = struct.pack(f">4B{len(self.shape)}I", 0, 0, 8, len(self.shape), *self.shape)
         size = len(header) + math.prod(self.shape)
         if self.shape and len(content) != size:
-            raise _damaged(place, f"it holds {len(content):,} bytes, expected {size:,}")
+            raise damaged(place, f"it holds {len(content):,} bytes, expected {size:,}")
         if self.shape and content[: len(header)] != header:
-            raise _damaged(place, f"it does not begin as an IDX file of shape {self.shape}")
+            raise damaged(place, f"it does not begin as an IDX file of shape {self.shape}")
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self.md5 else ""
         if md5 != self.md5:
-            raise _damaged(place, f"the MD5 of its content is {md5}, expected {self.md5}")
+            raise damaged(place, f"the MD5 of its content is {md5}, expected {self.md5}")
 
 
 def _idx(prefix: str, count: int, images_md5: str = "", labels_md5: str = "") -> tuple[File, File]:
@@ -114,19 +121,18 @@ class Source:
 
     def __call__(self, data_dir: Path) -> "tuple[Images, Images]":
         """The training and the test images, checked. Raises Mistake."""
-        if os.path.exists(data_dir) and not data_dir.is_dir():
-            raise Mistake(f"the data folder {data_dir} is a file: choose a folder with --data-dir or SSGAN_DATA_DIR.")
+        check_folder(data_dir)
         places = {file: self._find(file, data_dir / self.folder) for file in self.train + self.test}
         self._check_archives(places)
         with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="ssgan-") as root:
             for file, place in places.items():
                 _lay(file, place, Path(root, self.folder, file.name))
-            train, test = (_torchvision(self.kind)(root, train=train, **self.options) for train in (True, False))
+            train, test = (torchvision_class(self.kind)(root, train=train, **self.options) for train in (True, False))
         return self._images(train, places[self.train[-1]]), self._images(test, places[self.test[-1]])
 
     def archive(self, file: File) -> tuple[str, tuple[str, ...], str]:
         """The archive that holds a file: its name, addresses and published MD5, from torchvision's own tables."""
-        published = _torchvision(self.kind)
+        published = torchvision_class(self.kind)
         if self.kind == "EMNIST":
             return "gzip.zip", (published.url,), published.md5
         if self.kind == "USPS":
@@ -157,9 +163,9 @@ class Source:
         """Checks archives by their published MD5, each once, where no MD5 of the content is known."""
         archives = {place: self.archive(file) for file, place in places.items() if not file.md5}
         for place, (archive, _, published) in archives.items():
-            md5 = _md5(place) if place.name == archive else published
+            md5 = md5_of(place) if place.name == archive else published
             if md5 != published:
-                raise _damaged(place, f"its MD5 is {md5}, expected {published}")
+                raise damaged(place, f"its MD5 is {md5}, expected {published}")
 
     def _images(self, part: Any, labels_place: Path) -> "Images":
         """What torchvision's class holds, upright and with labels from 0."""
@@ -172,7 +178,7 @@ class Source:
         last = self.first_label + len(classes) - 1
         wrong = labels[(labels < self.first_label) | (labels > last)]
         if len(wrong):
-            raise _damaged(labels_place, f"it holds the label {wrong[0]}, expected {self.first_label} to {last}")
+            raise damaged(labels_place, f"it holds the label {wrong[0]}, expected {self.first_label} to {last}")
         if self.transposed:
             pixels = pixels.transpose(1, 2)
         return Images.of(pixels.unsqueeze(1), labels - self.first_label, classes)
@@ -204,6 +210,7 @@ SOURCES: dict[str, "Callable[[Path], tuple[Images, Images]]"] = {
         "EMNIST", "EMNIST/raw", _idx("emnist-letters-train", 124_800), _idx("emnist-letters-test", 20_800),
         {"split": "letters"}, first_label=1, transposed=True),
     "usps": Source("USPS", "", (File("usps.bz2"),), (File("usps.t.bz2"),), classes=DIGITS),
+    **COLOUR,
 }
 
 
@@ -211,13 +218,9 @@ def training_images(name: str) -> int | None:
     """How many training images the data set of that name has, without reading it; None where none is called so."""
     if name in ("digits", "usps"):
         return {"digits": 1437, "usps": 7291}[name]
+    if name in COLOUR:
+        return COLOUR[name].images
     return SOURCES[name].train[-1].shape[0] if name in SOURCES else None
-
-
-def _torchvision(kind: str) -> type:
-    import torchvision.datasets  # takes a second, so only where it is needed
-
-    return getattr(torchvision.datasets, kind)
 
 
 def _lay(file: File, place: Path, target: Path) -> None:
@@ -239,17 +242,4 @@ def _content(place: Path, name: str) -> bytes:
                 return gzip.decompress(archive.read(f"gzip/{name}.gz"))
         return place.read_bytes() if place.name == name else gzip.decompress(place.read_bytes())
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError) as error:
-        raise _damaged(place, str(error)) from None
-
-
-def _md5(place: Path) -> str:
-    try:
-        with open(place, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        raise _damaged(place, str(error)) from None
-
-
-def _damaged(path: Path, found: str) -> Mistake:
-    mend = "Delete that file and run again to download it, or copy it afresh from where it came."
-    return Mistake(f"{path} is damaged: {found}.\n{mend}")
+        raise damaged(place, str(error)) from None

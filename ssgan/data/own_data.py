@@ -31,6 +31,7 @@ class Reading:
     skip_broken: bool = False  # whether labelled images that cannot be read are left out
     recheck: bool = False  # whether every file is read again, whatever the cache holds
     watching: Watching = field(default_factory=Nobody)
+    colours: str = "any"  # what images are wanted: grey, colour, or any, as data/colours.py has it
 
 
 def is_own(name: str) -> bool:

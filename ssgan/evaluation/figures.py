@@ -65,15 +65,15 @@ def classes_sheet(pixels: np.ndarray, labels: np.ndarray, classes: tuple[str, ..
             names.append(name)
             rows.append(of[np.unique(np.linspace(0, len(of) - 1, columns).round().astype(int))])
     height, width = pixels.shape[2:]
-    sheet = np.full((len(rows) * (height + 1), columns * (width + 1), len(pixels[0])), 96, dtype=np.uint8)
+    shape = len(rows) * (height + 1), columns * (width + 1)
+    sheet = np.full(shape if len(pixels[0]) == 1 else (*shape, 3), 96, dtype=np.uint8)
     for row, chosen in enumerate(rows):
         for column, number in enumerate(chosen):
             y, x = row * (height + 1), column * (width + 1)
-            sheet[y: y + height, x: x + width] = pixels[number].transpose(1, 2, 0)
+            sheet[y: y + height, x: x + width] = as_array(pixels[number])
     figure = _figure(7.5, 0.4 + 6.2 * sheet.shape[0] / sheet.shape[1])
     axes = figure.add_subplot()
-    axes.imshow(sheet.squeeze(2) if sheet.shape[2] == 1 else sheet, cmap="gray", vmin=0, vmax=255,
-                interpolation="nearest")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_yticks((np.arange(len(rows)) + 0.5) * (height + 1), _names(tuple(names)), fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0)
@@ -91,9 +91,8 @@ def mistakes_sheet(evaluation: "Evaluation", worst: np.ndarray, images: "Images"
     figure.suptitle("Most confident mistakes: true class → answer, confidence", fontsize=10, color=INK)
     for place, position in enumerate(worst, 1):
         axes = figure.add_subplot(rows, columns, place)
-        image = images.gather(torch.tensor(evaluation.index[position])).cpu().numpy().transpose(1, 2, 0)
-        axes.imshow(image.squeeze(2) if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=1,
-                    interpolation="nearest")
+        image = as_array(images.gather(torch.tensor(evaluation.index[position])).cpu().numpy())
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         answer = evaluation.predictions[position]
         true, answered = _names((evaluation.classes[evaluation.labels[position]], evaluation.classes[answer]))
         axes.set_title(f"{true} → {answered}\n{100 * evaluation.probabilities[position, answer]:.0f} "
@@ -147,12 +146,22 @@ def _name_classes(axis, classes: tuple[str, ...]) -> None:
                    fontsize=min(10, 10 * MANY / len(classes)))
 
 
+def as_array(image: np.ndarray) -> np.ndarray:
+    """An image [c, h, w] as it is looked at: grey [h, w] of one channel, else [h, w, 3] with the first three for red,
+    green and blue, and no blue where there are two.
+    """
+    if len(image) == 1:
+        return image[0]
+    shown = np.zeros((*image.shape[1:], 3), dtype=image.dtype)
+    shown[..., : len(image)] = image[:3].transpose(1, 2, 0)
+    return shown
+
+
 def as_picture(image: "Tensor"):
     """A uint8 image [c, h, w] as PIL's, grey or in colour."""
     from PIL import Image
 
-    array = image.cpu().numpy().transpose(1, 2, 0)
-    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+    return Image.fromarray(as_array(image.cpu().numpy()))
 
 
 def _picture(image: "Tensor"):

@@ -47,7 +47,8 @@ class BaselineJob(Job):
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
         folders = [WorkFolder(path) for path in self.folders]
-        reading = Reading(self.members[0].recipe.image_size, skip_broken=True)  # what is broken has been told
+        recipe = self.members[0].recipe
+        reading = Reading(recipe.image_size, skip_broken=True, colours=recipe.colours)  # what is broken has been told
         dataset = load(self.dataset, Path(self.data_source), reading)
         group = Group(self.members, folders, dataset, self.resolved, progress, stop)
         try:

@@ -45,7 +45,7 @@ def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str =
     and asked before anything is written. `trained` is the run where it has been trained already.
     """
     techniques.check(recipe, len(dataset.classes))
-    size_of(recipe, dataset.train)  # which puts the networks together
+    size_of(recipe, dataset.train)  # the networks are put together too, which finds what does not fit
     _, held_out = splits.check_budget(dataset, recipe.labels, recipe.split)
     if until == "score" and techniques.draws_images(recipe):
         generator_scores.check(recipe.score, dataset.train, generator_scores.compared(dataset)[1], trained)

@@ -52,7 +52,8 @@ class UnitJob(Job):
     def run(self, progress: Progress, stop: Stop) -> End:
         prepare_process()
         try:
-            dataset = _dataset(self.dataset, self.setting.data_source, self.unit[0].recipe.image_size)
+            recipe = self.unit[0].recipe
+            dataset = _dataset(self.dataset, self.setting.data_source, recipe.image_size, recipe.colours)
             return End(run_unit(self.unit, dataset, replace(self.setting, progress=progress, stop=stop)))
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
@@ -87,6 +88,6 @@ def side_by_side(units: Iterable[Unit], executor: Executor, dataset: str, settin
 
 
 @functools.lru_cache(maxsize=1)
-def _dataset(name: str, data_source: str, image_size: int) -> Dataset:
+def _dataset(name: str, data_source: str, image_size: int, colours: str) -> Dataset:
     """The data of this process's units; what is broken in them has been told."""
-    return load(name, Path(data_source), Reading(image_size, skip_broken=True))
+    return load(name, Path(data_source), Reading(image_size, skip_broken=True, colours=colours))

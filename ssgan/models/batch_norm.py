@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.batch_normed import moments, wide
+from ssgan.models.batch_normed import moments, wide, with_own
 from ssgan.models.functional import widened
 
 
@@ -31,17 +31,22 @@ class BatchNorm(nn.Module):
 
 
 class VirtualBatchNorm(nn.Module):
-    """The same over the first `references` rows alone (Salimans et al. 2016, section 3.5)."""
+    """The same over the first `references` rows alone (Salimans et al. 2016, section 3.5); with `itself` each other
+    row's own mean and mean square count among theirs, as one more.
+    """
 
-    def __init__(self, channels: int, references: int, epsilon: float = 1e-6, *, gain: bool = False):
+    def __init__(self, channels: int, references: int, epsilon: float = 1e-6, *, gain: bool = False,
+                 itself: bool = False):
         super().__init__()
-        self.references, self.epsilon = references, epsilon
+        self.references, self.epsilon, self.itself = references, epsilon, itself
         self.gain = nn.Parameter(torch.ones(channels)) if gain else None
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         exact = widened(x)
         mean, variance = moments(exact[:self.references], whole=True)
+        if self.itself:
+            mean, variance = with_own(mean, variance, exact, self.references)
         exact = (exact - mean) * torch.rsqrt(variance + self.epsilon)
         if self.gain is not None:
             exact = exact * wide(self.gain, x)

@@ -64,22 +64,39 @@ def fill(layers: Iterable[nn.Module], generator: torch.Generator | None, std: fl
             layer.u.copy_(layer.advance(SETTLED)["u"])
 
 
-def norm(config: ModelConfig, channels: int) -> nn.Module:
-    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same."""
+def fill_normal(layers: Iterable[nn.Module], std: float, generator: torch.Generator | None) -> None:
+    """The same with normal first weights of that deviation; without a generator they stay as they are."""
+    for layer in layers if generator is not None else ():
+        weight = layer.direction if isinstance(layer, WeightNorm) else layer.weight
+        nn.init.normal_(weight, std=std, generator=generator)
+        if isinstance(layer, WeightNorm):
+            with torch.no_grad():
+                layer.scale.copy_(torch.linalg.vector_norm(weight.flatten(1), dim=1))
+        if isinstance(layer, SpectralNorm):
+            layer.u.copy_(layer.advance(SETTLED)["u"])
+
+
+def norm(config: ModelConfig, channels: int, *, itself: bool = False, epsilon: float = 1e-6) -> nn.Module:
+    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same; `itself` as `VirtualBatchNorm` has
+    it.
+    """
     if config.generator_norm == "virtual":
-        return VirtualBatchNorm(channels, config.reference_images, gain=config.generator_norm_gain)
+        return VirtualBatchNorm(channels, config.reference_images, epsilon, gain=config.generator_norm_gain,
+                                itself=itself)
     if config.generator_norm == "none":
         return Shift(channels)
     if config.generator_norm == "weight":
         return nn.Identity()
-    return BatchNorm(channels, gain=config.generator_norm_gain)
+    return BatchNorm(channels, epsilon, gain=config.generator_norm_gain)
 
 
-def reference_latents(config: ModelConfig, generator: torch.Generator | None) -> Tensor | None:
-    """The latent vectors of the reference batch [m, z], where virtual batch norm has one."""
+def reference_latents(config: ModelConfig, generator: torch.Generator | None, numbers: int = 0) -> Tensor | None:
+    """The latent vectors of the reference batch [m, z], where virtual batch norm has one; z is `numbers`, or
+    `model.latent`.
+    """
     if config.generator_norm != "virtual":
         return None
-    shape = (config.reference_images, config.latent)
+    shape = (config.reference_images, numbers or config.latent)
     if generator is None:
         return torch.empty(shape)
     draw = torch.rand if config.latent_kind == "uniform" else torch.randn

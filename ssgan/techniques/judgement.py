@@ -33,10 +33,12 @@ def telling_loss(loss: str, unlabelled: Tensor, generated: Tensor, real: Tensor 
     return 0.5 * of_unlabelled.mean() + 0.5 * of_generated.mean()
 
 
-def passing_loss(loss: str, generated: Tensor, unlabelled: Tensor) -> Tensor:
+def passing_loss(loss: str, generated: Tensor, unlabelled: Tensor, target: float = 1.0) -> Tensor:
     """The generator's of those names, of judgements 2 x [n] -> []; unlabelled images count in the relativistic one
-    alone.
+    alone, and `target`, how far its images shall count as real, in the non-saturating one.
     """
+    if loss == "non-saturating" and target != 1:
+        return _mixed("cross-entropy", generated, generated.new_full((), target)).mean()
     if loss == "non-saturating":
         return (functional.softplus(generated) - generated).mean()
     if loss == "minimax":

@@ -31,38 +31,47 @@ COMPILED_PARTS = ("images", "noise", "products", "adam, averaging, cast", "eleme
 
 def compare(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: list[int], seconds: float = 8.0,
             progress: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Times the plain loop, our step with each number of lanes, and the machine's limits, in turn, in one run."""
+    """Times the plain loop, our step with each number of lanes, and the machine's limits, in turn, in one run.
+
+    The plain loop is of dense networks: of other families there is none.
+    """
     progress("the machine's limits")
     with pinned(resolved):
         limits = machine_limits(resolved)
     rows = []
-    if lanes:
+    plain = recipe.model.family == "mlp"
+    if lanes and plain:
         progress("the plain loop")
         before = _plain_seconds(recipe, dataset, resolved, seconds)
     for count in lanes:
-        progress(f"our step, {count} lane{'s' * (count > 1)}, then the plain loop again")
+        progress(f"our step, {count} lane{'s' * (count > 1)}{', then the plain loop again' * plain}")
         with pinned(resolved):
             trainer = _trainer(recipe, dataset, resolved, count)
             ours = _seconds_per_call(trainer.step, seconds, resolved.device)
-            found = {"work": count_work(trainer), "parts": parts(trainer)}
-        # on both sides of every row: machines have neighbours
-        after = _plain_seconds(recipe, dataset, resolved, seconds)
-        rows.append(_row(count, ours, statistics.mean((before["median"], after["median"])), limits, **found))
-        before = after
+            found = {"work": count_work(trainer), "parts": parts(trainer), "recipe_steps": trainer.steps}
+        beside = None
+        if plain:  # on both sides of every row: machines have neighbours
+            after = _plain_seconds(recipe, dataset, resolved, seconds)
+            before, beside = after, statistics.mean((before["median"], after["median"]))
+        rows.append(_row(count, ours, beside, limits, **found))
     return {"dataset": dataset.name, "resolved": resolved.table(), "limits": limits, **(rows[0] if rows else {}),
             "rows": rows}
 
 
-def _row(lanes: int, ours: dict[str, float], plain: float, limits: dict[str, float], work: dict[str, Any],
-         parts: dict[str, float]) -> dict[str, Any]:
+def _row(lanes: int, ours: dict[str, float], plain: float | None, limits: dict[str, float], work: dict[str, Any],
+         parts: dict[str, float], recipe_steps: int) -> dict[str, Any]:
+    """All of `lanes` lanes together, but where a name says "lane"; "flop" are the operations of a step's products."""
     products = work["flop"] / limits["flop_per_second"]
     bound = products + work["bytes"] / limits["bytes_per_second"]
     step = ours["median"]
     return {
         "lanes": lanes, "seconds_per_step": step, "seconds_per_step_fastest": ours["fastest"], "steps": ours["calls"],
         "steps_per_second": 1 / step, "lane_steps_per_second": lanes / step, "seconds_per_lane_step": step / lanes,
-        "plain_seconds_per_step": plain, "speedup": plain * lanes / step, "bound_seconds": bound,
-        "share_of_bound": bound / step, "share_of_peak": products / step, **work, "parts": parts}
+        "plain_seconds_per_step": plain, "speedup": None if plain is None else plain * lanes / step,
+        "bound_seconds": bound, "share_of_bound": bound / step, "share_of_peak": products / step, **work,
+        "flop_per_lane_step": work["flop"] / lanes, "flop_per_second": work["flop"] / step,
+        "recipe_steps": recipe_steps, "recipe_flop_per_lane": recipe_steps * work["flop"] / lanes,
+        "recipe_seconds": recipe_steps * step, "parts": parts}
 
 
 def lane_rate(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: int, seconds: float = 1.0) -> float:

@@ -10,7 +10,14 @@ from typing import NamedTuple
 import torch
 
 from ssgan.config import Recipe, TrainConfig
-from ssgan.models import build_discriminator, build_generator, couples_batch, joins_batches
+from ssgan.models import (
+    build_discriminator,
+    build_generator,
+    compares_halves,
+    couples_batch,
+    joins_batches,
+    latent_numbers,
+)
 from ssgan.techniques import active, check
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Moment, Optimiser, Size, Technique
 from ssgan.training.lanes import Layout
@@ -62,9 +69,13 @@ class Gan:
 
         One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, or one
         for a joint batch and one for each other part, as does an update of the generator, whose parts have a gradient
-        or none.
+        or none; one that compares real images with generated ones takes all together, the generated ones last.
         """
         template = self.players[DISCRIMINATOR].layout.template
+        if compares_halves(template):
+            return {player: _passes((*(part for part in self.parts[player] if part != "generated"),
+                                     *(["generated"] * ("generated" in self.parts[player]))), False, ())
+                    for player in (DISCRIMINATOR, GENERATOR)}
         joint = PAIR if joins_batches(template) else ()
         return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], couples_batch(template), joint),
                 GENERATOR: _passes(self.parts[GENERATOR], True, joint)}
@@ -173,7 +184,7 @@ def size_of_step(recipe: Recipe, shape: tuple[int, int, int], classes: int, imag
     """How large a step of the recipe is, and how many training images there are."""
     config = recipe.train
     return Size(tuple(shape), classes, config.labelled_images, config.batch, config.generated_images,
-                recipe.model.latent, images=images, latent_kind=recipe.model.latent_kind,
+                latent_numbers(recipe.model, shape), images=images, latent_kind=recipe.model.latent_kind,
                 latent_noise=recipe.model.latent_noise)
 
 

@@ -118,9 +118,11 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
         batches = [images[part] for part in parts]
         largest = max(batches, key=lambda batch: batch.shape[-2])
         x = batches[0] if len(batches) == 1 else torch.cat([alike(batch, largest) for batch in batches])
-        with torch.no_grad() if made.isdisjoint(parts) else contextlib.nullcontext():
-            said = _pass(discriminator, x, Context(noise[name]), logits, hidden)
         counts = [len(batch) for batch in batches]
+        # told to a network that compares both kinds, whose passes have the generated images last
+        generated = counts[-1] if parts[-1] == "generated" else None
+        with torch.no_grad() if made.isdisjoint(parts) else contextlib.nullcontext():
+            said = _pass(discriminator, x, Context(noise[name], generated=generated), logits, hidden)
         split = tree_map(lambda each: _split(widened(each), counts), said)
         for i, part in enumerate(parts):
             found[part] = Output(split.logits and split.logits[i], split.features[i],

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ssgan.config import Recipe
 from ssgan.config import build as build_recipe
 from ssgan.errors import Mistake, unknown
+from ssgan.models import latent_numbers
 from ssgan.models.context import Context
 from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
@@ -130,9 +131,9 @@ class TrainedModel:
                                         label=label)
         if any(GENERATOR in technique.parts for technique in active(recipe).values()):
             module = self.generator(average=average).to(device)
-            found[GENERATOR] = Sampler(GENERATOR, module, recipe.model.latent, recipe.train.generated_images, seed,
-                                       normal=recipe.model.latent_kind == "normal", label=label,
-                                       latent_noise=recipe.model.latent_noise,
+            found[GENERATOR] = Sampler(GENERATOR, module, latent_numbers(recipe.model, self.shape),
+                                       recipe.train.generated_images, seed, normal=recipe.model.latent_kind == "normal",
+                                       label=label, latent_noise=recipe.model.latent_noise,
                                        noisy=recipe.model.generator_dropout_sampling)
         return found
 

@@ -13,11 +13,12 @@ from ssgan.config import Recipe
 from ssgan.data.images import Images
 from ssgan.data.order import steps_per_epoch
 from ssgan.data.splits import Split
-from ssgan.models import couples_batch
+from ssgan.models import compares_halves, couples_batch
 from ssgan.models.context import Context
 from ssgan.models.reference import refer, settle
+from ssgan.models.sampling import Sampler
 from ssgan.random_streams import torch_generator
-from ssgan.techniques.technique import DISCRIMINATOR, Pool
+from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Pool
 from ssgan.training import noise
 from ssgan.training.compile import compiled
 from ssgan.training.cuda_graph import CudaGraphs, Replay
@@ -172,9 +173,28 @@ class Trainer:
         make = build(self.recipe, self.images.shape, len(self.images.classes))[DISCRIMINATOR]
         module = make(torch_generator(0))
         module.load_state_dict(state)
-        settle(module, self._drawn_images(lane, "batch statistics", SETTLING_IMAGES))
-        refer(module, self._drawn_images(lane, "minibatch reference", REFERENCE_IMAGES))
+        if compares_halves(module):
+            images, generated = self._both_kinds(lane, REFERENCE_IMAGES)
+            settle(module, images, generated)
+            refer(module, images, generated)
+        else:
+            settle(module, self._drawn_images(lane, "batch statistics", SETTLING_IMAGES))
+            refer(module, self._drawn_images(lane, "minibatch reference", REFERENCE_IMAGES))
         return module
+
+    def _both_kinds(self, lane: int, count: int) -> tuple[Tensor, int]:
+        """Up to so many images that this recipe may see [n, c, h, w], and behind them as many of the averaged generator
+        of the lane, where one is trained; how many these are.
+        """
+        real = self._drawn_images(lane, "minibatch reference", count)
+        if GENERATOR not in self.gan.trained:
+            return real, 0
+        module = build(self.recipe, self.images.shape, len(self.images.classes))[GENERATOR](torch_generator(0))
+        module.load_state_dict(self.lane(GENERATOR, lane))
+        size = self.gan.size
+        sampler = Sampler(GENERATOR, module, size.latent, size.generated, self.seeds[lane], ("minibatch reference",),
+                          normal=size.latent_kind == "normal", latent_noise=size.latent_noise)
+        return torch.cat([real, sampler.images(0, len(real))]), len(real)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything that a resumed run needs: the state, and plain numbers."""

@@ -51,6 +51,8 @@ def test_the_speed_of_several_group_sizes_as_a_table(ssgan, tmp_path, monkeypatc
     assert done.exit_code == 0 and "lane-steps/s" in done.stdout and "ms by part, 2 lanes" in done.stdout
     lines = [line for line in (tmp_path / "speed.md").read_text().splitlines() if line.startswith("| ")]
     assert [line.split("|")[1].strip() for line in lines] == ["lanes", "1", "2"]
+    told = done.stdout.count("operations a step and run"), (tmp_path / "speed.md").read_text().count("would take")
+    assert told == (2, 2)
     assert len({line.count("|") for line in lines}) == 1
 
 

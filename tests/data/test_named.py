@@ -18,6 +18,7 @@ import torchvision.datasets
 from named_files import ALL, CLASSES, COUNTS, IDX, KNOWN, NAMES, archives_of, packed, put, usps_pixels
 
 from ssgan.data import downloads, named
+from ssgan.data.colour_sets import COLOUR
 from ssgan.data.named import SOURCES
 from ssgan.errors import Mistake
 
@@ -98,7 +99,7 @@ def test_class_names(small, tmp_path):
 
 
 def test_every_source_but_the_bundled_one_is_tested_here():
-    assert list(SOURCES) == ["digits", *ALL]
+    assert list(SOURCES) == ["digits", *ALL, *COLOUR], "those in colour have a file of their own"
 
 
 def test_the_hash_is_of_content_not_of_place_or_form(small, tmp_path):

@@ -42,6 +42,20 @@ def test_a_sheet_shows_every_image_enlarged(tmp_path, channels):
         assert (sheet[top - 4: top, left: left + 48] == 96).all(), "a gap above"
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_images_of_other_channels_are_shown_by_their_first_three(tmp_path, channels, evaluation):
+    images = torch.randint(0, 256, (3, channels, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    reports.sample_sheet(images, tmp_path / "sheet.png", columns=3)
+    tile = np.array(opened(tmp_path / "sheet.png"))[4:68, 4:52]
+    first = np.zeros((8, 6, 3), np.uint8)
+    first[..., : min(3, channels)] = images[0, :3].numpy().transpose(1, 2, 0)
+    np.testing.assert_array_equal(tile, np.kron(first, np.ones((8, 8, 1), np.uint8)))
+    reports.classes_sheet(images.numpy(), np.array([0, 1, -1]), ("a", "b"), tmp_path / "classes.png")
+    reports.mistakes_sheet(evaluation[1], np.array([0]), small.images(40, (channels, 6, 5), 4, seed=0),
+                           tmp_path / "mistakes.png")
+    assert opened(tmp_path / "classes.png").size and opened(tmp_path / "mistakes.png").size
+
+
 def test_large_images_keep_their_size_and_few_need_no_empty_columns(tmp_path):
     reports.sample_sheet(torch.zeros(2, 3, 100, 90, dtype=torch.uint8), tmp_path / "sheet.png", columns=10)
     assert opened(tmp_path / "sheet.png").size == (2 * 94 + 4, 108)

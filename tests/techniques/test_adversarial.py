@@ -9,7 +9,7 @@ import torch
 from ssgan.config import override
 from ssgan.errors import Mistake
 from ssgan.techniques import active
-from ssgan.techniques.judgement import PASSING
+from ssgan.techniques.judgement import PASSING, passing_loss
 from ssgan.training.lanes import tree_leaves
 
 
@@ -28,6 +28,15 @@ def test_it_is_the_same_in_lanes_and_alone_with_and_without_feature_matching(los
         for mine, its in zip(tree_leaves(together.state), tree_leaves(solo.state)):
             if mine.dim():
                 torch.testing.assert_close(mine[lane], its[0], rtol=0, atol=1e-9)
+
+
+def test_a_target_moves_the_least_loss_to_it():
+    z = torch.linspace(-4, 4, 801, dtype=torch.float64)
+    losses = torch.stack([passing_loss("non-saturating", each[None], each[None], 0.375) for each in z])
+    assert torch.sigmoid(z[losses.argmin()]).item() == pytest.approx(0.375, abs=3e-3)
+    with pytest.raises(Mistake, match="adversarial.target = 0.375 is of the non-saturating loss"):
+        small.trainer(override(small.MLP, ["adversarial.weight=1", "adversarial.target=0.375",
+                                           "adversarial.loss=hinge"]))
 
 
 def test_a_generator_that_it_alone_teaches_comes_to_pass_for_real():

@@ -56,7 +56,17 @@ def test_a_comparison_tells_speed_bound_and_shares(monkeypatch):
         assert (row["share_of_peak"] == pytest.approx(row["flop"] / 1e9 / step)
                 and row["share_of_peak"] < row["share_of_bound"])
         assert row["bound_seconds"] == pytest.approx(row["flop"] / 1e9 + row["bytes"] / 1e10)
+        assert row["flop_per_second"] == pytest.approx(row["flop"] / step)
+        assert row["recipe_steps"] == 2 * 6 and row["recipe_seconds"] == pytest.approx(12 * step)
+        assert row["recipe_flop_per_lane"] == pytest.approx(12 * row["flop"] / row["lanes"])
     assert bench.compare(RECIPE, small.dataset(), small.FP32, [], 0.01)["rows"] == []
+
+
+def test_there_is_no_plain_loop_of_convolutions(monkeypatch):
+    monkeypatch.setattr(bench, "machine_limits", lambda resolved: {"flop_per_second": 1e9, "bytes_per_second": 1e10})
+    monkeypatch.setattr(bench, "parts", lambda trainer: {"rest": 1.0})
+    row, = bench.compare(small.CONV, small.dataset(), small.FP32, [1], 0.01)["rows"]
+    assert row["plain_seconds_per_step"] is None and row["speedup"] is None and row["flop_per_second"] > 0
 
 
 def test_a_group_that_memory_does_not_hold_has_no_rate(monkeypatch):

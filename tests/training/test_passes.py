@@ -234,7 +234,7 @@ IMAGES = {"labelled": some(3, 1), "unlabelled": some(4, 2), "generated": some(5,
 def test_parts_that_share_a_pass_go_through_it_at_once_and_come_apart_again(linear):
     passes, noise = {"all": ("labelled", "unlabelled", "generated")}, {"all": (torch.ones(1),)}
     out = outputs(linear, passes, IMAGES, noise, set(IMAGES), True)
-    assert linear.calls == [(12, Context(noise["all"]))]
+    assert linear.calls == [(12, Context(noise["all"], generated=5))]
     for part, x in IMAGES.items():
         torch.testing.assert_close(out[part].logits, x.flatten(1) @ linear.weight)
         assert out[part].logits.requires_grad and torch.equal(out[part].logits, out[part].features)

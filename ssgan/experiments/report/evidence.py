@@ -14,12 +14,15 @@ PUBLISHED = "as published: mean ± std"
 
 
 def evidence_table(chosen: Sequence[str] | None = None) -> str:
-    """What the chosen recipes, else all shipped ones, have reached, their papers and what is published, in Markdown.
+    """What the chosen recipes, else all shipped ones that were measured, have reached, their papers and what is
+    published, in Markdown.
 
     Test error in %, by label budget: mean ± std (ddof 1) of one value a split seed, in brackets their median and the
     worst of them. Raises Mistake for an unknown recipe, and for evidence that is not whole.
     """
     found = [(name, recipes.read(name)) for name in (recipes.names() if chosen is None else chosen)]
+    if chosen is None:
+        found = [(name, file) for name, file in found if evidence_rows(file)]
     rows = [(name, row) for name, file in found for row in evidence_rows(file)]
     papers = [(name, file.evidence["paper"]) for name, file in found if "paper" in file.evidence]
     published = [(file.recipe.dataset, row) for _, file in found for row in file.evidence.get("published", [])]
