@@ -30,8 +30,8 @@ FIRST_DEVIATION, FIRST_IMAGES = 0.1, 100  # of its first outputs before tanh, ov
 
 
 class Discriminator(nn.Module):
-    """Nine convolutions, the third and the sixth with stride 2, the seventh unpadded, the last two 1x1; leaky ReLU 0.2, or the
-    recipe's activation, the map's mean, and a dense layer. `widths` are the nine channels: 96 three times and 192 six
+    """Nine convolutions, the third and sixth with stride 2, the seventh unpadded, the last two 1x1; leaky ReLU 0.2, or
+    the recipe's activation, the map's mean, and a dense layer. `widths` are the nine channels: 96 three times, 192 six
     times in the paper's for CIFAR-10, 64 and 128 for SVHN.
 
     `model.norm`, the minibatch layer and Gaussian noise are as in the family conv; dropout stands on the input and
