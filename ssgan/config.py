@@ -13,6 +13,7 @@ from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
+from ssgan.techniques.diff_augment import DiffAugment
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
@@ -127,6 +128,7 @@ class Recipe:
     instance_noise: InstanceNoise = InstanceNoise()
     train: TrainConfig = TrainConfig()
     augment: Augmentation = Augmentation()
+    diff_augment: DiffAugment = DiffAugment()
     consistency: Consistency = Consistency()
     class_balance: ClassBalance = ClassBalance()
     entropy: Entropy = Entropy()

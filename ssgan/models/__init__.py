@@ -1,9 +1,9 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.models import mlp, small_conv
+from ssgan.models import airbench, mlp, small_conv
 from ssgan.models.settings import ModelConfig
 
-FAMILIES = {"mlp": mlp, "conv": small_conv}
+FAMILIES = {"mlp": mlp, "conv": small_conv, "airbench": airbench}
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):

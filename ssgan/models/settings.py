@@ -9,14 +9,14 @@ from ssgan.settings import choice, number, numbers, switch
 class ModelConfig:
     """The pair of networks; what widths mean is said by the family's file in models/."""
 
-    family: str = choice("mlp", ("mlp", "conv"), "the family of the pair, a file in models/")
-    generator: str = choice("family", ("family", "mlp", "conv"), "the generator's family; family is that of the pair")
+    family: str = choice("mlp", ("mlp", "conv", "airbench"), "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", "mlp", "conv", "airbench"), "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
                                                      "as needed; 0 alone halves the map until it has 8 pixels a side")
-    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or "
-                                                    "as it is")
+    pooling: str = choice("mean", ("mean", "max", "none"), "how the last convolution's map becomes features: by its "
+                                                           "mean, its largest values, or as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector")
     latent_kind: str = choice("uniform", ("uniform", "normal"), "what they are: uniform on [0, 1), or normal")
     latent_noise: float = number(0.0, 0, 100, "standard deviation of Gaussian noise on the latent vector")
