@@ -26,6 +26,8 @@ BF16 = Resolved("cpu", "bf16", 1, torch.__version__)
 MLP = build({"labels": 8, "model": {"family": "mlp", "widths": [12, 9], "generator_widths": [7, 11], "latent": 5},
              "train": {"epochs": 2, "batch": 10, "averaging_rate": 0.05, "initialise_images": 30}}, "small")
 CONV = override(MLP, ["model.family=conv", "model.widths=[4, 6, 5]", "model.generator_widths=[6, 4]"])
+AIRBENCH = override(CONV, ["model.family=airbench", "model.widths=[4, 6]", "model.pooling=max",
+                           "model.input_noise=0.05"])
 
 
 def images(count: int, shape: tuple[int, int, int], classes: int, seed: int) -> Images:

@@ -16,6 +16,7 @@ from ssgan.experiments.run import stages_of
 from ssgan.settings import flatten
 
 SHIPPED = recipes.names()
+COLOUR = {"cifar10": (3, 32, 32), "svhn": (3, 32, 32), "stl10": (3, 96, 96)}  # sets of such images
 
 
 def test_the_recipes_are_the_files_of_pipelines():
@@ -51,7 +52,7 @@ def test_a_recipe_opens_with_its_contract(name):
 def test_a_shipped_recipe_is_valid_and_named_as_its_file(name):
     found = recipes.read(name)
     assert found.name == name and isinstance(found.evidence, dict)
-    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "folder:.")
+    assert found.recipe.dataset in ("digits", "mnist", "fashion-mnist", "folder:.", *COLOUR)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -60,9 +61,10 @@ def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_
     assert recipe.gan.weight >= 0.1 and recipe.feature_matching.weight == 1
     assert recipe.evaluate.gan_off and "score" in stages_of(Member(recipe, 0, 0), "score")
     assert NO_GENERATOR in {each.name for served in trained_without(recipe).values() for each in served}
-    side = 8 if recipe.dataset == "digits" else 28
-    short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0)])
-    trainer = small.trainer(short, small.FP32, data=small.dataset(600, (1, side, side), 10))
+    short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0),
+                              *["train.batch=10"] * (recipe.dataset in COLOUR)])
+    shape = COLOUR.get(recipe.dataset, (1, 8, 8) if recipe.dataset == "digits" else (1, 28, 28))
+    trainer = small.trainer(short, small.FP32, data=small.dataset(100 if recipe.dataset in COLOUR else 600, shape, 10))
     before = {player: small.weights(trainer, player).clone() for player in ("discriminator", "generator")}
     trainer.step()
     assert not trainer.failures()

@@ -3,7 +3,11 @@
 from ssgan.models import airbench, mlp, small_conv
 from ssgan.models.settings import ModelConfig
 
-FAMILIES = {"mlp": mlp, "conv": small_conv, "airbench": airbench}
+FAMILIES = {
+    "mlp": mlp,
+    "conv": small_conv,
+    "airbench": airbench,
+}
 
 
 def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classes: int, generator):

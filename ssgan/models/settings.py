@@ -4,13 +4,19 @@ from dataclasses import dataclass
 
 from ssgan.settings import choice, number, numbers, switch
 
+FAMILIES = (
+    "mlp",
+    "conv",
+    "airbench",
+)
+
 
 @dataclass(frozen=True)
 class ModelConfig:
     """The pair of networks; what widths mean is said by the family's file in models/."""
 
-    family: str = choice("mlp", ("mlp", "conv", "airbench"), "the family of the pair, a file in models/")
-    generator: str = choice("family", ("family", "mlp", "conv", "airbench"), "the generator's family; family is that of the pair")
+    family: str = choice("mlp", FAMILIES, "the family of the pair, a file in models/")
+    generator: str = choice("family", ("family", *FAMILIES), "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "

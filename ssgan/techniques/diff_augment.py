@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ssgan.settings import choice, number, switch
@@ -25,7 +26,7 @@ class DiffAugment(Technique):
     """
 
     sees = frozenset({"unlabelled", "generated"})
-    parts = {DISCRIMINATOR: ("unlabelled", "generated"), GENERATOR: ("unlabelled", "generated")}
+    parts = {DISCRIMINATOR: ("unlabelled", "generated"), GENERATOR: ("generated",)}
     adds_term = False
     logits = False
     requires = ("gan",)
@@ -47,16 +48,19 @@ class DiffAugment(Technique):
         return DiffAugment()
 
     def draws(self, player: str, size: Size) -> dict[str, Draw]:
-        """Seven numbers for the change of each image: of its shift, its colours and its cutout."""
+        """Seven numbers for the change of each image, of its shift, its colours and its cutout; exact, as in bf16 the
+        largest would be 1.
+        """
         counts = {"unlabelled": size.unlabelled} if self.real else {}
         return {part: Draw((count, 7), "exact") for part, count in (counts | {"generated": size.generated}).items()}
 
     def images(self, player: str, view: View) -> dict[str, Tensor]:
-        """The same, changed."""
+        """The same, changed; a generator's update may look at generated ones alone."""
         return {part: self.changed(view.images[part], draw) for part, draw in view.draws.items() if part in view.images}
 
     def changed(self, x: Tensor, draw: Tensor) -> Tensor:
         """Images [n, c, h, w] by their draws [n, 7], uniform on [0, 1)."""
+        draw = draw.to(torch.promote_types(x.dtype, draw.dtype))
         amounts, y = draw * 2 - 1, x
         if self.shift:
             y = moved(y, amounts[:, :2], self.shift, self.border)
@@ -64,4 +68,4 @@ class DiffAugment(Technique):
             y = coloured(y, *(getattr(self, name) * amounts[:, 2 + i] for i, name in enumerate(COLOURS)))
         if self.cutout:
             y = cut(y, draw[:, 5:], draw.new_full(draw.shape[:1], self.cutout))
-        return y.to(x.dtype)  # draws are float32, in which places are exact
+        return y.to(x.dtype)
