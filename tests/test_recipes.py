@@ -110,7 +110,7 @@ def test_an_unknown_recipe_names_the_nearest():
 def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path, bad):
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin.toml").write_bytes("# größer".encode("latin-1"))
-    with pytest.raises(Mistake, match="the file cannot be read .* shipped recipes: digits, "):
+    with pytest.raises(Mistake, match="the file cannot be read .* shipped recipes: cifar10, digits, "):
         recipes.read(f"{tmp_path}/{bad}")
 
 

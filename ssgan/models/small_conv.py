@@ -29,8 +29,8 @@ class Discriminator(nn.Module):
 
     The features are the last map's mean over its pixels, or its largest values, or with `pooling = "none"` all of the
     map, which knows where things are. Gaussian noise falls on the input and on the features, dropout on the input and
-    on the maps behind convolutions with a stride; with `minibatch_kernels` the minibatch layer stands between the features and their
-    noise.
+    on the maps behind convolutions with a stride; with `minibatch_kernels` the minibatch layer stands between the
+    features and their noise.
     """
 
     couples_batch = False
