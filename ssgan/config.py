@@ -1,33 +1,14 @@
 """`Recipe`: the settings of a run."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from ssgan import settings
 from ssgan.data.splits import SplitConfig
 from ssgan.models.settings import ModelConfig
 from ssgan.settings import choice, flatten, flatten_table, number, switch
-from ssgan.techniques.adversarial import Adversarial
-from ssgan.techniques.augmentation import Augmentation
-from ssgan.techniques.class_balance import ClassBalance
-from ssgan.techniques.conditional_generator import ConditionalGenerator
-from ssgan.techniques.consistency import Consistency
-from ssgan.techniques.diff_augment import DiffAugment
-from ssgan.techniques.entropy import Entropy
-from ssgan.techniques.feature_matching import FeatureMatching
-from ssgan.techniques.gradient_penalty import GradientPenalty
-from ssgan.techniques.historical_averaging import HistoricalAveraging
-from ssgan.techniques.instance_noise import InstanceNoise
-from ssgan.techniques.kplus1 import KPlus1
-from ssgan.techniques.l1 import L1Penalty
-from ssgan.techniques.l2 import L2Penalty
-from ssgan.techniques.label_noise import LabelNoise
-from ssgan.techniques.manifold import Manifold
-from ssgan.techniques.pictures import Pictures
-from ssgan.techniques.pull_away import PullAway
-from ssgan.techniques.smoothing import LabelSmoothing
-from ssgan.techniques.virtual_adversarial import VirtualAdversarial
+from ssgan.techniques import TECHNIQUES
 
 SCHEMA = 2  # of the fingerprint: to be raised where a key's default, or what a value means, changes
 SAME_SINCE = 1  # the first schema whose values mean what they do today: to be raised with it where a meaning changes
@@ -72,6 +53,10 @@ class TrainConfig:
                                                               "here")
     compile: str = choice("auto", ("auto", "yes", "no"), "a CPU's step by torch's compiler, which needs a C++ "
                                                          "compiler; auto for many steps")
+    generator_against: str = choice("last", ("last", "average"), "the discriminator that the generator learns against: "
+                                                                 "with its last weights, or the averaged ones")
+    labelled_weight: float = number(1.0, 0, 1000, "weight of the labelled images' loss; 0 trains the pair without "
+                                                  "labels, to be scored alone")
 
     def steps_of(self, steps_per_epoch: float) -> int:
         """Steps in all, where an epoch has so many."""
@@ -112,8 +97,8 @@ class ScoreConfig:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One file under pipelines/: what to do, and the evidence that it works."""
+class _First:
+    """What stands first in a recipe."""
 
     dataset: str = field(default="digits", metadata={"help": "name of the data set, or folder:PATH or "
                                                                    "npz:FILE for one's own"})
@@ -122,27 +107,18 @@ class Recipe:
     image_size: int = number(0, 0, 1024, "pixels a side of images from a folder; 0 is found by looking")
     split: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
-    gan: KPlus1 = KPlus1()
-    smoothing: LabelSmoothing = LabelSmoothing()
-    label_noise: LabelNoise = LabelNoise()
-    instance_noise: InstanceNoise = InstanceNoise()
     train: TrainConfig = TrainConfig()
-    augment: Augmentation = Augmentation()
-    diff_augment: DiffAugment = DiffAugment()
-    consistency: Consistency = Consistency()
-    class_balance: ClassBalance = ClassBalance()
-    entropy: Entropy = Entropy()
-    vat: VirtualAdversarial = VirtualAdversarial()
-    feature_matching: FeatureMatching = FeatureMatching()
-    adversarial: Adversarial = Adversarial()
-    pull_away: PullAway = PullAway()
-    gradient_penalty: GradientPenalty = GradientPenalty()
-    manifold: Manifold = Manifold()
-    conditional: ConditionalGenerator = ConditionalGenerator()
-    historical_averaging: HistoricalAveraging = HistoricalAveraging()
-    l1: L1Penalty = L1Penalty()
-    l2: L2Penalty = L2Penalty()
-    pictures: Pictures = Pictures()
+
+
+# A section for every technique, by its name: what is in the dict of techniques is in a recipe.
+_Techniques = make_dataclass("_Techniques", [(name, each, each()) for name, each in TECHNIQUES.items()],
+                             bases=(_First,), frozen=True)
+
+
+@dataclass(frozen=True)
+class Recipe(_Techniques):
+    """One file under pipelines/: what to do, and the evidence that it works."""
+
     evaluate: EvaluateConfig = EvaluateConfig()
     score: ScoreConfig = ScoreConfig()
 

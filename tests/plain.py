@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import plain_images
 import plain_judgement
 import torch
-from plain_networks import Noise, Weights, advanced, discriminator, generator
+from plain_networks import Noise, Weights, advanced, discriminator, generator, pair
+from plain_optimisers import Adam, average
 from torch import Tensor
 
 from ssgan.config import Recipe
@@ -60,33 +61,6 @@ def taught(recipe: Recipe, logits: Tensor, targets: Tensor, confident: Tensor) -
     return total / len(logits)
 
 
-class Adam:
-    """Kingma & Ba 2015, algorithm 1, tensor by tensor; the authors' form has epsilon inside the root."""
-
-    def __init__(self, recipe: Recipe):
-        self.config, self.t = recipe.train, 0
-        self.m: Weights = {}
-        self.v: Weights = {}
-
-    def step(self, weights: Weights, gradients: Weights, rate: float) -> None:
-        self.t += 1
-        one, two, epsilon = self.config.beta1, self.config.beta2, self.config.epsilon
-        for name, g in gradients.items():
-            self.m[name] = one * self.m.get(name, torch.zeros_like(g)) + (1 - one) * g
-            self.v[name] = two * self.v.get(name, torch.zeros_like(g)) + (1 - two) * g * g
-            m_hat, v_hat = self.m[name] / (1 - one ** self.t), self.v[name] / (1 - two ** self.t)
-            root = (v_hat + epsilon).sqrt() if self.config.adam == "authors" else v_hat.sqrt() + epsilon
-            weights[name] = weights[name] - rate * m_hat / root
-
-
-def average(recipe: Recipe, history: list[Weights], name: str) -> Tensor:
-    """The averaged tensor after the updates in `history`, by the definition."""
-    a, t = recipe.train.averaging_rate, len(history)
-    shares = [(1 - a) ** (t - i) for i in range(1, t + 1)]
-    total = sum(share * weights[name] for share, weights in zip(shares, history))
-    return total / sum(shares) if recipe.train.averaging == "corrected" else a * total
-
-
 class Plain:
     """One model in training: a step by the book, with losses and gradients kept to look at."""
 
@@ -95,16 +69,18 @@ class Plain:
         self.recipe, self.steps, self.done = recipe, steps, 0
         self.shares = shares  # of the classes; None: all the same
         self.weights = [dict(discriminator_weights), dict(generator_weights)]
+        self.first = [dict(weights) for weights in self.weights]
         self.trained = [[name for name in weights
-                         if not (name.endswith(".scale") and name.startswith("hidden.") or name.endswith(".u")
-                                 or name in ("reference", "whitening"))]
-                        for weights in self.weights]  # hidden scales are fixed by the initialisation
+                         if not (name.endswith(".scale") and name.startswith("hidden.") and network == 0
+                                 or name.endswith(".u") or name in ("reference", "whitening"))]
+                        for network, weights in enumerate(self.weights)]  # the initialisation fixes hidden scales
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]
         self.losses: dict[str, float] = {}
         self.gradients: list[Weights] = [{}, {}]
         self.past: list[list[Weights]] = [[], []]  # the weights before every update
         self.shape: tuple[int, ...] = ()  # of an image
+        self.resting = [False, False]  # whether each network's update is left out
 
     def step(self, draws: list[Draws]) -> None:
         """The updates of the discriminator, then those of the generator: as many as the recipe has, each with draws of
@@ -124,8 +100,8 @@ class Plain:
             zero = self.recipe.train.averaging == "zero-start"
             return {name: torch.zeros_like(value) if zero and name in self.trained[network] else value
                     for name, value in weights.items()}
-        return {name: average(self.recipe, history, name) if name in self.trained[network] else value
-                for name, value in weights.items()}
+        return {name: average(self.recipe, history, name, self.first[network][name])
+                if name in self.trained[network] else value for name, value in weights.items()}
 
     def _update(self, network: int, loss_of) -> None:
         self.weights[network] = advanced(self.weights[network], 1)
@@ -149,8 +125,12 @@ class Plain:
         if 0 < longest < length:
             self.gradients[network] = {name: longest * g / length for name, g in self.gradients[network].items()}
         own = self.recipe.train.generator_learning_rate / self.recipe.train.learning_rate if network == 1 else 0
-        self.adams[network].step(self.weights[network], self.gradients[network], self._learning_rate() * (own or 1))
-        self.history[network].append(dict(self.weights[network]))
+        if not self._rests(network):
+            self.adams[network].step(self.weights[network], self.gradients[network], self._learning_rate() * (own or 1))
+            self.history[network].append(dict(self.weights[network]))
+        else:
+            self.adams[network].t += 1
+            self.history[network].append({})
 
     def _discriminator_loss(self, weights: Weights, draws: Draws) -> Tensor:
         draws = self._noisy(draws)
@@ -158,14 +138,16 @@ class Plain:
         probabilities = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
         loss = -torch.log(probabilities[range(len(logits)), draws.labels]).mean()
         self.losses["labelled_loss"] = loss.item()
+        loss = self.recipe.train.labelled_weight * loss
         self.losses["labelled_error"] = (logits.argmax(1) != draws.labels).double().mean().item()
         if self.recipe.gan.weight > 0:
             with torch.no_grad():
                 generated = generator(self.recipe, self.weights[1], draws.latent_discriminator, self.shape,
                                       draws.classes_discriminator, logits.shape[1], draws.noise_of_generator[0])
             generated = self._with_noise(generated, draws.further[0], "generated")
-            fake, _ = discriminator(self.recipe, weights, generated, draws.noise_generated)
-            real, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
+            (real, _), (fake, _) = pair(self.recipe, weights, draws.unlabelled, generated,
+                                        (draws.noise_unlabelled, draws.noise_generated))
+            self._compare(real, fake)
             wanted = plain_judgement.targets(self.recipe, draws.further[0], (len(real), len(fake)))
             part = plain_judgement.telling(self.recipe.gan.loss, real, fake, wanted)
             self.losses["unlabelled_loss"] = part.item()
@@ -184,6 +166,21 @@ class Plain:
         if self.recipe.manifold.weight > 0:
             loss = loss + self.recipe.manifold.weight * self._manifold_loss(weights, draws, generated)
         return loss
+
+    def _compare(self, real: Tensor, fake: Tensor) -> None:
+        """Who is ahead, by the losses of the discriminator and of a generator that would pass for real."""
+        settings = self.recipe.loss_ratio
+        if settings.share > 0:
+            loss = plain_judgement.telling("cross-entropy", real, fake, ([1.0] * len(real), [0.0] * len(fake))).item()
+            other = plain_judgement.passing("non-saturating", fake, real).item()
+            self.resting = [settings.of in ("both", name) and mine < settings.share * its for name, mine, its in (
+                ("discriminator", loss, other), ("generator", other, loss))]
+            for name, rests in zip(("discriminator", "generator"), self.resting):
+                self.losses[f"{name}_updated"] = 1.0 - rests
+
+    def _rests(self, network: int) -> bool:
+        """Whether its update is left out."""
+        return self.resting[network]
 
     def _manifold_loss(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
         """Image by image, along what the generator makes of changed latent vectors."""
@@ -295,7 +292,14 @@ class Plain:
                            draws.noise_of_generator[1])
         draws, images = self._noisy(draws), self._with_noise(images, draws.further[1], "generated")
         fakes, reals = [], []
-        logits, fake = discriminator(self.recipe, self.weights[0], images, draws.noise_generator_generated, fakes)
+        opponent = self.weights[0]
+        if self.recipe.train.generator_against == "average":
+            opponent = advanced(self.averages(0), 15)
+        if draws.for_generator is not None:
+            (truth, real), (logits, fake) = pair(self.recipe, opponent, draws.for_generator, images, (
+                draws.noise_generator_real, draws.noise_generator_generated), (reals, fakes))
+        else:
+            logits, fake = discriminator(self.recipe, opponent, images, draws.noise_generator_generated, fakes)
         matching, loss = self.recipe.feature_matching, 0.0
         if self.recipe.conditional.weight > 0:
             answers = torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
@@ -304,14 +308,11 @@ class Plain:
             self.losses["class_loss"] = part.item()
             loss = self.recipe.conditional.weight * part
         if matching.weight > 0:
-            _, real = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real,
-                                    reals)
             for layer in set(matching.layers):
                 one, other = (reals[layer - 1], fakes[layer - 1]) if layer else (real, fake)
                 gap = (one.mean(0) - other.mean(0)).abs()
                 loss = loss + matching.weight * (gap if matching.distance == "absolute" else gap ** 2).mean()
         if self.recipe.adversarial.weight > 0:
-            truth, _ = discriminator(self.recipe, self.weights[0], draws.for_generator, draws.noise_generator_real)
             part = plain_judgement.passing(self.recipe.adversarial.loss, logits, truth)
             self.losses["adversarial_loss"] = part.item()
             loss = loss + self.recipe.adversarial.weight * part

@@ -36,6 +36,30 @@ def dense(weights: Weights, name: str, x: Tensor) -> Tensor:
     return torch.einsum("nf,of->no", x, weight) + weights[f"{name}.bias"]
 
 
+def transposed(weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    """A transposed 4x4 convolution of stride 2, number by number: each is spread over 4x4 pixels of a map twice as
+    large, whose first row and column are cut off; weight [out, in, 4, 4].
+    """
+    height, width = x.shape[2:]
+    rows = []
+    for image in x:
+        pad = torch.zeros(weight.shape[0], 2 * height + 2, 2 * width + 2, dtype=x.dtype)
+        for i in range(height):
+            for j in range(width):
+                spread = torch.einsum("c,ocab->oab", image[:, i, j], weight)
+                pad = pad + functional.pad(spread, (2 * j, 2 * width - 2 - 2 * j, 2 * i, 2 * height - 2 - 2 * i))
+        rows.append(pad[:, 1:-1, 1:-1])
+    y = torch.stack(rows)
+    return y if bias is None else y + bias.reshape(1, -1, 1, 1)
+
+
+def averaged(x: Tensor, square: int) -> Tensor:
+    """The mean over squares of so many pixels a side, at the edges over what there is."""
+    height, width = (-(-side // square) for side in x.shape[2:])
+    return torch.stack([torch.stack([x[:, :, square * i: square * (i + 1), square * j: square * (j + 1)].mean((2, 3))
+                                     for j in range(width)], -1) for i in range(height)], -2)
+
+
 def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int, border: int = 1) -> Tensor:
     """A convolution over x with a border of so many zeros, patch by patch."""
     out, kernel = weight.shape[0], weight.shape[-1]
@@ -72,6 +96,8 @@ def dense_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor) -> Tens
 
 
 def conv_hidden(recipe: Recipe, weights: Weights, name: str, x: Tensor, stride: int) -> Tensor:
+    if recipe.model.norm == "none":
+        return convolution(weights[f"{name}.weight"], weights[f"{name}.bias"], x, stride)
     if recipe.model.norm in ("batch", "virtual"):
         return normed_by_batch(recipe, weights, name, convolution(weights[f"{name}.weight"], None, x, stride))
     return convolution(normalised(weights, name), weights[f"{name}.bias"], x, stride)
@@ -91,6 +117,22 @@ def discriminator(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | No
     return said[0][first:], said[1][first:]
 
 
+def pair(recipe: Recipe, weights: Weights, real: Tensor, fake: Tensor, noises: tuple[Noise, Noise],
+         hidden: tuple[list[Tensor], list[Tensor]] = ((), ())) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Logits and features of unlabelled and of generated images, which batch norm may have in one batch."""
+    if recipe.model.norm != "batch" or recipe.model.norm_batches == "apart":
+        return tuple(discriminator(recipe, weights, *each) for each in zip((real, fake), noises, map(_list, hidden)))
+    inner, count = [], len(real)
+    said = discriminator(recipe, weights, torch.cat([real, fake]), [torch.cat(each) for each in zip(*noises)], inner)
+    for number, rows in enumerate((slice(count), slice(count, None))):
+        _list(hidden[number]).extend(each[rows] for each in inner)
+    return tuple(each[:count] for each in said), tuple(each[count:] for each in said)
+
+
+def _list(hidden) -> list[Tensor]:
+    return hidden if isinstance(hidden, list) else []
+
+
 def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
            hidden: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
     """The same of all the images of a pass."""
@@ -106,7 +148,7 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
     if model.family == "mlp":
         x = drop(x.reshape(len(x), -1) + model.input_noise * draws[0], model.input_dropout, masks)
         for draw, name in zip(draws[1:], layers(weights)):
-            features = dense_hidden(recipe, weights, name, x).clamp(min=0)
+            features = rectified(recipe, dense_hidden(recipe, weights, name, x), "mlp")
             hidden.append(features)
             last = name == layers(weights)[-1]
             x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
@@ -117,8 +159,9 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
     x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
         stride = model.strides[i % len(model.strides)]
-        y = conv_hidden(recipe, weights, name, x, stride)
-        x = torch.where(y > 0, y, 0.2 * y)
+        mean = model.downsampling == "average"
+        x = rectified(recipe, conv_hidden(recipe, weights, name, x, 1 if mean else stride), "conv")
+        x = averaged(x, stride) if mean else x
         hidden.append(x)
         x = drop(x, model.dropout if stride > 1 else 0, masks)
     features = pooled(recipe, x)
@@ -152,6 +195,13 @@ def pooled(recipe: Recipe, x: Tensor) -> Tensor:
     if recipe.model.pooling == "none":
         return x.reshape(len(x), -1)
     return rows.sum(2) / rows.shape[2] if recipe.model.pooling == "mean" else rows.max(2)[0]
+
+
+def rectified(recipe: Recipe, x: Tensor, family: str) -> Tensor:
+    """A discriminator's activation."""
+    leaky = {"mlp": False, "conv": True}[family] if recipe.model.activation == "family" else (
+        recipe.model.activation == "leaky")
+    return torch.where(x > 0, x, (0.2 if leaky else 0) * x)
 
 
 def drop(x: Tensor, share: float, masks) -> Tensor:
@@ -192,8 +242,11 @@ def compared(recipe: Recipe, weights: Weights, features: Tensor) -> Tensor:
             total = weights["minibatch.bias"][b]
             for j, y in enumerate(features):
                 if i != j:
-                    apart = sum(((matrix[d * kernels + b] * x).sum() - (matrix[d * kernels + b] * y).sum()).abs()
-                                for d in range(dimensions))
+                    gaps = [(matrix[d * kernels + b] * x).sum() - (matrix[d * kernels + b] * y).sum()
+                            for d in range(dimensions)]
+                    apart = sum(gap.abs() for gap in gaps)
+                    if recipe.model.minibatch_distance == "l2":
+                        apart = sum(gap ** 2 for gap in gaps) ** 0.5
                     total = total + 99 / (len(features) - 1) * torch.exp(-apart)
             row.append(total)
         rows.append(torch.stack(row))
@@ -212,6 +265,8 @@ def generated_norm(recipe: Recipe, weights: Weights, number: int, x: Tensor) -> 
     """That of the generator's hidden layer of that number; a reference batch stands before the others."""
     kind, name = recipe.model.generator_norm, f"norms.{number}"
     wide = [1, -1] + [1] * (x.dim() - 2)
+    if kind == "weight":
+        return x
     shift = weights[f"{name}.shift"]
     if kind == "none":
         return x + shift.reshape(wide)
@@ -223,11 +278,15 @@ def generated_norm(recipe: Recipe, weights: Weights, number: int, x: Tensor) -> 
     return torch.stack(rows) * gain.reshape(wide) + shift.reshape(wide)
 
 
-def generated_product(weights: Weights, name: str, x: Tensor) -> Tensor:
-    if f"{name}.u" in weights:
+def generated_product(recipe: Recipe, weights: Weights, name: str, x: Tensor) -> Tensor:
+    doubles = recipe.model.upsampling == "transposed"
+    if f"{name}.u" in weights or f"{name}.direction" in weights:
         matrix, bias = normalised(weights, name), weights[f"{name}.bias"]
     else:
         matrix, bias = weights[f"{name}.weight"], None
+        matrix = matrix.transpose(0, 1) if doubles and matrix.dim() == 4 else matrix
+    if matrix.dim() == 4 and doubles:
+        return transposed(matrix, bias, x)
     if matrix.dim() == 4:
         return convolution(matrix, bias, x, stride=1)
     return x @ matrix.T if bias is None else x @ matrix.T + bias
@@ -250,16 +309,17 @@ def generator(recipe: Recipe, weights: Weights, latent: Tensor, shape: tuple[int
     if "mlp" in (recipe.model.generator, recipe.model.generator.replace("family", recipe.model.family)):
         x = latent
         for i, name in enumerate(layers(weights)):
-            x = generated_norm(recipe, weights, i, generated_product(weights, name, x))
+            x = generated_norm(recipe, weights, i, generated_product(recipe, weights, name, x))
             x = drop(activated(recipe, x, "mlp"), share, masks)
         return picture(recipe, dense(weights, "output", x))[first:].reshape(-1, *shape)
     doublings = len(layers(weights))
     start = [-(-side // 2 ** doublings) for side in shape[1:]]
-    x = generated_product(weights, "dense", latent).reshape(len(latent), -1, *start)
+    x = generated_product(recipe, weights, "dense", latent).reshape(len(latent), -1, *start)
     x = drop(activated(recipe, generated_norm(recipe, weights, 0, x), "conv"), share, masks)
     for i, name in enumerate(layers(weights)):
-        x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-        x = generated_norm(recipe, weights, i + 1, generated_product(weights, name, x))
+        if recipe.model.upsampling == "nearest":
+            x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        x = generated_norm(recipe, weights, i + 1, generated_product(recipe, weights, name, x))
         x = drop(activated(recipe, x, "conv"), share, masks)
     x = convolution(normalised(weights, "output"), weights["output.bias"], x, stride=1)
     return picture(recipe, x[first:, :, : shape[1], : shape[2]])

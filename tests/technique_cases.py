@@ -88,6 +88,43 @@ CASES = {
     "conv, DiffAugment of generated images, instance noise": (
         small.CONV, ["diff_augment.shift=2", "diff_augment.border=reflected", "diff_augment.cutout=0.4",
                      "diff_augment.real=false", "instance_noise.std=0.2", "adversarial.weight=0.5"]),
+    "mlp, minibatch discrimination by the L2 distance": (
+        small.MLP, ["model.minibatch_kernels=3", "model.minibatch_distance=l2", "model.output_scale=0.5",
+                    "adversarial.weight=0.5"]),
+    "mlp, joint batch norm": (
+        small.MLP, ["model.norm=batch", "model.norm_batches=joint", "feature_matching.layers=[0, 1]",
+                    "adversarial.weight=0.5", "train.generated_share=0.6"]),
+    "conv, joint batch norm without gain, relativistic generator": (
+        small.CONV, ["model.norm=batch", "model.norm_batches=joint", "model.norm_gain=false", "adversarial.weight=1",
+                     "adversarial.loss=relativistic"]),
+    "mlp, updates by the ratio of losses, of both": (
+        small.MLP, ["loss_ratio.share=0.9", "train.discriminator_updates=2", "train.learning_rate=0.02",
+                    "historical_averaging.weight=0.2"]),
+    "mlp, updates of the generator by the ratio of losses, averages from zero": (
+        small.MLP, ["loss_ratio.share=0.2", "loss_ratio.of=generator", "train.learning_rate=0.02",
+                    "train.averaging=zero-start"]),
+    "conv, updates of the discriminator by the ratio of losses": (
+        small.CONV, ["loss_ratio.share=1", "loss_ratio.of=discriminator", "model.norm=spectral", "train.clip=1"]),
+    "mlp, against the averaged discriminator": (
+        small.MLP, ["train.generator_against=average", "adversarial.weight=0.5", "pull_away.weight=0.3",
+                    "train.generator_updates=2", "train.averaging_rate=0.3"]),
+    "conv, against the averaged discriminator under spectral norm": (
+        small.CONV, ["train.generator_against=average", "model.norm=spectral", "conditional.weight=0.4",
+                     "train.averaging_rate=0.3"]),
+    "mlp, no norm and leaky ReLU in the discriminator, weight norm in the generator": (
+        small.MLP, ["model.norm=none", "model.activation=leaky", "model.generator_norm=weight", "vat.weight=0.1"]),
+    "conv, no norm and ReLU in the discriminator, weight norm in the generator": (
+        small.CONV, ["model.norm=none", "model.activation=relu", "model.generator_norm=weight",
+                     "conditional.weight=0.4"]),
+    "conv, average pooling and transposed convolutions": (
+        small.CONV, ["model.downsampling=average", "model.upsampling=transposed", "gradient_penalty.weight=0.5",
+                     "model.dropout=0.3", "model.strides=[3, 1, 2]"]),
+    "conv, transposed convolutions under spectral norm, average pooling with batch norm": (
+        small.CONV, ["model.downsampling=average", "model.upsampling=transposed", "model.generator_norm=spectral",
+                     "model.norm=batch", "model.norm_batches=joint"]),
+    "conv, transposed convolutions under weight norm": (
+        small.CONV, ["model.upsampling=transposed", "model.generator_norm=weight", "model.pooling=none"]),
+    "mlp, a pair without labels": (small.MLP, ["train.labelled_weight=0", "adversarial.weight=0.5"]),
     "conv, all of them": (
         small.CONV, ["adversarial.weight=0.4", "smoothing.weight=1", "smoothing.width=0.1", "label_noise.share=0.1",
                      "instance_noise.std=0.1", "l1.weight=0.001", "l2.weight=0.01", "gradient_penalty.weight=0.1",

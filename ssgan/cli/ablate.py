@@ -28,7 +28,8 @@ NO_BASELINES = ("evaluate.supervised=false", "evaluate.gan_off=false", "evaluate
 @click.command("ablate")
 @click.argument("recipe")
 @click.option("--off", metavar="A,B", help="Techniques to switch off, each in a row of its own; A+B is one row without "
-                                           "both. Default: every one that the recipe has on.")
+                                           "both; labels is the pair without labels, scored alone. "
+                                           "Default: every technique that the recipe has on.")
 @click.option("--only", metavar="A,B", help="Techniques to try alone: nothing but the labelled loss, what it needs, "
                                             "and it.")
 @SEEDS

@@ -57,10 +57,11 @@ def _show(page) -> None:
         for key in page.keys:
             click.echo(textwrap.fill(described[key], WIDTH, initial_indent=f"  {key:32} ",
                                      subsequent_indent=" " * 35))
-    if page.kind == "technique" and page.name != "supervised":
+    if page.kind == "technique":
         for effect in page.effects:
             click.echo(textwrap.fill(effect.told(), WIDTH, initial_indent="  measured here    ",
                                      subsequent_indent=" " * 19))
         if not page.effects:
-            click.echo(f"  measured here    not yet; on your data: ssgan ablate RECIPE --off {page.name}")
+            off = "labels" if page.name == "supervised" else page.name
+            click.echo(f"  measured here    not yet; on your data: ssgan ablate RECIPE --off {off}")
     click.echo()

@@ -111,9 +111,11 @@ BASELINES: dict[str, Baseline] = {
 
 
 def trained_without(recipe: Recipe) -> dict[Recipe, list[TrainedWithout]]:
-    """The recipes that are trained for a recipe's baselines, each once, with the baselines that it serves."""
+    """The recipes that are trained for a recipe's baselines, each once, with the baselines that it serves; none where
+    it is taught no labels, and has no error that could be compared.
+    """
     found: dict[Recipe, list[TrainedWithout]] = {}
-    for baseline in BASELINES.values():
+    for baseline in BASELINES.values() if recipe.train.labelled_weight else ():
         if isinstance(baseline, TrainedWithout) and baseline.wanted(recipe):
             found.setdefault(baseline.recipe(recipe), []).append(baseline)
     return found

@@ -18,7 +18,7 @@ from ssgan.experiments.report.report_files import write
 from ssgan.experiments.run import Setting
 from ssgan.experiments.scheduler import summary_run
 from ssgan.experiments.sweep import check_error, run_members
-from ssgan.experiments.switches import Switch, Switches
+from ssgan.experiments.switches import LABELS, Switch, Switches
 from ssgan.tracking import ABLATION_TAG
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import benchmark
@@ -71,7 +71,8 @@ def _row(switch: Switch, grid: dict, folders: Sequence[WorkFolder]) -> AblationR
     results = [folder.facts.get("result", {}) for folder in folders]
     scores = [result.get("score", {}) for result in results]
     return AblationRow(switch.name or "as it is", switch.off, switch.only, grid,
-                       None if switch.against is None else switch.against or "as it is", switch.note, tuple(folders),
+                       None if switch.against is None else switch.against or "as it is", switch.note,
+                       LABELS in switch.off, tuple(folders),
                        [result.get("evaluation", {}).get("error") for result in results],
                        [_generators(score) for score in scores], [_step_ms(folder) for folder in folders])
 

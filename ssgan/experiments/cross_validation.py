@@ -45,8 +45,10 @@ class Estimate:
 
 
 def stages(dataset: Dataset, recipe: Recipe) -> tuple[str, ...]:
-    """The names of the trainings that a run of the recipe has for its folds, for a person: none with a test part."""
-    if dataset.tested:
+    """The names of the trainings that a run of the recipe has for its folds, for a person: none with a test part, or
+    without labels.
+    """
+    if dataset.tested or not recipe.train.labelled_weight:
         return ()
     count = fold_count(check_budget(dataset, recipe.labels, recipe.split)[0])
     return tuple(_stage(number, count) for number in range(count))

@@ -180,6 +180,9 @@ def _technique(name: str, technique: type) -> Page:
     if technique.excludes:
         facts["not with"] = "; ".join(f"{other}: {reason}" for other, reason in technique.excludes.items())
     keys = tuple(key for key in declared(Recipe) if key.startswith(f"{name}."))
+    if technique is Supervised:  # which has no section, and is switched off as what it learns from
+        return Page(name, "technique", inspect.cleandoc(technique.__doc__), ("train.labelled_weight",), facts,
+                    effects_of("labels"))
     return Page(name, "technique", inspect.cleandoc(technique.__doc__), keys, facts, effects_of(name))
 
 

@@ -26,6 +26,7 @@ from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.loop import Interrupted
 from ssgan.training.trained_model import TrainedModel
 
+NO_LABELS = "it was trained without labels, so that none of its answers names a class: its images are scored alone"
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
 
 
@@ -113,17 +114,19 @@ def train(group: Group, tables: list[splits.Split]) -> None:
 def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -> None:
     """Looks at the test set, once, with the averaged last weights in fp32; then the baselines on the same splits.
 
-    Without a test part, the error is estimated by cross-validation.
+    Without a test part, the error is estimated by cross-validation. A pair that was trained without labels has none.
     """
     lanes = _lanes_to_do(group, "evaluate", again)
     if not lanes:
         return
-    began, tested = time.monotonic(), group.dataset.tested
-    trained = baseline_runs.measure_all(group, tables) if tested else []
+    began, tested, taught = time.monotonic(), group.dataset.tested, group.recipe.train.labelled_weight > 0
+    trained = baseline_runs.measure_all(group, tables) if tested and taught else []
     shared_seconds = (time.monotonic() - began) / len(lanes)
     for lane in lanes:
         began, folder = time.monotonic(), group.folders[lane]
-        if tested:
+        if not taught:
+            _write_evaluation(folder, cross_validation.Estimate(None, reason=NO_LABELS).summary(), ())
+        elif tested:
             _evaluate_lane(group, lane, tables[lane], trained[lane], again)
         else:
             _estimate_lane(group, lane, tables[lane], again)

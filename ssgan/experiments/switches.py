@@ -14,6 +14,7 @@ from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active, check
 from ssgan.techniques.technique import GENERATOR, Technique
 
 LABELS = "labels"  # what the loss of the labelled images is called
+SCORED = "its images are scored, and no error is told: without labels no answer names a class"
 ALONE = "labelled loss alone"
 ANY_CLASSES = 1_000_000  # more than any technique needs
 
@@ -80,12 +81,15 @@ def switches(recipe: Recipe, off: Sequence[str] | None, only: Sequence[str]) -> 
 
 
 def _names(recipe: Recipe, text: str, option: str) -> tuple[str, ...]:
-    """The techniques of `a+b`, each of which must be on. Raises Mistake."""
+    """The techniques of `a+b`, each of which must be on; the labels are, and can be switched off. Raises Mistake."""
     found = []
     for part in text.split("+"):
         if part.strip().lower() == LABELS:
-            raise Mistake(f"{option} {part}: the loss of the labelled images is always on; what the labels bring is "
-                          f"told by ssgan sweep --labels 20,50,100.")
+            if option == "--only":
+                raise Mistake(f"{option} {part}: the loss of the labelled images is in every row of --only, and alone "
+                              f"in “{ALONE}”.\nThe pair without labels is --off {LABELS}.")
+            found.append(LABELS)
+            continue
         name = technique_named(part, option)
         on = switchable(recipe)
         if name not in on:
@@ -107,7 +111,7 @@ def _without(recipe: Recipe, names: tuple[str, ...]) -> Switch:
     """The recipe with these off. Raises Mistake."""
     found, note = _taught(_off(recipe, names), f"--off {'+'.join(names)}")
     lost = [name for name in active(recipe) if name not in active(found) and name not in names]
-    notes = [f"off with it, for they need it: {', '.join(lost)}" if lost else "", note]
+    notes = [f"off with it, for they need it: {', '.join(lost)}" if lost else "", note, SCORED * (LABELS in names)]
     return Switch(f"without {'+'.join(names)}", off=names, changes=_changes(recipe, found), against="",
                   note="; ".join(filter(None, notes)))
 
@@ -136,7 +140,9 @@ def _alone(recipe: Recipe, names: tuple[str, ...], entries: Collection[str]) -> 
 def _off(recipe: Recipe, names: Collection[str]) -> Recipe:
     values = {key: value for name in names if name in SETTINGS_ENTRIES
               for key, value in SETTINGS_ENTRIES[name].off.items()}
-    sections = {name: getattr(recipe, name).off() for name in names
+    values |= {"train.labelled_weight": 0.0} if LABELS in names else {}
+    learning = [name for name, each in TECHNIQUES.items() if LABELS in names and "labelled" in each.sees]
+    sections = {name: getattr(recipe, name).off() for name in (*names, *learning)
                 if name in TECHNIQUES and getattr(recipe, name).is_on()}
     return override(dataclasses.replace(recipe, **sections), written(values))
 

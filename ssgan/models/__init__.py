@@ -1,6 +1,7 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
 from ssgan.models import airbench, mlp, small_conv
+from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.settings import ModelConfig
 
 FAMILIES = {
@@ -20,6 +21,11 @@ def build_discriminator(config: ModelConfig, shape: tuple[int, int, int], classe
 def couples_batch(module) -> bool:
     """Whether what the network says of one image depends on the others of its batch."""
     return any(getattr(part, "couples_batch", False) for part in module.modules())
+
+
+def joins_batches(module) -> bool:
+    """Whether it has batch norm for which unlabelled and generated images are one batch."""
+    return any(isinstance(part, BatchNormed) and part.joint for part in module.modules())
 
 
 def build_generator(config: ModelConfig, shape: tuple[int, int, int], generator, classes: int = 0):

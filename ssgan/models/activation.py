@@ -1,4 +1,4 @@
-"""The activations of a generator's hidden layers, by the recipe."""
+"""The activations of hidden layers, by the recipe."""
 
 import functools
 from collections.abc import Callable
@@ -14,5 +14,5 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def activation(name: str, family: str) -> Callable[[Tensor], Tensor]:
-    """`model.generator_activation`: that of the name, or the family's own; elementwise."""
+    """`model.activation` or `model.generator_activation`: that of the name, or the family's own; elementwise."""
     return ACTIVATIONS[family if name == "family" else name]

@@ -13,16 +13,17 @@ class BatchNormed(nn.Module):
 
     Mean and variance are those of the batch, until `settling` has kept those of one for good. With `references` they
     are those of so many rows that stand first in every batch (virtual batch norm: Salimans et al. 2016, section 3.5),
-    with `itself` each image's own among them, counted as one more; no other row is in them. `kernel` None is a dense
-    layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w]. Without a generator the weights are not
-    filled.
+    with `itself` each image's own among them, counted as one more; no other row is in them. `joint` tells training that
+    unlabelled and generated images are to be one batch. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a
+    convolution over [n, c, h, w]. Without a generator the weights are not filled.
     """
 
     def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *, gain: bool = True,
-                 references: int = 0, itself: bool = False, kernel: int | None = None, stride: int = 1,
-                 padding: int = 0):
+                 references: int = 0, itself: bool = False, joint: bool = False, kernel: int | None = None,
+                 stride: int = 1, padding: int = 0):
         super().__init__()
         self.references, self.itself, self.stride, self.padding = references, itself, stride, padding
+        self.joint = joint
         self.epsilon, self.settling = 1e-5, False
         shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
         self.weight = nn.Parameter(torch.empty(shape) if generator is None

@@ -4,6 +4,7 @@ import inspect
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def add_noise(x: Tensor, std: float, noise: Tensor | None) -> Tensor:
@@ -19,6 +20,13 @@ def with_classes(latent: Tensor, labels: Tensor | None, classes: int) -> Tensor:
         return latent
     assert labels is not None, "this network is told a class with each of its inputs"
     return torch.cat([latent, (labels[:, None] == torch.arange(classes, device=labels.device)).to(latent.dtype)], 1)
+
+
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, transposed: bool) -> Tensor:
+    """A convolution of images [n, in, h, w] with a weight [out, in, ...], or a transposed one."""
+    if transposed:
+        return functional.conv_transpose2d(x, weight.transpose(0, 1), bias, stride, padding)
+    return functional.conv2d(x, weight, bias, stride, padding)
 
 
 def widened(x: Tensor) -> Tensor:

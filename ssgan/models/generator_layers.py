@@ -4,31 +4,58 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ssgan.models.batch_norm import BatchNorm, Shift, VirtualBatchNorm
 from ssgan.models.context import Context
 from ssgan.models.settings import ModelConfig
 from ssgan.models.spectral_norm import SpectralNorm
+from ssgan.models.weight_norm import WeightNorm
 
 SETTLED = 15  # steps of the power method, after which u has followed the first weights
 
 
 def product(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None,
             **convolution: int) -> nn.Module:
-    """A dense layer, or a convolution of that kernel and padding: without a bias, which the norm behind it has, or with
-    spectral norm. Its weights are for `fill` to give.
+    """A dense layer, or a convolution of that kernel, stride and padding, or a `transposed` one: without a bias, which
+    the norm behind it has, or with spectral norm, or with weight norm. Its weights are for `fill` to give.
     """
     if config.generator_norm == "spectral":
         return SpectralNorm(inputs, outputs, 1.0, generator, **convolution)
-    if convolution:
-        return nn.Conv2d(inputs, outputs, convolution["kernel"], padding=convolution["padding"], bias=False)
-    return nn.Linear(inputs, outputs, bias=False)
+    if config.generator_norm == "weight":
+        return WeightNorm(inputs, outputs, 1.0, None, train_scale=True, **convolution)
+    if not convolution:
+        return nn.Linear(inputs, outputs, bias=False)
+    kind = nn.ConvTranspose2d if convolution.get("transposed") else nn.Conv2d
+    return kind(inputs, outputs, convolution["kernel"], convolution.get("stride", 1), convolution["padding"],
+                bias=False)
+
+
+def doubling(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Module:
+    """`model.upsampling`: the convolution of a map that `enlarged` has made larger, or a transposed one that makes it
+    twice as wide and high itself.
+
+    That one's kernel is a multiple of its stride, so that every pixel is a sum of as many: else a pattern of squares
+    shows through (Odena et al. 2016).
+    """
+    if config.upsampling == "transposed":
+        return product(config, inputs, outputs, generator, kernel=4, stride=2, padding=1, transposed=True)
+    return product(config, inputs, outputs, generator, kernel=3, padding=1)
+
+
+def enlarged(x: Tensor, upsampling: str) -> Tensor:
+    """A map [n, c, h, w] with each pixel four times, [n, c, 2 h, 2 w]; itself before a transposed convolution."""
+    return x if upsampling == "transposed" else functional.interpolate(x, scale_factor=2.0)
 
 
 def fill(layers: Iterable[nn.Module], generator: torch.Generator | None) -> None:
     """Gives hidden layers their first weights, one after the other."""
     for layer in layers:
-        nn.init.xavier_uniform_(layer.weight, generator=generator)
+        weight = layer.direction if isinstance(layer, WeightNorm) else layer.weight
+        nn.init.xavier_uniform_(weight, generator=generator)
+        if isinstance(layer, WeightNorm):
+            with torch.no_grad():
+                layer.scale.copy_(torch.linalg.vector_norm(weight.flatten(1), dim=1))
         if isinstance(layer, SpectralNorm) and generator is not None:
             layer.u.copy_(layer.advance(SETTLED)["u"])
 
@@ -39,6 +66,8 @@ def norm(config: ModelConfig, channels: int) -> nn.Module:
         return VirtualBatchNorm(channels, config.reference_images, gain=config.generator_norm_gain)
     if config.generator_norm == "none":
         return Shift(channels)
+    if config.generator_norm == "weight":
+        return nn.Identity()
     return BatchNorm(channels, gain=config.generator_norm_gain)
 
 

@@ -11,17 +11,18 @@ NEIGHBOURS = 99  # as the authors' batches have; in one of another size the sum 
 
 
 class MinibatchLayer(nn.Module):
-    """[n, f] -> [n, f + kernels]: x, and o_b(x_i) = 99 / (n - 1) times the sum over j != i of exp(-|M_ib - M_jb|_1),
+    """[n, f] -> [n, f + kernels]: x, and o_b(x_i) = 99 / (n - 1) times the sum over j != i of exp(-|M_ib - M_jb|),
     plus a bias; M_ib are the `dimensions` numbers of x_i in kernel b, a product with normalised rows and trained scales
-    (Salimans et al. 2016, section 3.2).
+    (Salimans et al. 2016, section 3.2). `distance` is "l1", as there, or "l2".
 
     With a `reference` the sum is over its r images, 99 / r times, and an image's answer does not depend on its
     neighbours: for evaluation. Without a generator the weights are not filled.
     """
 
-    def __init__(self, inputs: int, kernels: int, dimensions: int, std: float, generator: torch.Generator | None):
+    def __init__(self, inputs: int, kernels: int, dimensions: int, std: float, generator: torch.Generator | None,
+                 distance: str = "l1"):
         super().__init__()
-        self.dimensions = dimensions
+        self.dimensions, self.distances = dimensions, DISTANCES[distance]
         shape = (dimensions * kernels, inputs)
         self.direction = nn.Parameter(torch.empty(shape) if generator is None
                                       else torch.randn(shape, generator=generator) * std)
@@ -37,9 +38,9 @@ class MinibatchLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         points = self.points(x)
         if self.reference is None:  # an image's likeness to itself is 1
-            near = (likeness(points, points).sum(1) - 1) * (NEIGHBOURS / max(1, len(x) - 1))
+            near = (self._likeness(points, points).sum(1) - 1) * (NEIGHBOURS / max(1, len(x) - 1))
         else:
-            near = likeness(points, self.reference).sum(1) * (NEIGHBOURS / self.reference.shape[1])
+            near = self._likeness(points, self.reference).sum(1) * (NEIGHBOURS / self.reference.shape[1])
         return torch.cat((x, (near + self.bias).to(x.dtype)), 1)
 
     def points(self, x: Tensor) -> Tensor:
@@ -64,7 +65,11 @@ class MinibatchLayer(nn.Module):
         """How far the nearest other image lies in each kernel: [n, f] -> [n, kernels]."""
         points = self.points(x)
         itself = torch.eye(len(x), dtype=torch.bool, device=x.device)[:, :, None]
-        return distances(points, points).masked_fill(itself, math.inf).amin(1)
+        return self.distances(points, points).masked_fill(itself, math.inf).amin(1)
+
+    def _likeness(self, a: Tensor, b: Tensor) -> Tensor:
+        """exp(-distance): 1 where points are the same."""
+        return (-self.distances(a, b)).exp()
 
     @torch.no_grad()
     def refer(self, x: Tensor) -> None:
@@ -77,13 +82,20 @@ class MinibatchLayer(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def distances(a: Tensor, b: Tensor) -> Tensor:
+def l1(a: Tensor, b: Tensor) -> Tensor:
     """The sums of absolute differences of points: [d, n, k], [d, m, k] -> [n, m, k]; plain operations, to be
     differentiated twice, in lanes, by a compiler.
     """
     return sum((p[:, None] - q[None]).abs() for p, q in zip(a.unbind(0), b.unbind(0)))
 
 
-def likeness(a: Tensor, b: Tensor) -> Tensor:
-    """exp(-distance): 1 where points are the same."""
-    return (-distances(a, b)).exp()
+def l2(a: Tensor, b: Tensor) -> Tensor:
+    """The roots of summed squared differences likewise. Points nearer than 1e-6 count as the same, for the root has no
+    gradient at 0.
+    """
+    squared = sum((p[:, None] - q[None]).square() for p, q in zip(a.unbind(0), b.unbind(0)))
+    apart = squared > 1e-12
+    return torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+
+
+DISTANCES = {"l1": l1, "l2": l2}

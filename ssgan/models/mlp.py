@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ssgan.models.activation import activation
 from ssgan.models.context import Context
@@ -19,7 +18,7 @@ from ssgan.models.weight_norm import WeightNorm
 
 
 class Discriminator(nn.Module):
-    """Dense layers with weight norm, spectral norm or batch norm, ReLU, Gaussian noise and dropout on the input and
+    """Dense layers with the recipe's norm, ReLU or the recipe's activation, Gaussian noise and dropout on the input and
     after each hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind
     the last ones, before their noise.
     """
@@ -29,6 +28,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
         self.output_scale, self.image_range = config.output_scale, config.image_range
+        self.activation = activation(config.activation, "relu")
         sizes = [math.prod(shape), *config.widths]
         self.references = references(config)
         if self.references:
@@ -64,7 +64,7 @@ class Discriminator(nn.Module):
         """With the reference batch among the images."""
         x = signed(x.flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
-            x = functional.relu(layer(self.noise(x, i, context)))
+            x = self.activation(layer(self.noise(x, i, context)))
             if inner is not None:
                 inner.append(without_reference(self, x))
         return x
@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
         """Data-dependent initialisation, layer after layer, noise on."""
         x = signed(with_reference(self, x).flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
-            x = functional.relu(layer.initialise(self.noise(x, i, context)))
+            x = self.activation(layer.initialise(self.noise(x, i, context)))
         if self.minibatch is not None:
             x = self.minibatch.initialise(x)
         self.output.initialise(self.noise(x, len(self.hidden), context), self.output_scale)

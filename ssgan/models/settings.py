@@ -29,9 +29,9 @@ class ModelConfig:
     image_range: str = choice("unit", ("unit", "signed"), "of pixels within the networks: [0, 1] from a sigmoid, or "
                                                           "[-1, 1] from tanh; outside they are in [0, 1]")
     initial_scale: float = number(0.1, 1e-6, 10, "standard deviation of the discriminator's first weights")
-    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual"),
+    norm: str = choice("weight", ("weight", "spectral", "batch", "virtual", "none"),
                        "of the discriminator's hidden layers: weight norm as in the paper, spectral norm, batch norm, "
-                       "or batch norm over a fixed reference batch")
+                       "batch norm over a fixed reference batch, or none")
     norm_gain: bool = switch(True, "a trained gain in batch norm of the discriminator")
     reference_images: int = number(100, 2, 4096, "images in the reference batch of virtual batch norm")
     reference_itself: bool = switch(False, "virtual batch norm counts the image itself among them")
@@ -48,9 +48,19 @@ class ModelConfig:
                                           "with a stride; 0 is none")
     generator_dropout: float = number(0.0, 0, 0.99, "share dropped after each hidden layer of the generator; 0 is none")
     generator_dropout_sampling: bool = switch(False, "dropout in the generator when images are sampled too")
-    generator_norm: str = choice("batch", ("batch", "virtual", "spectral", "none"),
+    generator_norm: str = choice("batch", ("batch", "virtual", "spectral", "none", "weight"),
                                  "of the generator's hidden layers: batch norm, over a fixed batch of "
-                                 "reference_images, behind spectral norm, or none")
+                                 "reference_images, behind spectral norm, none, or weight norm")
     generator_norm_gain: bool = switch(False, "a trained gain in batch norm of the generator")
     generator_activation: str = choice("family", ("family", "relu", "leaky"),
                                        "of the generator's hidden layers; family is softplus of mlp, ReLU of conv")
+    minibatch_distance: str = choice("l1", ("l1", "l2"), "of two images in a kernel of minibatch discrimination: the "
+                                                         "sum of absolute differences, or the root of summed squares")
+    norm_batches: str = choice("apart", ("apart", "joint"), "batch norm of the discriminator over unlabelled and "
+                                                            "generated images each on their own, or as one batch")
+    activation: str = choice("family", ("family", "relu", "leaky"),
+                             "of the discriminator's hidden layers; family is ReLU of mlp, leaky ReLU of conv")
+    downsampling: str = choice("strides", ("strides", "average"), "of conv's discriminator: by its convolutions' "
+                                                                  "strides, or by average pooling behind them")
+    upsampling: str = choice("nearest", ("nearest", "transposed"), "of conv's generator: each pixel four times before "
+                                                                   "a 3x3 convolution, or a 4x4 transposed one")

@@ -1,5 +1,5 @@
-"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions down, nearest-neighbour upsampling
-up.
+"""A small convolutional pair for images of 8 to 64 pixels: strided convolutions or average pooling down,
+nearest-neighbour upsampling or transposed convolutions up.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from torch.nn import functional
 from ssgan.models.activation import activation
 from ssgan.models.context import Context
 from ssgan.models.functional import as_images, signed, with_classes
-from ssgan.models.generator_layers import fill, norm, product, reference_latents
+from ssgan.models.generator_layers import doubling, enlarged, fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
@@ -24,8 +24,9 @@ SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring im
 
 
 class Discriminator(nn.Module):
-    """3x3 convolutions with weight norm, spectral norm or batch norm, the recipe's strides, leaky ReLU 0.2; `widths`
-    are the channels.
+    """3x3 convolutions with the recipe's norm and strides, leaky ReLU 0.2 or the recipe's activation; `widths` are the
+    channels. With `downsampling = "average"` a map is as large as its convolution's input, and the mean over squares of
+    a stride's side is taken behind the activation.
 
     The features are the last map's mean over its pixels, or its largest values, or with `pooling = "none"` all of the
     map, which knows where things are. Gaussian noise falls on the input and on the features, dropout on the input and
@@ -41,16 +42,18 @@ class Discriminator(nn.Module):
         self.shape, self.pooling = shape, config.pooling
         channels = [shape[0], *config.widths]
         strides = strides_of(config, shape)
+        self.activation, averaged = activation(config.activation, "leaky"), config.downsampling == "average"
+        self.squares = strides if averaged else [1] * len(strides)  # over which a mean is taken
         maps = list(itertools.accumulate(strides, lambda sides, stride: [-(-side // stride) for side in sides],
                                          initial=shape[1:]))[1:]
         self.width = channels[-1] * (math.prod(maps[-1]) if self.pooling == "none" else 1)
         self.products = sum(9 * a * b * math.prod(sides) for a, b, sides in zip(
-            channels, channels[1:], maps)) + self.width * classes
+            channels, channels[1:], [shape[1:], *maps] if averaged else maps)) + self.width * classes
         self.references = references(config)
         if self.references:
             self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(
-            hidden_layer(config, a, b, generator, kernel=3, stride=stride, padding=1)
+            hidden_layer(config, a, b, generator, kernel=3, stride=1 if averaged else stride, padding=1)
             for a, b, stride in zip(channels, channels[1:], strides))
         self.minibatch = minibatch_layer(config, self.width, generator)
         self.products += self.width * config.minibatch_kernels * config.minibatch_dimensions
@@ -84,7 +87,7 @@ class Discriminator(nn.Module):
         """With the reference batch among the images."""
         x = channels_last(self.noise(signed(x, self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
-            x = functional.leaky_relu(layer(x), 0.2)
+            x = self._smaller(self.activation(layer(x)), place)
             if inner is not None:
                 inner.append(without_reference(self, x))
             x = self.noise(x, place, context)
@@ -94,11 +97,16 @@ class Discriminator(nn.Module):
         """Data-dependent initialisation, layer after layer, noise on."""
         x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
-            x = self.noise(functional.leaky_relu(layer.initialise(x), 0.2), place, context)
+            x = self.noise(self._smaller(self.activation(layer.initialise(x)), place), place, context)
         x = self._pooled(x)
         if self.minibatch is not None:
             x = self.minibatch.initialise(x)
         self.output.initialise(self.noise(x, len(self.hidden) + 1, context), self.output_scale)
+
+    def _smaller(self, x: Tensor, place: int) -> Tensor:
+        """A map behind the layer of that number, from 1: its mean over squares, at the edges over what is there."""
+        square = self.squares[place - 1]
+        return x if square == 1 else functional.avg_pool2d(x, square, ceil_mode=True, count_include_pad=False)
 
     def _pooled(self, x: Tensor) -> Tensor:
         # copies nothing, but its gradient then lies in memory as the map does: leaky ReLU's backward takes a twentieth
@@ -133,8 +141,9 @@ def strides_of(config: ModelConfig, shape: tuple[int, int, int]) -> list[int]:
 
 
 class Generator(nn.Module):
-    """A dense layer to a small map, then 3x3 convolutions that double its size, batch norm and ReLU, or the
-    recipe's norm and activation, and dropout; `generator_widths` are the channels.
+    """A dense layer to a small map, then 3x3 convolutions behind nearest-neighbour upsampling, or transposed ones, that
+    double its size, batch norm and ReLU, or the recipe's norm and activation, and dropout; `generator_widths` are the
+    channels.
 
     `pixelwise`: whether its maps lie in memory pixel by pixel, which on a CPU with products in bf16 halves its time.
     """
@@ -144,22 +153,22 @@ class Generator(nn.Module):
         super().__init__()
         self.pixelwise = pixelwise
         self.shape, self.classes, self.image_range = shape, classes, config.image_range
+        self.upsampling = config.upsampling
         self.activation, widths = activation(config.generator_activation, "relu"), config.generator_widths
         self.start = [math.ceil(side / 2 ** (len(widths) - 1)) for side in shape[1:]]
-        self.dense = product(config, config.latent + classes, widths[0] * math.prod(self.start), generator)
+        inputs, places = config.latent + classes, [math.prod(self.start) * 4**i for i in range(len(widths))]
+        self.dense = product(config, inputs, widths[0] * places[0], generator)
         self.noise = LayerNoise([Place((width, *(side * 2**doublings for side in self.start)),
                                        dropout=config.generator_dropout) for doublings, width in enumerate(widths)])
         self.norms = nn.ModuleList(norm(config, width) for width in widths)
-        self.hidden = nn.ModuleList(product(config, a, b, generator, kernel=3, padding=1)
-                                    for a, b in zip(widths, widths[1:]))
+        self.hidden = nn.ModuleList(doubling(config, a, b, generator) for a, b in zip(widths, widths[1:]))
         fill((self.dense, *self.hidden), generator)
         self.output = WeightNorm(widths[-1], shape[0], 0.1, generator, kernel=3, padding=1, train_scale=True)
         self.register_buffer("reference", reference_latents(config, generator))
         self.references = 0 if self.reference is None else len(self.reference)
-        places = [math.prod(self.start) * 4**doublings for doublings in range(len(widths))]
-        self.products = self.dense.weight.numel() + sum(9 * a * b * count
-                                                        for a, b, count in zip(
-                                                            widths, (*widths[1:], shape[0]), (*places[1:], places[-1])))
+        taps = 4 if config.upsampling == "transposed" else 9  # of a pixel of a doubled map
+        self.products = inputs * widths[0] * places[0] + 9 * widths[-1] * shape[0] * places[-1]
+        self.products += sum(taps * a * b * count for a, b, count in zip(widths, widths[1:], places[1:]))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""
@@ -168,7 +177,7 @@ class Generator(nn.Module):
         x = channels_last(x) if self.pixelwise else x
         x = self.noise(self.activation(self.norms[0](x)), 0, context)
         for place, (layer, normed) in enumerate(zip(self.hidden, self.norms[1:]), 1):
-            x = self.noise(self.activation(normed(layer(functional.interpolate(x, scale_factor=2.0)))), place, context)
+            x = self.noise(self.activation(normed(layer(enlarged(x, self.upsampling)))), place, context)
         height, width = self.shape[1:]
         return as_images(self.output(x[self.references:])[:, :, :height, :width], self.image_range)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssgan.models.functional import convolved
 from ssgan.models.prepared import Advancing
 
 
@@ -13,15 +14,14 @@ class SpectralNorm(Advancing):
 
     sigma = u^T W v, where the buffer u [out] is brought nearer to the first left singular vector by one step of the
     power method before every update, v is the unit vector along W^T u, and gradients flow through W alone. `kernel`
-    None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w]. Without a generator the
-    weights are not filled.
+    None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w], or a `transposed` one, whose
+    weight is [out, in, ...] here too. Without a generator the weights are not filled.
     """
 
     def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *,
-                 kernel: int | None = None,
-                 stride: int = 1, padding: int = 0):
+                 kernel: int | None = None, stride: int = 1, padding: int = 0, transposed: bool = False):
         super().__init__()
-        self.stride, self.padding = stride, padding
+        self.stride, self.padding, self.transposed = stride, padding, transposed
         shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
         self.weight = nn.Parameter(torch.empty(shape) if generator is None
                                    else torch.randn(shape, generator=generator) * std)
@@ -34,7 +34,7 @@ class SpectralNorm(Advancing):
         weight, bias = self.prepared or self.folded()
         if weight.dim() == 2:
             return functional.linear(x, weight, bias)
-        return functional.conv2d(x, weight, bias, self.stride, self.padding)
+        return convolved(x, weight, bias, self.stride, self.padding, self.transposed)
 
     def prepare(self, by_hand: bool) -> None:
         """Builds the plain weight."""

@@ -4,9 +4,8 @@ import inspect
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ssgan.models.functional import standardising
+from ssgan.models.functional import convolved, standardising
 from ssgan.models.prepared import Prepared
 
 
@@ -90,15 +89,17 @@ class WeightNorm(Prepared):
 
     In a dense layer the quotient scale / |direction| multiplies the output instead of the weight: the same numbers, and
     no normalised weight is ever built. A convolution, whose weights are small and whose maps are large, has the plain
-    weight built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w].
+    weight built. `kernel` None is a dense layer [n, in] -> [n, out]; otherwise a convolution over [n, c, h, w], or a
+    `transposed` one, whose weight is [out, in, ...] here too.
     A scale that is not trained is a buffer: fixed once by the data-dependent initialisation. Without a generator the
     weights are not filled: for torch's meta device, on which drawing would import torch's compiler, for seconds.
     """
 
     def __init__(self, inputs: int, outputs: int, std: float, generator: torch.Generator | None, *,
-                 kernel: int | None = None, stride: int = 1, padding: int = 0, train_scale: bool = False):
+                 kernel: int | None = None, stride: int = 1, padding: int = 0, train_scale: bool = False,
+                 transposed: bool = False):
         super().__init__()
-        self.stride, self.padding = stride, padding
+        self.stride, self.padding, self.transposed = stride, padding, transposed
         shape = (outputs, inputs) if kernel is None else (outputs, inputs, kernel, kernel)
         self.direction = nn.Parameter(torch.empty(shape) if generator is None
                                       else torch.randn(shape, generator=generator) * std)
@@ -113,7 +114,7 @@ class WeightNorm(Prepared):
         if self.direction.dim() == 2:
             return normalised_product(x, self.direction, self.scale, self.bias, by_hand=self.by_hand,
                                       factor=self.prepared)
-        return functional.conv2d(x, *(self.prepared or self.folded()), self.stride, self.padding)
+        return convolved(x, *(self.prepared or self.folded()), self.stride, self.padding, self.transposed)
 
     def prepare(self, by_hand: bool) -> None:
         """Builds the plain weight of a convolution; of a dense layer the factor of its outputs, unless the backward

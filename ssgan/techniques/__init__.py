@@ -23,6 +23,8 @@ from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.l1 import L1Penalty
 from ssgan.techniques.l2 import L2Penalty
 from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.lecam import LeCam
+from ssgan.techniques.loss_ratio import LossRatio
 from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
@@ -38,6 +40,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "smoothing": LabelSmoothing,
     "label_noise": LabelNoise,
     "instance_noise": InstanceNoise,
+    "loss_ratio": LossRatio,
     "augment": Augmentation,
     "diff_augment": DiffAugment,
     "consistency": Consistency,
@@ -45,6 +48,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "entropy": Entropy,
     "vat": VirtualAdversarial,
     "gradient_penalty": GradientPenalty,
+    "lecam": LeCam,
     "manifold": Manifold,
     "feature_matching": FeatureMatching,
     "adversarial": Adversarial,
@@ -67,13 +71,16 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
     "batch_norm": SettingsEntry(
         """Batch norm in the discriminator: each unit of a hidden layer has mean 0 and standard deviation 1 over the
         images of a pass, y = gain (x - mean) / sqrt(variance + 1e-5) + shift. Labelled, unlabelled and generated images
-        take a pass each and are normalised apart. In evaluation and export the statistics are those of 1,000 training
-        images, kept with the averaged weights. Feature matching has nothing to match so. Costs a few passes over the
-        activations, and a pass for each kind of images. Ioffe & Szegedy 2015; Radford et al. 2016, section 3.""",
-        ("model.norm", "model.norm_gain"), {"model.norm": "weight"}, {"model.norm": "batch"}),
+        take a pass each and are normalised apart, as Chintala et al. 2016 advise (number 4), and feature matching has
+        nothing to match; or, with model.norm_batches = joint, unlabelled and generated ones are one batch, in both
+        players' updates, so that what tells them from each other is left. In evaluation and export the statistics are
+        those of 1,000 training images, kept with the averaged weights. Costs a few passes over the activations, and a
+        pass for each kind of images. Ioffe & Szegedy 2015; Radford et al. 2016, section 3.""",
+        ("model.norm", "model.norm_gain", "model.norm_batches"), {"model.norm": "weight"}, {"model.norm": "batch"}),
     "virtual_batch_norm": SettingsEntry(
         """Virtual batch norm in the discriminator: mean and variance are those of a reference batch of real images,
-        drawn once and kept, which goes through the network with every pass, with noise of its own; with
+        drawn once and kept, y = gain (x - mean) / sqrt(variance + 1e-5) + shift with both of the reference alone; it
+        goes through the network with every pass, with noise of its own; with
         model.reference_itself the image itself counts as one more. No image depends on its neighbours, in training or
         after it. Costs so many images more a pass, in evaluation and export too. Salimans et al. 2016, section 3.5.""",
         ("model.norm", "model.reference_images", "model.reference_itself", "model.norm_gain"),
@@ -92,12 +99,14 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
     "minibatch_discrimination": SettingsEntry(
         """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the
         others of its batch, o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1) with M = T f(x), so that a generator
-        that makes one image again and again is found out. Labelled, unlabelled and generated images are compared among
-        themselves; the sum counts as over 99 others whatever the batch. In evaluation and export an image is compared
-        with 100 training images that are saved with the model, and so gets one answer in any company. Feature matching
-        and what else reads features sees those before this layer. Costs batch^2 kernels dimensions numbers a pass, and
-        a pass for each kind of images. Salimans et al. 2016, section 3.2: 100 kernels of 5 dimensions.""",
-        ("model.minibatch_kernels", "model.minibatch_dimensions"), {"model.minibatch_kernels": 0}),
+        that makes one image again and again is found out. The distance is L1, or L2 as model.minibatch_distance says.
+        Labelled, unlabelled and generated images are compared among themselves; the sum counts as over 99 others
+        whatever the batch. In evaluation and export an image is compared with 100 training images that are saved with
+        the model, and so gets one answer in any company. Feature matching and what else reads features sees those
+        before this layer. Costs batch^2 kernels dimensions numbers a pass, and a pass for each kind of images. Salimans
+        et al. 2016, section 3.2: 100 kernels of 5 dimensions.""",
+        ("model.minibatch_kernels", "model.minibatch_dimensions", "model.minibatch_distance"),
+        {"model.minibatch_kernels": 0}),
     "layer_noise": SettingsEntry(
         """Gaussian noise on the discriminator's input and behind its hidden layers: x + std e, e normal. The classifier
         cannot learn few labelled images by heart, and real and generated images overlap. Costs a draw a unit and image,
@@ -110,16 +119,35 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         Salimans et al. 2016 for CIFAR-10: 0.2 on the input, 0.5 behind the others.""",
         ("model.dropout", "model.input_dropout"), {"model.dropout": 0, "model.input_dropout": 0}),
     "generator_dropout": SettingsEntry(
-        """Dropout in the generator: a share of the numbers behind each of its hidden layers is 0 in each pass of
-        training, and, as Isola et al. 2017 have it in place of a latent vector, when images are sampled too where
-        model.generator_dropout_sampling says so. Costs a draw a number. Chintala et al. 2016, "How to train a GAN",
-        number 17: 0.5.""",
+        """Dropout in the generator: a share s of the numbers behind each of its hidden layers is 0 in each pass of
+        training, and the others are x / (1 - s); and, as Isola et al. 2017 have it in place of a latent vector, when
+        images are sampled too where model.generator_dropout_sampling says so. Costs a draw a number. Chintala et al.
+        2016, "How to train a GAN", number 17: 0.5.""",
         ("model.generator_dropout", "model.generator_dropout_sampling"), {"model.generator_dropout": 0}),
     "generator_activation": SettingsEntry(
         """The activation of the generator's hidden layers: softplus of dense layers, log(1 + exp(x)), ReLU of
         convolutions, or for either ReLU or leaky ReLU, max(x, 0.2 x), whose gradient is nowhere 0. Costs nothing.
         Radford et al. 2016, section 3: ReLU.""",
         ("model.generator_activation",), {"model.generator_activation": "family"}),
+    "discriminator_activation": SettingsEntry(
+        """The activation of the discriminator's hidden layers: ReLU, max(x, 0), of dense layers, leaky ReLU, max(x, 0.2
+        x), of convolutions, or either for both. A leaky unit is never silent, so that the generator gets a gradient
+        through all of them. Costs nothing. Maas et al. 2013; Radford et al. 2016, section 3: leaky ReLU 0.2.""",
+        ("model.activation",), {"model.activation": "family"}),
+    "average_pooling": SettingsEntry(
+        """Average pooling in the convolutional discriminator: a convolution keeps its map's size, and the mean over
+        squares as large as a stride makes it smaller, where else the convolution has the stride. Its 3x3 kernel is no
+        multiple of a stride of 2, so that a stride gives some pixels of the generator's image twice the gradient of
+        others; a mean gives all the same. Costs stride^2 times the products of such a convolution. Chintala et al.
+        2016, number 5, take either; Radford et al. 2016, section 3, strides.""",
+        ("model.downsampling",), {"model.downsampling": "strides"}),
+    "transposed_convolutions": SettingsEntry(
+        """Transposed convolutions in the convolutional generator: every number of a map is spread over 4x4 pixels of
+        one twice as large, y[2 i + a] += w[a] x[i], in the place of nearest-neighbour upsampling before a 3x3
+        convolution. The kernel is a multiple of the stride of 2, so that every pixel is a sum of as many and no pattern
+        of squares is there from the start (Odena et al. 2016, who advise upsampling). Costs 4 / 9 of the other's
+        products. Radford et al. 2016, section 3.""",
+        ("model.upsampling",), {"model.upsampling": "nearest"}),
     "signed_images": SettingsEntry(
         """Within the networks pixels are in [-1, 1]: the generator ends in tanh, and the discriminator is given 2 x -
         1, whose mean is nearer to 0; noise on its input is then half as strong as beside [0, 1]. Outside, images are in
@@ -144,9 +172,15 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         how far a step turns the weights. Costs two products of a matrix and a vector a layer. Zhang et al. 2019,
         section 4.""",
         ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "spectral"}),
+    "generator_weight_norm": SettingsEntry(
+        """Weight norm in the generator's hidden layers, W = g v / |v| row by row with a trained g and a bias, and no
+        batch norm behind them: an image does not depend on its batch. Costs a norm of each row an update. Salimans &
+        Kingma 2016, equation 2; in generators Xiang & Li 2017.""",
+        ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "weight"}),
     "latent_uniform": SettingsEntry(
-        """The generator's latent vector z is uniform on [0, 1) in each of its numbers, which are bounded and all
-        positive; without it they are normal (White 2016). Costs a draw a number. The code of Salimans et al. 2016.""",
+        """The generator's latent vector z is uniform, 0 <= z < 1, in each of its numbers, which are bounded and all
+        positive, and near each other none is rarer than another; without it they are normal (White 2016). Costs a draw
+        a number. The code of Salimans et al. 2016.""",
         ("model.latent", "model.latent_kind"), {"model.latent_kind": "normal"}),
     "latent_noise": SettingsEntry(
         """Gaussian noise on the generator's latent vector, z + s e with e normal, in training and when images are
@@ -158,13 +192,22 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         a)^t or from zero as the authors have it: the last weights circle round what they near. Costs a copy of the
         weights, and a pass over them an update. Polyak & Juditsky 1992; Kingma & Ba 2015, section 7.2.""",
         ("train.averaging_rate", "train.averaging"), {"train.averaging_rate": 1}),
+    "averaged_opponent": SettingsEntry(
+        """The generator learns against the discriminator's averaged weights: feature matching and the adversarial
+        terms, and what else its loss asks of the discriminator, see the average m = (1 - a) m + a w in the place of the
+        last w, which swings from step to step. The average has to be corrected for its start. Costs a copy of the
+        discriminator's weights an update, and under spectral norm 15 steps of the power method. Ge et al. 2018, who let
+        each player learn against the mean of the other's past.""",
+        ("train.generator_against",), {"train.generator_against": "last"}),
     "two_time_scales": SettingsEntry(
-        """The generator has a learning rate of its own, most often a lower one, so that the discriminator is near its
-        best answer all the time. Costs nothing. Heusel et al. 2017, theorem 1.""",
+        """The generator has a learning rate of its own, most often a lower one, b < a of the discriminator, so that the
+        discriminator is near its best answer all the time: a = 4e-4 and b = 1e-4 in Zhang et al. 2019, section 4. Costs
+        nothing. Heusel et al. 2017, theorem 1.""",
         ("train.generator_learning_rate", "train.learning_rate"), {"train.generator_learning_rate": 0}),
     "several_updates": SettingsEntry(
-        """A step updates a player more than once, each time with new images and noise; k updates of the discriminator
-        keep it near its best answer. Costs the time of so many updates. Goodfellow et al. 2014, algorithm 1.""",
+        """A step updates a player more than once, each time with new images and noise: k updates of the discriminator,
+        w = w - rate dL(w, new images)/dw for i = 1 to k, keep it near its best answer. Costs the time of so many
+        updates. Goodfellow et al. 2014, algorithm 1.""",
         ("train.discriminator_updates", "train.generator_updates"),
         {"train.discriminator_updates": 1, "train.generator_updates": 1}),
     "gradient_clipping": SettingsEntry(
@@ -192,8 +235,8 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
 def active(recipe: Any) -> dict[str, Technique]:
     """The techniques of a recipe that are on, by name; first what every classifier learns from."""
     on = {name: getattr(recipe, name) for name in TECHNIQUES if getattr(recipe, name).is_on()}
-    return {"supervised": Supervised()} | {name: each
-                                           for name, each in on.items() if all(other in on for other in each.requires)}
+    return {"supervised": Supervised(recipe.train.labelled_weight)} | {
+        name: each for name, each in on.items() if all(other in on for other in each.requires)}
 
 
 def draws_images(recipe: Any) -> bool:
@@ -244,6 +287,34 @@ def check(recipe: Any, classes: int) -> None:
         if missing := [layer for layer in technique.hidden() if layer > layers]:
             raise Mistake(f"[{name}] asks for hidden layer {missing[0]} of the discriminator, which has {layers}, as "
                           f"many as model.widths.\nName layers from 1 to {layers}.")
+    _check_labels(recipe, on)
+    _check_layers(recipe)
+    if any("generated" in part for technique in on.values() for part in technique.parts.values()):
+        _check_generator(recipe, on)
+
+
+def _check_labels(recipe: Any, on: dict[str, Technique]) -> None:
+    """Without labels there must be a generator to score, and nothing that learns from them."""
+    if recipe.train.labelled_weight:
+        return
+    if not draws_images(recipe):
+        raise Mistake("train.labelled_weight = 0 leaves nothing to train: there is no generator to score either.\n"
+                      "Set gan.weight above 0, or train.labelled_weight = 1.")
+    for name, technique in on.items():
+        if name != "supervised" and "labelled" in technique.sees:
+            raise Mistake(f"[{name}] learns from labels, which train.labelled_weight = 0 leaves out:\nset "
+                          f"{name}.{technique.key} = 0, or train.labelled_weight = 1.")
+
+
+def _check_layers(recipe: Any) -> None:
+    """The layers can be had together, in these families and batches."""
+    model = recipe.model
+    families = {"downsampling": model.family,
+                "upsampling": model.family if model.generator == "family" else model.generator}
+    for key, family in families.items():
+        if family != "conv" and getattr(model, key) != (usual := getattr(type(model)(), key)):
+            raise Mistake(f"model.{key} = {getattr(model, key)} is for the convolutions of family conv, and here is "
+                          f"{family}: set model.{key} = {usual}.")
     if recipe.model.minibatch_kernels and recipe.train.labelled_images < 2:
         raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
                       "set train.labelled_share higher.")
@@ -254,7 +325,24 @@ def check(recipe: Any, classes: int) -> None:
         raise Mistake("model.minibatch_kernels and model.norm = virtual cannot be combined: the reference batch would "
                       "be among the images\nthat an image is compared with. Set model.norm = weight, or "
                       "model.minibatch_kernels = 0.")
-    if any("generated" in part for technique in on.values() for part in technique.parts.values()):
-        if not any(GENERATOR in technique.parts and technique.adds_term for technique in on.values()):
-            raise Mistake("the generator has no loss: set feature_matching.weight, adversarial.weight or "
-                          "pull_away.weight above 0,\nor gan.weight = 0 to train without one.")
+    joint = recipe.model.norm == "batch" and recipe.model.norm_batches == "joint"
+    if recipe.model.minibatch_kernels and joint:
+        raise Mistake("model.minibatch_kernels and model.norm_batches = joint cannot be combined: images would be "
+                      "compared with those of the other kind.\nSet model.norm_batches = apart, or "
+                      "model.minibatch_kernels = 0.")
+
+
+def _check_generator(recipe: Any, on: dict[str, Technique]) -> None:
+    """It has a loss, and a discriminator to learn against."""
+    if not any(GENERATOR in technique.parts and technique.adds_term for technique in on.values()):
+        raise Mistake("the generator has no loss: set feature_matching.weight, adversarial.weight or "
+                      "pull_away.weight above 0,\nor gan.weight = 0 to train without one.")
+    looked_at = {part for technique in on.values() for part in technique.parts.get(GENERATOR, ())}
+    if recipe.model.norm == "batch" and recipe.model.norm_batches == "joint" and "unlabelled" not in looked_at:
+        raise Mistake("model.norm_batches = joint normalises generated images with unlabelled ones, at which no loss "
+                      "of the generator looks:\nset feature_matching.weight or adversarial.weight above 0, or "
+                      "model.norm_batches = apart.")
+    if recipe.train.generator_against == "average" and recipe.train.averaging == "zero-start":
+        raise Mistake("train.generator_against = average and train.averaging = zero-start cannot be combined: averages "
+                      "from zero are no network at the start.\nSet train.averaging = corrected, or "
+                      "train.generator_against = last.")

@@ -2,10 +2,12 @@
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ssgan.errors import Mistake
 from ssgan.settings import choice, number, numbers
 from ssgan.techniques.technique import GENERATOR, Technique, Term, View
 
@@ -17,22 +19,28 @@ class FeatureMatching(Technique):
 
     Loss: the squared (or absolute) difference of the two batch means, mean over the features; with several layers the
     sum of theirs, of a map over all its places. It keeps the generator from chasing the classifier's newest weakness.
-    Costs a pass of unlabelled images. Salimans et al. 2016, section 3.1, where any layer may be taken: squared for
-    MNIST, absolute for CIFAR-10 and SVHN.
+    Under batch norm of the discriminator it needs model.norm_batches = joint: apart, unlabelled and generated images
+    are normalised by their own means, which are then alike whatever is generated. Costs a pass of unlabelled images.
+    Salimans et al. 2016, section 3.1, where any layer may be taken: squared for MNIST, absolute for CIFAR-10 and SVHN.
     """
 
     sees = frozenset({"unlabelled", "generated"})
     parts = {GENERATOR: ("unlabelled", "generated")}
     logits = False
     requires = ("gan",)
-    excludes = {"batch_norm": "unlabelled and generated images are each normalised by their own mean there, so that "
-                              "the means of their features are alike whatever the generator makes"}
 
     weight: float = number(1.0, 0, 1000, "weight in the generator's loss; 0 is off")
     distance: str = choice("squared", ("squared", "absolute"),
                            "of the mean features of unlabelled and generated images")
     layers: tuple[int, ...] = numbers((0,), 0, 64, "hidden layers that are matched, from 1 at the images; "
                                                    "0 is the features: the last one, pooled where the family pools")
+
+    def check(self, recipe: Any) -> None:
+        """The means must be able to differ."""
+        if recipe.model.norm == "batch" and recipe.model.norm_batches == "apart":
+            raise Mistake("[feature_matching] and model.norm = batch cannot be combined: unlabelled and generated "
+                          "images are each normalised by their own\nmean there, and these means are matched. Set "
+                          "model.norm_batches = joint, feature_matching.weight = 0 or model.norm = weight.")
 
     def hidden(self) -> tuple[int, ...]:
         """All but the features."""

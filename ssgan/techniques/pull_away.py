@@ -13,7 +13,8 @@ from ssgan.techniques.technique import GENERATOR, Technique, Term, View
 class PullAway(Technique):
     """The generator is taught images that differ from one another, beside what else it is taught.
 
-    Loss: the mean squared cosine between the features of different generated images. In a complement generator's loss
+    Loss: the mean squared cosine between the features f of different generated images, 1 / (n (n - 1)) times the sum
+    over i != j of (f_i f_j / |f_i| |f_j|)^2. In a complement generator's loss
     it stands for the entropy of the generated images. Costs one product of features. Zhao et al. 2017, section 2.4; Dai
     et al. 2017.
     """

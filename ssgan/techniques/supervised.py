@@ -10,17 +10,15 @@ from ssgan.techniques.technique import DISCRIMINATOR, Technique, Term, View
 
 @dataclass(frozen=True)
 class Supervised(Technique):
-    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it has no
-    settings and is always on.
+    """Cross entropy over the K real classes (Salimans et al. 2016, section 5), to which the techniques add; it is
+    always on, but for a pair that is trained without labels, to be scored alone, with train.labelled_weight = 0.
     """
 
     sees = frozenset({"labelled"})
     parts = {DISCRIMINATOR: ("labelled",)}
     measures = ("labelled_loss",)
 
-    def factor(self) -> float:
-        """All others are weighed against it."""
-        return 1.0
+    weight: float = 1.0  # against which all others are weighed: train.labelled_weight
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""

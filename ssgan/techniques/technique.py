@@ -247,6 +247,12 @@ class Technique(ABC):
         """What it adds to the loss of that player."""
         return None
 
+    def made(self, player: str, state: Mapping[str, Tensor]) -> Tensor | None:
+        """Whether an update of that player is made, lane by lane [r], by its state [r, ...] with what its term has just
+        put there; None: always. A lane whose update is left out keeps its weights, their average and Adam's moments.
+        """
+        return None
+
     def gradient(self, player: str, gradient: Tensor, weights: Tensor, state: Mapping[str, Tensor],
                  numbers: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The gradient [r, p] that the optimiser takes, and what takes the place of its state [r, ...]: for what acts

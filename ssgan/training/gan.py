@@ -10,13 +10,14 @@ from typing import NamedTuple
 import torch
 
 from ssgan.config import Recipe, TrainConfig
-from ssgan.models import build_discriminator, build_generator, couples_batch
+from ssgan.models import build_discriminator, build_generator, couples_batch, joins_batches
 from ssgan.techniques import active, check
 from ssgan.techniques.technique import DISCRIMINATOR, GENERATOR, Moment, Optimiser, Size, Technique
 from ssgan.training.lanes import Layout
 from ssgan.training.optimisers import adam_numbers, averaging_weight, learning_rate
 
 REAL = ("labelled", "unlabelled")  # parts that the data set gives
+PAIR = ("unlabelled", "generated")  # parts that a joint batch is of, in the updates of both players
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +60,14 @@ class Gan:
     def passes(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """By player, the discriminator's passes in one of its updates, by name: which parts go through it together.
 
-        One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, as does
-        an update of the generator, whose parts have a gradient or none.
+        One concatenated pass is the speed of three. A discriminator that couples a batch takes a pass a part, or one
+        for a joint batch and one for each other part, as does an update of the generator, whose parts have a gradient
+        or none.
         """
-        coupled = couples_batch(self.players[DISCRIMINATOR].layout.template)
-        return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], coupled),
-                GENERATOR: _passes(self.parts[GENERATOR], True)}
+        template = self.players[DISCRIMINATOR].layout.template
+        joint = PAIR if joins_batches(template) else ()
+        return {DISCRIMINATOR: _passes(self.parts[DISCRIMINATOR], couples_batch(template), joint),
+                GENERATOR: _passes(self.parts[GENERATOR], True, joint)}
 
     @functools.cached_property
     def counts(self) -> dict[str, int]:
@@ -220,7 +223,7 @@ def looks_at_pool(recipe: Recipe) -> bool:
                for player, parts in each.parts.items() if player != GENERATOR)
 
 
-def _passes(parts: tuple[str, ...], apart: bool) -> dict[str, tuple[str, ...]]:
-    if apart:
-        return {part: (part,) for part in parts}
-    return {"+".join(parts): parts} if parts else {}
+def _passes(parts: tuple[str, ...], apart: bool, joint: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    groups = [tuple(part for part in parts if not apart or part in joint)]
+    groups += [(part,) for part in parts if part not in groups[0]]
+    return {"+".join(group): group for group in groups if group}

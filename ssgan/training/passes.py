@@ -107,8 +107,8 @@ def _sum(player: str, terms: Mapping[str, Any], view_of: Callable[[str], View]) 
 def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images: Mapping[str, Any],
             noise: dict[str, tuple[Tensor, ...]],
             made: set[str], logits: bool, hidden: Collection[int] = ()) -> dict[str, Output]:
-    """What the discriminator says of every part, in these passes; with gradients where the player made the part, or is
-    the discriminator. `hidden` are the layers whose activations are wanted.
+    """What the discriminator says of every part, in these passes; with gradients where the player made one of a pass's
+    parts, or is the discriminator. `hidden` are the layers whose activations are wanted.
 
     Images are a tensor, or a tree of scales of the same images.
     """
@@ -116,7 +116,7 @@ def outputs(discriminator: nn.Module, passes: dict[str, tuple[str, ...]], images
     for name, parts in passes.items():
         batches = [images[part] for part in parts]
         x = batches[0] if len(batches) == 1 else tree_zip(lambda *scales: torch.cat(scales), *batches)
-        with contextlib.nullcontext() if made.issuperset(parts) else torch.no_grad():
+        with torch.no_grad() if made.isdisjoint(parts) else contextlib.nullcontext():
             said = _pass(discriminator, x, Context(noise[name]), logits, hidden)
         counts = [_count(batch) for batch in batches]
         split = tree_map(lambda each: _split(widened(each), counts), said)

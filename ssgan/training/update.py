@@ -52,7 +52,7 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
         # H100: 6.3 ms a step against 7.7, 2026-11-26); on a CPU plain operations are faster in several.
         by_hand = len(mine["weights"]) == 1 or mine["weights"].device.type != "cpu"
         loss_of = functools.partial(lane_loss, gan, name, resting, by_hand, technique_numbers)
-        beside = {other: tensors[other] for other in gan.beside[name]}
+        beside = {other: tensors[other] for other in gan.beside[name]} | _averaged_opponent(gan, name, state)
         weights = tensors[name] | leaves
         losses, measured, states = over_lanes(loss_of, weights, beside, drawn, given, state["techniques"])
     with part("backward"):
@@ -64,16 +64,40 @@ def _update_player(gan: Gan, name: str, state: Tree, tensors: Tree, drawn: Tree,
         states[key] = states.get(key, {}) | new
     if its.clip:
         gradient = optimisers.clipped(gradient, its.clip)
+    made = _made(gan, name, state["techniques"], states)
+    before = [value.clone() for value in _moved(mine)] if made is not None else []
     with part("adam"):
         optimisers.adam(its, mine["weights"], mine["adam"], gradient, number, plain=gan.compiled)
     with part("averaging"):
         mine["average"].lerp_(mine["weights"], number["share"])
+    for value, was in zip(_moved(mine), before):
+        value.copy_(torch.where(made[:, None], value, was))
     with part("cast"):
         mine["copy"].copy_(mine["weights"])
     for key, new in states.items():
         for entry, value in new.items():
             state["techniques"][key][entry].copy_(value)
     return measured
+
+
+def _made(gan: Gan, player: str, kept: Tree, states: Tree) -> Tensor | None:
+    """Which lanes' update of a player is made [r], by techniques' states before it and new ones; None: all."""
+    asked = [technique.made(player, kept[key] | states.get(key, {})) for key, technique in gan.techniques.items()]
+    found = [each for each in asked if each is not None]
+    return functools.reduce(torch.logical_and, found) if found else None
+
+
+def _moved(mine: Tree) -> tuple[Tensor, ...]:
+    """Of a player's state what an update moves lane by lane [r, p]; Adam's count of updates is of all lanes."""
+    return mine["weights"], mine["average"], mine["adam"]["exp_avg"], mine["adam"]["exp_avg_sq"]
+
+
+def _averaged_opponent(gan: Gan, player: str, state: Tree) -> dict[str, dict[str, Tensor]]:
+    """The averaged discriminators' tensors, where the generator learns against them."""
+    if player != GENERATOR or gan.config.generator_against == "last":
+        return {}
+    with torch.no_grad(), part("averaged discriminator"):
+        return {DISCRIMINATOR: _averaged(gan, state, gan.compute)}
 
 
 def _generated(gan: Gan, player: str, tensors: Tree, drawn: Tree) -> dict[str, Tensor]:
@@ -98,10 +122,15 @@ def _taught(gan: Gan, player: str, state: Tree, drawn: Tree) -> dict[str, Tensor
 @torch.no_grad()
 def averaged_logits(gan: Gan, state: Tree, x: Tensor) -> Tensor:
     """The averaged discriminators' logits of images [r, n, c, h, w], noise off: [r, n, k]."""
+    layout = gan.players[DISCRIMINATOR].layout
+    return over_lanes(lambda t, x: layout.call(t, x, Context())[0], _averaged(gan, state, x.dtype), x)
+
+
+def _averaged(gan: Gan, state: Tree, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The averaged discriminators' tensors [r, ...] in that type."""
     layout, mine = gan.players[DISCRIMINATOR].layout, state["players"][DISCRIMINATOR]
     buffers = layout.advanced(mine["average"], mine["buffers"], SETTLED)
-    tensors = layout.tensors(mine["average"].to(x.dtype), buffers)
-    return over_lanes(lambda t, x: layout.call(t, x, Context())[0], tensors, x)
+    return layout.tensors(mine["average"].to(dtype), buffers)
 
 
 def _note(gan: Gan, state: Tree, measured: dict[str, Tensor], step: Tensor) -> None:

@@ -15,12 +15,14 @@ from ssgan.evaluation import figures as pictures
 from ssgan.evaluation.scoring_network import ITSELF
 from ssgan.experiments.ablation import Outcome, run_ablation
 from ssgan.experiments.grid import Plan
+from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.report.ablation import Ablation, AblationRow, ablation_plain
 from ssgan.experiments.report.ablation_evidence import ablation_evidence
 from ssgan.experiments.report.ablation_picture import ablation_picture
 from ssgan.experiments.report.ablation_text import ablation_markdown
-from ssgan.experiments.run import Setting
+from ssgan.experiments.run import Setting, run_group
+from ssgan.experiments.stages import NO_LABELS
 from ssgan.experiments.switches import switches
 from ssgan.recipes import read
 from ssgan.tracking import ABLATION_TAG
@@ -118,12 +120,40 @@ def test_where_no_run_comes_through_it_says_why(tmp_path):
             run_ablation(plan, rows, small.digits(), setting)
 
 
+def test_a_pair_without_labels_is_scored_and_has_no_error(whole, tmp_path):
+    setting = Setting(tmp_path / "work", None, "cpu", progress=Progress(quiet=True))
+    recipe = override(RECIPE, ["train.labelled_weight=0", "evaluate.supervised=true", "evaluate.classical=true"])
+    folder, = run_group([Member(recipe, 0, 0, "digits")], small.digits(), setting)
+    found = folder.facts["result"]
+    assert found["evaluation"] == {"error_from": "none", "reason": NO_LABELS, "not_estimated": {}}
+    assert found["baselines"] == [] and found["score"]["inception_score"] >= 1
+    assert not any(name.startswith("test/") for _, _, _, values in folder.measurements() for name in values)
+
+
+def test_a_row_without_labels_tells_scores_alone_and_is_not_lost(tmp_path):
+    folders = (WorkFolder.create(tmp_path, "1" * 16),)
+
+    def row(name, against, errors, score, unlabelled=False):
+        off = ("labels",) if unlabelled else ()
+        return AblationRow(name, off, (), {}, against, "", unlabelled, folders, errors,
+                           [{"generator": {"inception_score": score}}], [2.0])
+
+    found = Ablation("digits", "digits", 100, ((0, 0),), (
+        row("as it is", None, [0.1], 2.0), row("without labels", "as it is", [None], 1.5, True)), ())
+    assert found.lost == 0 and "did not come through" not in ablation_markdown(found)
+    line, = [line for line in ablation_markdown(found).splitlines() if line.startswith("| without labels")]
+    assert "not told" in line and "-0.50" in line and "lost" not in line
+    evidence = ablation_evidence(found, "x", "y")
+    assert 'off = ["labels"]' in evidence and "error" not in evidence and "inception_score = [-0.5]" in evidence
+    assert ablation_picture(found)[:4] == b"\x89PNG"
+
+
 def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(tmp_path):
     folders = tuple(WorkFolder.create(tmp_path, f"{i:016x}") for i in range(3))
     seeds = ((0, 0), (1, 1), (2, 2))
 
     def row(name, against, errors, score):
-        return AblationRow(name, (), (), {}, against, "", folders, errors,
+        return AblationRow(name, (), (), {}, against, "", False, folders, errors,
                            [{"pictures": {"inception_score": score + 0.1 * i}} for i in range(3)], [1.0, 2.0, 3.0])
 
     found = Ablation("digits", "digits", 100, seeds, (

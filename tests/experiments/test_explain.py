@@ -28,6 +28,35 @@ ASKED = {  # what people call it: what it is called here
     "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error"}
 
 
+# The paper's techniques, the names, and the successors that the project's sources name: its page here.
+NAMED_BY_SOURCES = {
+    "minibatch": "minibatch_discrimination", "historical": "historical_averaging", "smoothing": "smoothing",
+    "label_noise": "label_noise", "virtual_batch_norm": "virtual_batch_norm", "VBN": "virtual_batch_norm",
+    "feature_matching": "feature_matching", "spectral": "spectral_norm", "gradient_penalty": "gradient_penalty",
+    "instance_noise": "instance_noise", "two_time_scale": "two_time_scales", "conditional": "conditional",
+    "dropout": "dropout", "generator dropout": "generator_dropout", "hinge": "adversarial",
+    "wasserstein": "adversarial", "minimax": "adversarial", "non-saturating": "adversarial",
+    "least squares": "adversarial", "relativistic": "adversarial", "l1": "l1", "l2": "l2", "batch_norm": "batch_norm",
+    "generator batch norm": "generator_batch_norm", "weight_norm": "weight_norm",
+    "generator weight norm": "generator_weight_norm", "generator spectral norm": "generator_spectral_norm",
+    "noisy labels": "label_noise", "flipped labels": "label_noise", "several updates": "several_updates",
+    "loss ratio": "loss_ratio", "averaged opponent": "averaged_opponent", "clip": "gradient_clipping",
+    "strided convolutions": "average_pooling", "average pooling": "average_pooling",
+    "transposed": "transposed_convolutions", "upsampling": "transposed_convolutions",
+    "checkerboard": "transposed_convolutions", "leaky ReLU": "discriminator_activation", "tanh": "signed_images",
+    "low momentum": "low_momentum", "latent_uniform": "latent_uniform", "latent noise": "latent_noise",
+    "complement": "pull_away", "manifold": "manifold", "VAT": "vat", "FM": "feature_matching", "GP": "gradient_penalty",
+    "SN": "spectral_norm", "TTUR": "two_time_scales"}
+
+
+@pytest.mark.parametrize(("asked", "name"), NAMED_BY_SOURCES.items(), ids=str)
+def test_what_the_sources_name_has_a_page_with_what_why_equation_cost_and_source(asked, name):
+    page = find(asked)
+    assert page.name == name and page.kind == "technique" and page.costs and page.source and page.keys
+    assert len(page.text.split()) > 30, "what it is, and why"
+    assert re.search(r"[=^|]| [-+/] |E\[|max\(|[Cc]ross entropy", " ".join(page.text.split())), "its equation"
+
+
 def test_everything_is_explained_with_what_it_costs_and_its_source():
     found = pages()
     assert set(found) == {"supervised"} | set(TECHNIQUES) | set(SETTINGS_ENTRIES) | set(METRICS)
@@ -89,7 +118,8 @@ def test_a_technique_of_an_option_is_no_metric():
 def test_a_recorded_ablation_is_told_with_its_interval_and_none_is_invented(monkeypatch):
     explain._effects.cache_clear()
     rows = [row for name in recipes.names() for row in recipes.read(name).evidence.get("ablation", [])]
-    assert all(set(row) <= set(KEYS) and row["error"] and len(row["error"]) == len(row["split_seeds"]) for row in rows)
+    assert all(set(row) <= set(KEYS) and len(row["inception_score" if row["off"] == ["labels"] else "error"])
+               == len(row["split_seeds"]) for row in rows)
     names = [row["off"] or row["only"] for row in rows]
     assert {name for name, page in pages().items() if page.effects} == {name for name, *more in names if not more}
     effect = Effect("digits", "without vat", 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",

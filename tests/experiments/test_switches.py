@@ -74,13 +74,24 @@ def test_a_generator_that_loses_its_only_loss_has_the_adversarial_one_and_else_i
         switches(noisy, ["feature_matching"], [])
 
 
+def test_without_labels_the_pair_is_left_and_what_learns_from_labels_is_off():
+    row = switches(DIGITS, ["labels"], []).rows[1]
+    found = made(DIGITS, row)
+    assert row.name == "without labels" and row.off == ("labels",) and row.against == ""
+    assert found.train.labelled_weight == 0 and found.gan.is_on() and active(found)["supervised"].factor() == 0
+    assert DIGITS.pictures.is_on() and not found.pictures.is_on()
+    assert row.note.startswith("off with it, for they need it: pictures; ") and "no error is told" in row.note
+    assert switches(DIGITS, ["Labels+consistency"], []).rows[1].off == ("labels", "consistency")
+
+
 @pytest.mark.parametrize(("off", "only", "told"), [
     (["vat"], [], "--off vat: vat is not on in this recipe; put it on with --set vat.weight=VALUE"),
     (["minibatch"], [], "minibatch_discrimination is not on .*--set model.minibatch_kernels=VALUE"),
     (["augmnt"], [], "--off augmnt: no technique is called 'augmnt'. did you mean augment"),
     ([], ["historical"], "--only historical: historical_averaging is not on"),
     ([ALWAYS], [], f"{ALWAYS} is always on"),
-    (["labels"], [], "the loss of the labelled images is always on"),
+    ([], ["labels"], "--only labels: the loss of the labelled images is in every row of --only.*\n.*--off labels"),
+    (["labels+gan"], [], "train.labelled_weight = 0 leaves nothing to train: there is no generator to score"),
     (["gan+nothing"], [], "no technique is called 'nothing'"),
 ], ids=str)
 def test_what_cannot_be_switched_is_refused_and_what_can_is_named(off, only, told):

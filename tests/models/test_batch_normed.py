@@ -21,7 +21,8 @@ from ssgan.training.trained_model import TrainedModel
 
 BATCH = ["model.norm=batch", "feature_matching.weight=0", "adversarial.weight=1"]
 VIRTUAL = ["model.norm=virtual", "model.reference_images=7"]
-NORMS = {"batch": BATCH, "virtual": VIRTUAL, "virtual, itself": [*VIRTUAL, "model.reference_itself=true"]}
+JOINT = ["model.norm=batch", "model.norm_batches=joint"]
+NORMS = {"batch": BATCH, "joint": JOINT, "virtual": VIRTUAL, "virtual, itself": [*VIRTUAL, "model.reference_itself=true"]}
 FAMILIES = {"mlp": small.MLP, "conv": small.CONV}
 RECIPES = {f"{family}, {norm}": override(base, settings)
            for family, base in FAMILIES.items() for norm, settings in NORMS.items()}
@@ -150,6 +151,24 @@ def test_a_resumed_training_is_the_same_bit_for_bit(norm):
         assert torch.equal(a, b) and a.isfinite().all()
 
 
+@pytest.mark.parametrize("base", FAMILIES.values(), ids=FAMILIES)
+def test_a_joint_batch_is_of_unlabelled_and_generated_images_in_both_players_updates(base):
+    apart, joint = (small.trainer(override(base, settings)).gan.passes for settings in (BATCH, JOINT))
+    assert list(apart["discriminator"].values()) == [("labelled",), ("unlabelled",), ("generated",)]
+    assert list(apart["generator"].values()) == [("unlabelled",), ("generated",)]
+    assert set(joint["discriminator"].values()) == {("labelled",), ("unlabelled", "generated")}
+    assert list(joint["generator"].values()) == [("unlabelled", "generated")]
+    without = small.trainer(override(base, [*JOINT, "gan.weight=0", "entropy.weight=1"])).gan.passes["discriminator"]
+    assert set(without.values()) == {("labelled",), ("unlabelled",)}
+
+
+def test_the_means_that_feature_matching_matches_differ_in_a_joint_batch_alone():
+    its, real, fake = layer(), some(8, 3), some(6, 3, seed=2) + 1
+    torch.testing.assert_close(its(real).mean(0), its(fake).mean(0))
+    joint = its(torch.cat([real, fake]))
+    assert (joint[:8].mean(0) - joint[8:].mean(0)).abs().max() > 0.2
+
+
 def test_the_reference_batch_is_of_images_that_the_recipe_may_see():
     recipe = override(small.MLP, [*VIRTUAL, "model.reference_images=11", "gan.weight=0"])
     trainer, data = small.trainer(recipe), small.dataset()
@@ -172,6 +191,7 @@ def test_noise_is_drawn_for_the_reference_batch_too(recipe):
     ([*BATCH, "gradient_penalty.weight=1"], r"\[gradient_penalty\] and model.norm = batch cannot be combined"),
     (["model.norm=batch"], r"\[feature_matching\] and model.norm = batch cannot be combined: unlabelled and generated"),
     ([*BATCH, "manifold.weight=1"], r"\[manifold\] and model.norm = batch cannot be combined"),
+    ([*JOINT, "feature_matching.weight=0", "pull_away.weight=1"], "at which no loss of the generator looks"),
     ([*BATCH, "train.labelled_share=0.1"], "labelled images of a step, of which there is one"),
     ([*VIRTUAL, "model.minibatch_kernels=3"], "cannot be combined: the reference batch would be among the images")])
 def test_what_it_cannot_be_combined_with_is_a_mistake_before_training(settings, said):

@@ -16,7 +16,7 @@ from ssgan.training.trained_model import TrainedModel
 SHAPE = (2, 6, 8)
 FAMILIES = {"mlp": small.MLP, "conv": small.CONV}
 family = pytest.mark.parametrize("base", FAMILIES.values(), ids=FAMILIES)
-NORMS = ("batch", "virtual", "spectral", "none")
+NORMS = ("batch", "virtual", "spectral", "none", "weight")
 
 
 def make(base, norm: str, classes: int = 0, **settings):
@@ -35,7 +35,7 @@ def test_only_under_batch_norm_an_image_depends_on_its_company(base, norm, class
     alone = torch.cat([generator(z[i:i + 2], Context(labels=None if labels is None else labels[i:i + 2]))[:1]
                        for i in range(6)])
     assert whole.shape == (7, *SHAPE) and torch.allclose(alone, whole[:6], rtol=0, atol=1e-12) is (
-        norm in ("virtual", "none"))
+        norm in ("virtual", "none", "weight"))
 
 
 @family
@@ -59,6 +59,27 @@ def test_under_spectral_norm_no_hidden_layer_stretches_from_the_first_on(base):
     assert len(layers) == 2
     for layer in layers:
         assert torch.linalg.matrix_norm(layer.folded()[0].flatten(1), 2).item() == pytest.approx(1, abs=0.1)
+
+
+@family
+def test_weight_norm_starts_with_the_weights_that_none_starts_with_and_trains_their_lengths(base):
+    normed, plain = make(base, "weight"), make(base, "none")
+    z = torch.rand(4, 5, generator=torch_generator(1)).double()
+    torch.testing.assert_close(normed(z), plain(z))
+    assert len([name for name, _ in normed.named_parameters() if name.endswith("scale")]) == 3
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_kernel_of_what_enlarges_is_a_multiple_of_its_stride_so_that_a_flat_map_stays_flat_inside(norm):
+    """Of each of the products, with the weights all the same."""
+    generator = make(small.CONV, norm, upsampling="transposed")
+    layer, = generator.hidden
+    weight = layer.direction if norm == "weight" else layer.weight
+    with torch.no_grad():
+        weight.fill_(0.1)
+        y = layer(torch.ones(1, 6, 5, 5).double())[0, :, 1:-1, 1:-1]
+    assert weight.shape[-1] % 2 == 0 and y.shape[1:] == (8, 8)
+    torch.testing.assert_close(y, y[:, :1, :1].expand_as(y))
 
 
 @family

@@ -201,7 +201,8 @@ def test_the_papers_pair_has_the_papers_sizes():
 
 @both
 @all_shapes
-@pytest.mark.parametrize("settings", [{}, {"pooling": "none", "strides": (2, 1)}])
+@pytest.mark.parametrize("settings", [{}, {"pooling": "none", "strides": (2, 1)},
+                                      {"downsampling": "average", "upsampling": "transposed", "norm": "none"}])
 def test_products_are_what_torch_counts(family, shape, settings):
     recipe = recipe_of(family, **settings)
     for module, x in ((make_discriminator(recipe, shape), some(2, shape)),

@@ -1,11 +1,15 @@
 """Strides that are chosen by the size of the images."""
 
+import dataclasses
+
 import pytest
 import torch
-from small import CONV
+from small import CONV, MLP, trainer
 
 from ssgan.config import override
+from ssgan.errors import Mistake
 from ssgan.models import build_discriminator
+from ssgan.models.context import Context
 from ssgan.models.small_conv import strides_of
 from ssgan.random_streams import torch_generator
 
@@ -28,3 +32,30 @@ def test_the_network_is_of_these_strides(shape):
 
 def test_given_strides_stay_as_they_are():
     assert strides_of(override(CONV, ["model.strides=[1, 2]"]).model, (1, 64, 64)) == [1, 2, 1]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2, 9, 13)])
+def test_average_pooling_has_the_maps_of_the_strides_and_takes_the_mean_of_what_is_there(shape):
+    config = override(CONV, ["model.strides=[2, 3, 1]", "model.norm=none"]).model
+    network, strided = (build_discriminator(dataclasses.replace(config, downsampling=kind), shape, 3,
+                                            torch_generator(0)) for kind in ("average", "strides"))
+    pooled, maps = [], []
+    x = torch.rand(2, *shape, generator=torch_generator(1))
+    network(x, Context(), pooled)
+    strided(x, Context(), maps)
+    assert [y.shape for y in pooled] == [y.shape for y in maps]
+    whole = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(
+        x, network.hidden[0].weight, network.hidden[0].bias, padding=1), 0.2)
+    torch.testing.assert_close(pooled[0][:, :, 0, 0], whole[:, :, :2, :2].mean((2, 3)))
+    rest = shape[2] - 2 * (pooled[0].shape[3] - 1)
+    torch.testing.assert_close(pooled[0][:, :, 0, -1], whole[:, :, :2, -rest:].mean((2, 3)))
+
+
+@pytest.mark.parametrize("setting", ["model.downsampling=average", "model.upsampling=transposed"])
+def test_what_is_of_convolutions_is_refused_for_other_families(setting):
+    key = setting.partition("=")[0]
+    with pytest.raises(Mistake, match=f"{key} = .* is for the convolutions of family conv, and here is mlp"):
+        trainer(override(MLP, [setting]))
+    if key == "model.upsampling":
+        with pytest.raises(Mistake, match="and here is mlp"):
+            trainer(override(CONV, [setting, "model.generator=mlp"]))

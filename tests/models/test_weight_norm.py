@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from ssgan.models.batch_norm import BatchNorm
 from ssgan.models.context import Context
-from ssgan.models.dense import Dense
 from ssgan.models.functional import Softplus, add_noise, sigmoid
+from ssgan.models.plain_layer import PlainLayer
 from ssgan.models.weight_norm import NormalisedProduct, RowNorm, WeightNorm, normalised_product
 
 LAYERS = {
@@ -110,7 +110,7 @@ def test_a_dead_unit_keeps_its_scale_and_stays_finite():
 @pytest.mark.parametrize("wanted", [1.0, 0.02])
 def test_a_dense_layers_initialisation_goes_into_weight_and_bias(wanted):
     """Its rows keep their directions, and the outputs on x have mean 0 and the wanted deviation."""
-    layer, x = Dense(5, 4, 0.1, torch.Generator().manual_seed(0)).double(), some((16, 5))
+    layer, x = PlainLayer(5, 4, 0.1, torch.Generator().manual_seed(0)).double(), some((16, 5))
     with torch.no_grad():
         layer.bias.copy_(torch.arange(4))
     before = layer.weight.detach().clone()

@@ -28,8 +28,11 @@ RECIPE, CONV = override(small.MLP, KERNELS), override(small.CONV, KERNELS)
 BOTH = pytest.mark.parametrize("recipe", [RECIPE, CONV], ids=["mlp", "conv"])
 
 
-def layer(inputs: int = 6) -> MinibatchLayer:
-    made = MinibatchLayer(inputs, 4, 3, 1.0, torch.Generator().manual_seed(0)).double()
+both_distances = pytest.mark.parametrize("distance", ["l1", "l2"])
+
+
+def layer(distance: str = "l1") -> MinibatchLayer:
+    made = MinibatchLayer(6, 4, 3, 1.0, torch.Generator().manual_seed(0), distance).double()
     with torch.no_grad():
         made.scale.uniform_(0.3, 0.8, generator=torch.Generator().manual_seed(1))
         made.bias.uniform_(generator=torch.Generator().manual_seed(2))
@@ -40,8 +43,10 @@ def some(*shape: int, seed: int = 3) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def by_pairs(its: MinibatchLayer, x: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
-    """The layer's answers, kernel by kernel and pair by pair; where `others` are given, with those."""
+def by_pairs(its: MinibatchLayer, x: torch.Tensor, others: torch.Tensor | None = None, power: int = 1) -> torch.Tensor:
+    """The layer's answers, kernel by kernel and pair by pair; where `others` are given, with those. The distance is the
+    root of that power.
+    """
     found = torch.zeros(len(x), 4, dtype=torch.float64)
     for i, one in enumerate(x):
         near = [other for j, other in enumerate(x) if i != j] if others is None else list(others)
@@ -52,16 +57,17 @@ def by_pairs(its: MinibatchLayer, x: torch.Tensor, others: torch.Tensor | None =
                 apart = 0.0
                 for row in rows:
                     v = its.direction[row]
-                    apart += abs(its.scale[row] * (v @ one - v @ other) / (v @ v).sqrt()).item()
-                total += np.exp(-apart)
+                    apart += abs(its.scale[row] * (v @ one - v @ other) / (v @ v).sqrt()).item() ** power
+                total += np.exp(-apart ** (1 / power))
             found[i, b] = total * 99 / len(near) + its.bias[b].item()
     return torch.cat((x, found), 1)
 
 
+@both_distances
 @pytest.mark.parametrize("n", [2, 5])
-def test_it_is_the_sum_over_pairs(n):
-    its, x = layer(), some(n, 6)
-    torch.testing.assert_close(its(x), by_pairs(its, x), rtol=0, atol=1e-11)
+def test_it_is_the_sum_over_pairs(n, distance):
+    its, x = layer(distance), some(n, 6)
+    torch.testing.assert_close(its(x), by_pairs(its, x, power=int(distance[1])), rtol=0, atol=1e-11)
 
 
 def test_over_a_batch_of_100_it_is_the_papers_sum():
@@ -71,16 +77,19 @@ def test_over_a_batch_of_100_it_is_the_papers_sum():
     torch.testing.assert_close(its(x)[:, 6:], near + its.bias)
 
 
-def test_twice_the_same_image_is_as_near_as_can_be_with_a_finite_gradient():
-    its, x = layer(), some(1, 6).repeat(2, 1).requires_grad_()
+@both_distances
+def test_twice_the_same_image_is_as_near_as_can_be_with_finite_gradients_of_both_orders(distance):
+    its, x = layer(distance), some(1, 6).repeat(2, 1).requires_grad_()
     y = its(x)
     torch.testing.assert_close(y[:, 6:], (99 + its.bias).expand(2, 4))
-    assert torch.autograd.grad(y.sum(), x)[0].isfinite().all()
+    first, = torch.autograd.grad(y.sum(), x, create_graph=True)
+    assert first.isfinite().all() and torch.autograd.grad(first.square().sum(), its.direction)[0].isfinite().all()
     assert torch.equal(its(x[:1])[:, 6:], its.bias[None])
 
 
-def test_gradients_and_theirs_are_those_of_finite_differences_in_lanes_too():
-    its, x = layer(), some(4, 6).requires_grad_()
+@both_distances
+def test_gradients_and_theirs_are_those_of_finite_differences_in_lanes_too(distance):
+    its, x = layer(distance), some(4, 6).requires_grad_()
 
     def of(x, *tensors):
         return torch.func.functional_call(its, dict(zip(("direction", "scale", "bias"), tensors)), (x,))
@@ -92,16 +101,17 @@ def test_gradients_and_theirs_are_those_of_finite_differences_in_lanes_too():
     assert torch.autograd.gradcheck(torch.vmap(of), lanes, fast_mode=True)
 
 
+@both_distances
 @pytest.mark.parametrize("n", [10, 201])
-def test_the_initialisation_gives_a_mean_of_0_and_a_nearest_image_at_2(n):
-    its, x = layer(), 5 * some(n, 6)
+def test_the_initialisation_gives_a_mean_of_0_and_a_nearest_image_at_2(n, distance):
+    its, x = layer(distance), 5 * some(n, 6)
     y = its.initialise(x)
     torch.testing.assert_close(y[:, 6:].mean(0), torch.zeros(4, dtype=torch.float64), rtol=0, atol=1e-10)
     assert torch.equal(y[:, :6], x)
     nearest = []
     for batch in x.tensor_split(-(-n // 100)):
         points = its.points(batch).permute(1, 2, 0)
-        apart = (points[:, None] - points[None]).abs().sum(3)
+        apart = torch.linalg.vector_norm(points[:, None] - points[None], int(distance[1]), 3)
         nearest.append((apart + 1e9 * torch.eye(len(batch))[:, :, None]).amin(1))
     torch.testing.assert_close(torch.cat(nearest).mean(0), torch.full((4,), 2.0, dtype=torch.float64))
 
@@ -227,6 +237,7 @@ def test_a_lane_that_is_not_finite_leaves_the_other_as_it_is():
 @pytest.mark.parametrize(("settings", "said"), [
     (["gradient_penalty.weight=1"],
      r"\[gradient_penalty\] and model.minibatch_kernels = 4 cannot be combined: .*\n.*--set model.minibatch_kernels=0"),
+    (["model.norm=batch", "model.norm_batches=joint"], "images would be compared with those of the other kind"),
     (["train.labelled_share=0.1"], "labelled images of a step, of which there is one")])
 def test_what_it_cannot_be_combined_with_is_a_mistake_before_training(settings, said):
     with pytest.raises(Mistake, match=said):

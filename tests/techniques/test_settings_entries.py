@@ -15,7 +15,7 @@ from ssgan.techniques.technique import SEEN
 NO_TRICKS = {
     "model.family", "model.widths", "model.generator_widths", "model.strides", "model.pooling", "train.epochs",
     "train.least_steps", "train.most_steps", "train.batch", "train.labelled_share", "train.generated_share",
-    "train.precision", "train.compile"}
+    "train.precision", "train.compile", "train.labelled_weight"}
 
 KEYS = {key for key in config.keys() if key.startswith(("model.", "train."))}
 

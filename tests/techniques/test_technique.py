@@ -178,6 +178,7 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
 ON = {"augment": ["augment.shift=1"], "diff_augment": ["diff_augment.shift=1"],
       "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"],
       "label_noise": ["label_noise.share=0.3"], "instance_noise": ["instance_noise.std=0.2"],
+      "loss_ratio": ["loss_ratio.share=0.5"],
       "pictures": ["pictures.steps=3", "pictures.batch=5", "train.epochs=0.1"]}
 
 
@@ -256,8 +257,9 @@ def test_nothing_that_sees_no_labels_is_left_in_the_supervised_recipe():
     assert set(active(everything)) == {"supervised", *TECHNIQUES}
     alone = active(without(everything, {"unlabelled", "generated"}))
     assert set(alone) == {"supervised", "augment", "historical_averaging", "l1", "l2"}
-    generators = {"gan", "smoothing", "label_noise", "instance_noise", "diff_augment", "feature_matching",
-                  "adversarial", "pull_away", "gradient_penalty", "manifold", "conditional", "pictures"}
+    generators = {name for name, each in TECHNIQUES.items() if "generated" in each.sees}
+    assert {"gan", "smoothing", "label_noise", "instance_noise", "feature_matching", "adversarial", "pull_away",
+            "gradient_penalty", "manifold", "conditional", "pictures", "loss_ratio"} <= generators
     assert set(active(without(everything, {"generated"}))) == {"supervised", *TECHNIQUES} - generators
 
 

@@ -111,23 +111,29 @@ def draws(trainer: Trainer, lane: int) -> list[plain.Draws]:
 
 
 def _plain_draws(trainer: Trainer, mine: dict, its: dict) -> plain.Draws:
-    noise = {name: [] for name in ("labelled", "unlabelled", "generated")}
-    model = trainer.recipe.model
-    first = model.reference_images if model.norm == "virtual" else 0  # rows of the reference batch, in every pass
-    for key, sites in mine["noise"].items():
-        parts = trainer.gan.passes["discriminator"][key]
-        for site in sites:
-            for name, rows in zip(parts, site[first:].split([trainer.gan.counts[part] for part in parts])):
-                noise[name].append(torch.cat([site[:first], rows]))
+    noise = _noise_of_parts(trainer, "discriminator", mine)
+    generators = _noise_of_parts(trainer, "generator", its)
     images = [mine["images"].get("labelled"), mine["labels"].get("labelled"), mine["images"].get("unlabelled"),
               mine["plain"].get("unlabelled"), its["images"].get("unlabelled")]
-    others = [list(its["noise"].get(name, ())) for name in ("unlabelled", "generated")]
+    others = [generators[name] for name in ("unlabelled", "generated")]
     classes = [each["context"].labels if "context" in each else None for each in (mine, its)]
     further = [mine["techniques"].get(name, {}).get(draw)
                for name, draw in (("vat", "directions"), ("gradient_penalty", "share"))]
     return plain.Draws(*images, mine["latent"], its["latent"], *noise.values(), *others, further[0], *classes,
                        further[1], (mine["techniques"], its["techniques"]),
                        tuple(each["context"].noise if "context" in each else () for each in (mine, its)))
+
+
+def _noise_of_parts(trainer: Trainer, player: str, drawn: dict) -> dict[str, list[torch.Tensor]]:
+    """The noise of an update's passes, cut into that of each part."""
+    noise, model = {name: [] for name in ("labelled", "unlabelled", "generated")}, trainer.recipe.model
+    first = model.reference_images if model.norm == "virtual" else 0  # rows of the reference batch, in every pass
+    for key, sites in drawn["noise"].items():
+        parts = trainer.gan.passes[player][key]
+        for site in sites:
+            for name, rows in zip(parts, site[first:].split([trainer.gan.counts[part] for part in parts])):
+                noise[name].append(torch.cat([site[:first], rows]))
+    return noise
 
 
 def watched_gradients(monkeypatch, trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -25,6 +25,7 @@ class AblationRow:
     changes: Mapping[str, Any]  # keys that are not as in the recipe
     against: str | None  # the row from which its differences are taken
     note: str
+    unlabelled: bool  # trained without labels: it has scores and no error
     folders: tuple[WorkFolder, ...]
     errors: Column
     scores: Sequence[Mapping[str, Mapping[str, float]]]  # of every seed, by generator
@@ -35,6 +36,12 @@ class AblationRow:
         scores = [found.get(generator, {}) for found in self.scores]
         return {"error": self.errors, "inception_score": [found.get("inception_score") for found in scores],
                 "frechet_distance": [found.get("frechet_distance") for found in scores], "ms_a_step": self.step_ms}
+
+    @property
+    def lost(self) -> int:
+        """Runs that did not come through."""
+        measured = self.step_ms if self.unlabelled else self.errors
+        return sum(value is None for value in measured)
 
     def stat(self, measure: str, generator: str) -> Stat | None:
         """Of the runs that have it; None where none has."""
@@ -69,7 +76,7 @@ class Ablation:
     @property
     def lost(self) -> int:
         """Runs that did not come through."""
-        return sum(error is None for row in self.rows for error in row.errors)
+        return sum(row.lost for row in self.rows)
 
     def row(self, name: str) -> AblationRow:
         """The row of that name."""

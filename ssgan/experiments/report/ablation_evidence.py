@@ -12,7 +12,7 @@ def ablation_evidence(found: Ablation, command: str, machine: str) -> str:
     """TOML to be put into a recipe's file: the changes of every row whose runs all came through, in the order of its
     seeds; a measure that a row does not have is left out.
     """
-    rows = [row for row in found.rows if row.against is not None and None not in row.errors]
+    rows = [row for row in found.rows if row.against is not None and not row.lost]
     return "\n".join(_row(found, row, command, machine) for row in rows)
 
 

@@ -49,6 +49,7 @@ def _line(found: Ablation, row: AblationRow) -> list[str]:
         cells += [_spread(row.stat(measure, found.generator), scale, digits),
                   _change(found.difference(row, measure), scale, digits)]
     each = ", ".join("lost" if error is None else f"{100 * error:.2f}" for error in row.errors)
+    each = "not told" if row.unlabelled else each
     return [*cells, each]
 
 
