@@ -250,7 +250,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         if recipe.model.family != "mlp":
             raise ValueError(f"model.family = {recipe.model.family!r} needs images: give X as [n, h, w], or "
                              f"image_shape, or use 'mlp'.")
-        return replace(recipe, augment=recipe.augment.off())
+        return replace(recipe, augment=recipe.augment.off(), diff_augment=recipe.diff_augment.off())
 
 
 class _Progress:

@@ -8,6 +8,7 @@ the recipe's type; every draw is an argument.
 import dataclasses
 from dataclasses import dataclass, field
 
+import plain_images
 import plain_judgement
 import torch
 from plain_halving import like
@@ -72,7 +73,7 @@ class Plain:
         self.first = [dict(weights) for weights in self.weights]
         self.trained = [[name for name in weights
                          if not (name.endswith(".scale") and name.startswith("hidden.") and network == 0
-                                 or name.endswith(".u") or name == "reference")]
+                                 or name.endswith(".u") or name in ("reference", "whitening"))]
                         for network, weights in enumerate(self.weights)]  # the initialisation fixes hidden scales
         self.adams = [Adam(recipe), Adam(recipe)]
         self.history: list[list[Weights]] = [[], []]
@@ -198,18 +199,20 @@ class Plain:
         return total
 
     def _noisy(self, draws: Draws) -> Draws:
-        """With noise on unlabelled images."""
+        """With noise on unlabelled images, and these changed."""
         return dataclasses.replace(
             draws, unlabelled=self._with_noise(draws.unlabelled, draws.further[0], "unlabelled"),
             for_generator=self._with_noise(draws.for_generator, draws.further[1], "unlabelled"))
 
     def _with_noise(self, images: Tensor | None, further: dict, part: str) -> Tensor | None:
-        """That of the step, which falls to nothing by a line."""
+        """That of the step, which falls to nothing by a line; then changed at random."""
         settings = self.recipe.instance_noise
-        if images is None or "instance_noise" not in further:
-            return images
-        left = max(0.0, 1 - self.done / self.steps / settings.until)
-        return images + settings.std * left * like(further["instance_noise"][part], images)
+        if images is not None and "instance_noise" in further:
+            left = max(0.0, 1 - self.done / self.steps / settings.until)
+            images = images + settings.std * left * like(further["instance_noise"][part], images)
+        if images is not None and part in further.get("diff_augment", {}):
+            images = plain_images.changed(self.recipe.diff_augment, images, further["diff_augment"][part])
+        return images
 
     def _gradient_penalty(self, weights: Weights, draws: Draws, generated: Tensor) -> Tensor:
         """Image by image, with a graph of the gradient; in one step of so many, so many times."""

@@ -64,12 +64,12 @@ def averaged(x: Tensor, square: int) -> Tensor:
                                      for j in range(width)], -1) for i in range(height)], -2)
 
 
-def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int) -> Tensor:
-    """A 3x3 convolution over x with a border of zeros, patch by patch."""
+def convolution(weight: Tensor, bias: Tensor | None, x: Tensor, stride: int, border: int = 1) -> Tensor:
+    """A convolution over x with a border of so many zeros, patch by patch."""
     out, kernel = weight.shape[0], weight.shape[-1]
-    patches = functional.unfold(x, kernel, padding=1, stride=stride)  # [n, c * 9, places]
+    patches = functional.unfold(x, kernel, padding=border, stride=stride)  # [n, c * 9, places]
     y = torch.einsum("of,nfp->nop", weight.reshape(out, -1), patches)
-    height, width = ((side + 2 - kernel) // stride + 1 for side in x.shape[-2:])
+    height, width = ((side + 2 * border - kernel) // stride + 1 for side in x.shape[-2:])
     y = y.reshape(len(x), out, height, width)
     return y if bias is None else y + bias.reshape(1, -1, 1, 1)
 
@@ -143,6 +143,8 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
     hidden = [] if hidden is None else hidden
     model = recipe.model
     count = len(layers(weights)) + 1 if model.family == "mlp" else 2
+    if model.family == "airbench":  # draws nothing for noise that it has not
+        count = (model.input_noise > 0) + (model.hidden_noise > 0)
     draws = list(noise or [torch.zeros(())] * count)
     draws, masks = draws[:count], iter(draws[count:])
     if model.family in HALVING:
@@ -159,6 +161,8 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
             x = (compared(recipe, weights, features) if last else features) + model.hidden_noise * draw
             x = drop(x, model.dropout, masks)
         return dense(weights, "output", x), features
+    if model.family == "airbench":
+        return airbench(recipe, weights, x, draws, masks, hidden)
     x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
         stride = model.strides[i % len(model.strides)]
@@ -172,9 +176,37 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
 
 def last_answers(recipe: Recipe, weights: Weights, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Logits and features of convolutions' last map."""
-    pooled = recipe.model.pooling == "mean"
-    features = x.sum((2, 3)) / (x.shape[2] * x.shape[3]) if pooled else x.reshape(len(x), -1)
+    features = pooled(recipe, x)
     return dense(weights, "output", compared(recipe, weights, features) + recipe.model.hidden_noise * noise), features
+
+
+def airbench(recipe: Recipe, weights: Weights, x: Tensor, draws: Noise, masks, hidden: list[Tensor]):
+    """Groups of two convolutions behind the whitening one; noise of deviation 0 has no draw."""
+    model, draws, slope = recipe.model, iter(draws), {"family": 0.1, "relu": 0, "leaky": 0.2}[recipe.model.activation]
+    first = model.input_noise * next(draws) if model.input_noise else 0
+    last = model.hidden_noise * next(draws) if model.hidden_noise else 0
+    x = drop(x + first, model.input_dropout, masks)
+    y = convolution(weights["whitening"], weights["whitening_bias"], x, stride=1, border=0)
+    x = torch.where(y > 0, y, slope * y)
+    for i, name in enumerate(layers(weights)):
+        y = conv_hidden(recipe, weights, name, x, stride=1)
+        if i % 2 == 0:
+            height, width = y.shape[2] // 2 * 2, y.shape[3] // 2 * 2
+            y = torch.stack([y[:, :, a:height:2, b:width:2] for a in (0, 1) for b in (0, 1)]).max(0)[0]
+        x = torch.where(y > 0, y, slope * y)
+        if i % 2 == 1:
+            hidden.append(x)
+            x = drop(x, model.dropout, masks)
+    features = pooled(recipe, x)
+    return dense(weights, "output", compared(recipe, weights, features) + last), features
+
+
+def pooled(recipe: Recipe, x: Tensor) -> Tensor:
+    """A map as features."""
+    rows = x.flatten(2)
+    if recipe.model.pooling == "none":
+        return x.reshape(len(x), -1)
+    return rows.sum(2) / rows.shape[2] if recipe.model.pooling == "mean" else rows.max(2)[0]
 
 
 def rectified(recipe: Recipe, x: Tensor, family: str) -> Tensor:

@@ -28,6 +28,8 @@ MLP = build({"labels": 8, "model": {"family": "mlp", "widths": [12, 9], "generat
 CONV = override(MLP, ["model.family=conv", "model.widths=[4, 6, 5]", "model.generator_widths=[6, 4]"])
 DCGAN = override(MLP, ["model.family=dcgan", "model.widths=[5]", "model.generator_widths=[6]"])
 MULTISCALE = override(MLP, ["model.family=multiscale", "model.widths=[5, 4]", "model.generator_widths=[6, 4]"])
+AIRBENCH = override(CONV, ["model.family=airbench", "model.widths=[4, 6]", "model.pooling=max",
+                           "model.input_noise=0.05"])
 
 
 def images(count: int, shape: tuple[int, int, int], classes: int, seed: int) -> Images:

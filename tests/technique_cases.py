@@ -82,6 +82,18 @@ CASES = {
     "conv, spectral norm of the generator": (small.CONV, ["model.generator_norm=spectral"]),
     "mlp, no norm of the generator": (small.MLP, ["model.generator_norm=none"]),
     "conv, batch norm with gain of the generator": (small.CONV, ["model.generator_norm_gain=true"]),
+    "airbench": (
+        small.AIRBENCH, ["consistency.weight=0.7", "consistency.threshold=0.5", "consistency.start=0",
+                         "train.adam=authors", "augment.shift=1", "augment.whole=true", "augment.brightness=0.3"]),
+    "airbench, dropout, maps matched, DiffAugment of both kinds of images": (
+        small.AIRBENCH, ["model.widths=[5]", "model.dropout=0.3", "model.norm=none", "model.activation=relu",
+                         "model.input_noise=0", "model.pooling=mean",
+                         "train.adam=authors", "feature_matching.layers=[0, 1]", "diff_augment.shift=1",
+                         "diff_augment.brightness=0.3", "diff_augment.contrast=0.4", "diff_augment.saturation=0.5",
+                         "diff_augment.cutout=0.5"]),
+    "conv, DiffAugment of generated images, instance noise": (
+        small.CONV, ["diff_augment.shift=2", "diff_augment.border=reflected", "diff_augment.cutout=0.4",
+                     "diff_augment.real=false", "instance_noise.std=0.2", "adversarial.weight=0.5"]),
     "mlp, minibatch discrimination by the L2 distance": (
         small.MLP, ["model.minibatch_kernels=3", "model.minibatch_distance=l2", "model.output_scale=0.5",
                     "adversarial.weight=0.5"]),

@@ -1,11 +1,11 @@
 """The families of networks: one file each, a generator and a discriminator."""
 
-from ssgan.models import conv9, dcgan, imagenet128, mlp, multiscale, small_conv
+from ssgan.models import airbench, conv9, dcgan, imagenet128, mlp, multiscale, small_conv
 from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.settings import ModelConfig
 
 FAMILIES = {"mlp": mlp, "conv": small_conv, "dcgan": dcgan, "multiscale": multiscale, "conv9": conv9,
-            "imagenet128": imagenet128}
+            "imagenet128": imagenet128, "airbench": airbench}
 LATENTS = {"imagenet128": imagenet128.latent_numbers}  # of families whose latent vectors have more than model.latent
 
 

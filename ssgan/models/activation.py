@@ -10,7 +10,8 @@ from ssgan.models.functional import Softplus
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": Softplus.apply, "relu": functional.relu,
-    "leaky": functools.partial(functional.leaky_relu, negative_slope=0.2)}
+    "leaky": functools.partial(functional.leaky_relu, negative_slope=0.2),
+    "leaky 0.1": functools.partial(functional.leaky_relu, negative_slope=0.1)}
 
 
 def activation(name: str, family: str) -> Callable[[Tensor], Tensor]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ssgan.settings import choice, number, numbers, switch
 
-FAMILIES = ("mlp", "conv", "dcgan", "multiscale", "conv9", "imagenet128")
+FAMILIES = ("mlp", "conv", "dcgan", "multiscale", "conv9", "imagenet128", "airbench")
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class ModelConfig:
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
     strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
                                                      "as needed; 0 alone halves the map until it has 8 pixels a side")
-    pooling: str = choice("mean", ("mean", "none"), "how the last convolution's map becomes features: by its mean, or "
-                                                    "as it is")
+    pooling: str = choice("mean", ("mean", "max", "none"), "how the last convolution's map becomes features: by its "
+                                                           "mean, its largest values, or as it is")
     latent: int = number(100, 1, 16384, "numbers in the latent vector")
     latent_kind: str = choice("uniform", ("uniform", "normal"), "what they are: uniform on [0, 1), or normal")
     latent_noise: float = number(0.0, 0, 100, "standard deviation of Gaussian noise on the latent vector")

@@ -13,6 +13,7 @@ from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
+from ssgan.techniques.diff_augment import DiffAugment
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
 from ssgan.techniques.gradient_penalty import GradientPenalty
@@ -41,6 +42,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "instance_noise": InstanceNoise,
     "loss_ratio": LossRatio,
     "augment": Augmentation,
+    "diff_augment": DiffAugment,
     "consistency": Consistency,
     "class_balance": ClassBalance,
     "entropy": Entropy,

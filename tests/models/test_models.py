@@ -9,12 +9,12 @@ import small
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssgan.config import Recipe
+from ssgan.config import Recipe, override
 from ssgan.models import FAMILIES, build_discriminator, build_generator
 from ssgan.models.context import Context
 from ssgan.models.weight_norm import WeightNorm
 
-RECIPES = {"mlp": small.MLP, "conv": small.CONV}
+RECIPES = {"mlp": small.MLP, "conv": small.CONV, "airbench": override(small.AIRBENCH, ["model.widths=[5]"])}
 SHAPES = [(1, 8, 8), (3, 9, 13), (2, 5, 4)]
 both = pytest.mark.parametrize("family", RECIPES)
 all_shapes = pytest.mark.parametrize("shape", SHAPES)
@@ -70,6 +70,15 @@ def test_a_discriminator_is_the_plain_one(family, shape, noisy):
     torch.testing.assert_close((logits, features), expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("family", ["conv", "airbench"])
+@pytest.mark.parametrize("pooling", ["mean", "max", "none"])
+def test_a_map_becomes_features_as_the_recipe_says(family, pooling):
+    recipe = recipe_of(family, pooling=pooling)
+    module, x = make_discriminator(recipe, (2, 9, 13)), some(5, (2, 9, 13))
+    torch.testing.assert_close(module(x), plain_networks.discriminator(recipe, dict(module.state_dict()), x, None),
+                               rtol=0, atol=1e-11)
+
+
 @both
 @all_shapes
 def test_a_generator_is_the_plain_one(family, shape):
@@ -96,7 +105,7 @@ def test_after_the_initialisation_every_pre_activation_has_mean_0_and_variance_1
         if isinstance(layer, WeightNorm):
             layer.register_forward_hook(lambda layer, inputs, y: seen.append(y.transpose(0, 1).flatten(1)))
     module(x, context)
-    assert len(seen) == len(RECIPES[family].model.widths) + 1
+    assert len(seen) == len(module.hidden) + 1
     for units in seen:
         torch.testing.assert_close(units.mean(1), torch.zeros(len(units)).double(), rtol=0, atol=1e-10)
         torch.testing.assert_close(units.var(1, correction=0), torch.ones(len(units)).double(), rtol=0, atol=1e-10)
@@ -152,8 +161,8 @@ def test_what_is_trained(family):
     discriminator, generator = make_discriminator(RECIPES[family], SHAPES[0]), make_generator(
         RECIPES[family], SHAPES[0])
     fixed = {name for name, _ in discriminator.named_buffers()}
-    assert fixed == {f"hidden.{i}.scale"
-                     for i in range(len(discriminator.hidden))}, "hidden scales are fixed, the output's is trained"
+    assert fixed - {"whitening"} == {f"hidden.{i}.scale" for i in range(len(discriminator.hidden))}, \
+        "hidden scales are fixed, the output's is trained"
     assert not list(generator.buffers())
     names = {name for name, _ in generator.named_parameters()}
     assert {"output.direction", "output.scale", "output.bias", "norms.0.shift"} <= names
@@ -168,7 +177,9 @@ def test_weights_are_a_function_of_the_generator_of_numbers(family):
         first, again, other = (build(torch.Generator().manual_seed(seed)).state_dict() for seed in (0, 0, 1))
         assert all(torch.equal(first[name], again[name]) for name in first)
         changed = [name for name in first if not torch.equal(first[name], other[name])]
-        assert changed == [name for name in first if name.endswith(("direction", "weight"))]
+        identity = family == "airbench" and "whitening" in first  # whose convolutions are all the identity here
+        assert changed == [name for name in first if name.endswith(("direction", "weight"))
+                           and not (identity and name.startswith("hidden"))]
 
 
 def test_the_generators_dense_layers_start_as_glorot_has_it():

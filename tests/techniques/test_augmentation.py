@@ -2,13 +2,18 @@
 
 import math
 
+import plain_images
+import plain_networks
 import pytest
 import small
 import torch
 
 from ssgan.config import override
+from ssgan.evaluation.classifier import evaluate
 from ssgan.techniques import augmentation as augment
-from ssgan.techniques.augmentation import Augmentation, draw_size, strength, warp
+from ssgan.techniques.augmentation import Augmentation, draw_size, largest, strength, warp
+from ssgan.training import draws as draws_module
+from ssgan.training.trained_model import TrainedModel
 
 ANGLE, SHEAR, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y = range(6)  # the columns of a draw
 
@@ -220,3 +225,107 @@ def test_labelled_images_take_their_share_of_the_changes_and_the_others_all():
     found = changed(config, labelled=(x, draw[:3]), unlabelled=(y, draw[3:]))
     torch.testing.assert_close(found["labelled"], warp(x, (draw[:3] * 2 - 1) / 4, config), rtol=0, atol=1e-12)
     torch.testing.assert_close(found["unlabelled"], warp(y, draw[3:] * 2 - 1, config), rtol=0, atol=1e-12)
+
+
+COLUMNS = {"warp": 6, "colour": 3, "cutout": 2, "chosen": 3, "flip": 1}
+
+
+def test_colours_and_the_cutout_come_after_the_shift_and_stay_within_0_and_1():
+    x = some(3, 3, 6, 8)
+    config = Augmentation(shift=2, whole=True, border="reflected", brightness=0.6, contrast=0.5, saturation=1,
+                          cutout=0.4)
+    assert config.change(None).shape == (11,)
+    draw = torch.rand(3, 11, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    expected = []
+    for image, row in zip(x, draw.tolist()):
+        image = plain_images.moved(image, *(math.floor(5 * u) - 2 for u in row[4:6]), "reflected")
+        amounts = (value * (2 * u - 1) for value, u in zip((0.6, 0.5, 1), row[6:9]))
+        expected.append(plain_images.cut(plain_images.coloured(image, *amounts).clamp(0, 1), row[9], row[10], 0.4))
+    found = changed(config, unlabelled=(x, draw))["unlabelled"]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-12)
+    assert found.min() == 0 or found.max() == 1
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_on_labelled_images_and_early_in_the_run_colours_and_the_cutout_are_weaker_too(strength):
+    x = some(2, 3, 8, 8) / 4 + 0.3
+    draw = torch.full((2, 11), 0.5, dtype=torch.float64)
+    draw[:, 6] = 1.0
+    config = Augmentation(brightness=0.2, cutout=0.5, whole=True, labelled=0.5, begin=0.1)
+    found = changed(config, strength, labelled=(x, draw), unlabelled=(x, draw))
+    for kind, share in (("labelled", 0.5 * strength), ("unlabelled", strength)):
+        expected = [plain_images.cut(image + 0.2 * share, 0.5, 0.5, 0.5 * share) for image in x]
+        torch.testing.assert_close(found[kind], torch.stack(expected), rtol=0, atol=1e-12)
+
+
+def test_whole_shifts_beside_a_warp_are_no_part_of_it():
+    x, draw = some(2, 1, 6, 8), torch.rand(2, 6, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    found = changed(Augmentation(shift=2, whole=True, rotation=30), unlabelled=(x, draw))["unlabelled"]
+    turned = changed(Augmentation(rotation=30), unlabelled=(x, draw))["unlabelled"]
+    expected = [plain_images.moved(image, *(math.floor(5 * u) - 2 for u in row), "black")
+                for image, row in zip(turned, draw[:, 4:].tolist())]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-12)
+
+
+def test_each_image_takes_as_many_changes_as_are_chosen_and_always_its_shift_and_mirroring():
+    settings = {"rotation": 30.0, "brightness": 0.1, "cutout": 0.4}
+    config = Augmentation(shift=2, flip=True, whole=True, chosen=1, **settings)
+    assert config.to_choose() == tuple(settings) and config.change(None).shape == (sum(COLUMNS.values()),)
+    x = some(3, 3, 8, 8) / 2 + 0.2
+    draw = torch.rand(3, 15, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    its = dict(zip(COLUMNS, draw.split(list(COLUMNS.values()), 1)))
+    its["chosen"].copy_(torch.tensor([[0.9, 0.1, 0.2], [0.1, 0.9, 0.3], [0.3, 0.1, 0.4]]))
+    found = changed(config, unlabelled=(x, draw))["unlabelled"]
+    for i, name in enumerate(settings):
+        alone = Augmentation(shift=2, flip=True, whole=True, **{name: settings[name]})
+        wanted = [its[part][i:i + 1] for part in COLUMNS if part in ("warp", "flip") or part == {
+            "brightness": "colour", "cutout": "cutout"}.get(name)]
+        expected = changed(alone, unlabelled=(x[i:i + 1], torch.cat(wanted, 1)))["unlabelled"]
+        torch.testing.assert_close(found[i:i + 1], expected, rtol=0, atol=1e-12)
+
+
+def test_the_largest_of_each_row_are_taken():
+    draw = torch.tensor([[0.3, 0.1, 0.2], [0.7, 0.8, 0.9]])
+    assert largest(draw, 2).tolist() == [[1, 0, 1], [0, 1, 1]]
+    assert largest(draw, 3).tolist() == largest(draw, 5).tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_every_new_change_switches_it_on():
+    assert all(Augmentation(**{name: 0.1}).is_on() for name in ("brightness", "contrast", "saturation", "cutout"))
+    assert not Augmentation(chosen=2, whole=True, border="reflected").is_on()
+
+
+ALL = ["augment.shift=2", "augment.whole=true", "augment.flip=true", "augment.brightness=0.5", "augment.contrast=0.5",
+       "augment.cutout=0.5", "augment.rotation=20", "augment.chosen=2"]
+
+
+def test_lanes_change_their_images_as_each_alone_does():
+    recipe = override(small.CONV, [*ALL, "consistency.weight=1", "consistency.start=0"])
+    together = small.trainer(recipe, seeds=(3, 4))
+    alone = [small.trainer(recipe, seeds=(seed,)) for seed in (3, 4)]
+    for trainer in (together, *alone):
+        trainer.step()
+        trainer.step()
+    for lane, each in enumerate(alone):
+        torch.testing.assert_close(small.weights(together)[lane], small.weights(each)[0], rtol=0, atol=1e-9)
+
+
+def test_images_that_are_tested_and_those_a_teacher_sees_are_as_they_are(monkeypatch):
+    """Whatever changes the images of training, an error is measured on the test set as it lies there."""
+    trainer, data = small.trainer(override(small.CONV, [*ALL, "consistency.weight=1"]), small.FP32), small.dataset()
+    trainer.step()
+    drawn = trainer._draw()["discriminator"][0]
+    index = trainer.feed._indices(0, trainer.numbers["step"])
+    raw = data.train.gather(index[draws_module.ROWS["unlabelled"]])
+    torch.testing.assert_close(drawn["plain"]["unlabelled"], raw)
+    assert not torch.allclose(drawn["images"]["unlabelled"], raw)
+
+    before = data.test.pixels.clone()
+    monkeypatch.setattr(Augmentation, "changed", None)
+    model = TrainedModel.of_trainer(trainer)
+    found = evaluate(model.classifier(), data.test, torch.arange(20))
+    x = data.test.gather(torch.arange(20))
+    weights = {name: value.double() for name, value in model.weights["discriminator"].items()}
+    answers = plain_networks.discriminator(trainer.recipe, weights, x.double(), None)[0].argmax(1)
+    assert found.error == pytest.approx((answers != data.test.labels).double().mean().item())
+    assert torch.equal(data.test.pixels, before)

@@ -175,7 +175,7 @@ def test_one_lane_that_is_not_finite_leaves_the_others_bits(recipe):
     assert [failure.lane for failure in struck.failures()] == [1]
 
 
-ON = {"augment": ["augment.shift=1"],
+ON = {"augment": ["augment.shift=1"], "diff_augment": ["diff_augment.shift=1"],
       "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"],
       "label_noise": ["label_noise.share=0.3"], "instance_noise": ["instance_noise.std=0.2"],
       "loss_ratio": ["loss_ratio.share=0.5"],
