@@ -22,6 +22,7 @@ from ssgan.techniques.kplus1 import KPlus1
 from ssgan.techniques.l1 import L1Penalty
 from ssgan.techniques.l2 import L2Penalty
 from ssgan.techniques.label_noise import LabelNoise
+from ssgan.techniques.label_spreading import LabelSpreading
 from ssgan.techniques.manifold import Manifold
 from ssgan.techniques.pictures import Pictures
 from ssgan.techniques.pull_away import PullAway
@@ -39,6 +40,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "instance_noise": InstanceNoise,
     "augment": Augmentation,
     "consistency": Consistency,
+    "label_spreading": LabelSpreading,
     "class_balance": ClassBalance,
     "entropy": Entropy,
     "vat": VirtualAdversarial,
