@@ -24,6 +24,7 @@ from ssgan.cli.sample import sample_command
 from ssgan.cli.streams import Unwritable, safe_streams
 from ssgan.cli.sweep import sweep_command
 from ssgan.cli.tune import tune_command
+from ssgan.cli.turing import turing_command
 from ssgan.cli.ui import ui_command
 from ssgan.errors import Failed, Mistake
 from ssgan.files import shown
@@ -114,8 +115,9 @@ def main() -> None:
 
 
 for command in (run_command, inspect_command, sweep_command, ablate_command, compare_command, tune_command,
-                split_command, train_command, evaluate_command, score_command, sample_command, export_command,
-                predict_command, bench_command, recipes_command, explain_command, ui_command, deliver_command):
+                split_command, train_command, evaluate_command, score_command, sample_command, turing_command,
+                export_command, predict_command, bench_command, recipes_command, explain_command, ui_command,
+                deliver_command):
     main.add_command(command)
 
 

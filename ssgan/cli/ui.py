@@ -41,14 +41,14 @@ def ui_command(port, compare, tracking_uri, experiment) -> None:
         _show_view(store, store.uri, _view(store))
         return
     argv, environment = tracking.ui_command(store and store.uri, port)
-    _check_free(port)
+    check_free(port)
     view = _view(store) if compare else None
     base = f"http://127.0.0.1:{port}"
     if view is None:
         click.echo(f"{base}/#/experiments/{_experiment(store)}/runs?workflowType=machine_learning   (Ctrl-C ends it)")
     else:
         address = _show_view(store, base, view)
-        if _on_a_desktop():
+        if on_a_desktop():
             subprocess.Popen([sys.executable, "-c", OPEN, address, str(port)])
     sys.stdout.flush()
     os.execve(argv[0], argv, environment)
@@ -95,12 +95,13 @@ def _show_view(store: "Store", base: str, view: "View") -> str:
     return f"{base}{view.budgets or view.plain}"
 
 
-def _on_a_desktop() -> bool:
+def on_a_desktop() -> bool:
+    """Whether a person sees windows here, and reads what the command prints."""
     display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return bool(display) and sys.stdout.isatty()
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int) -> None:
     """Raises Mistake where somebody listens at the port."""
     import socket
 

@@ -94,6 +94,14 @@ METRICS: dict[str, MetricPage] = {
         """The share of generated images that the scoring network puts into the class that was asked for. Costs nothing
         beside the Inception Score. Odena et al. 2017, section 4.1.""",
         "higher", ("score/class_agreement",)),
+    "turing_accuracy": MetricPage(
+        """The share of right answers of people who are shown real test images and generated ones, half and half, and
+        say which is which: 1/2 where nobody can tell. Told after each answer what it was, people learn the generator's
+        flaws, so that is measured apart (feedback/), and so are the best generated images by score (top_1/). Of several
+        people's answers together, and of each kind of image; the interval (Wilson, 95 %) takes all answers as
+        independent. Its step is the number of answers. Costs people's time. Salimans et al. 2016, section 6.2.""",
+        "lower, down to 1/2", ("turing/accuracy", "turing/real_accuracy", "turing/generated_accuracy",
+                               "turing/answers")),
     "class_entropy": MetricPage(
         """The entropy in nats of how many generated images fall on each class, -sum_k h_k log h_k: log K where all come
         alike, 0 where one is made again and again. Costs nothing beside the Inception Score. Shannon 1948.""",

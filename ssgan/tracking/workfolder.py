@@ -16,7 +16,7 @@ from ssgan.files import is_locked, locked, write_text, writing
 from ssgan.tracking.journal import Journal
 
 STAGES = ("split", "train", "evaluate", "score")
-ARTIFACTS = (*STAGES, "report")  # the folders whose files are delivered; the last is a sweep's
+ARTIFACTS = (*STAGES, "turing", "report")  # the folders whose files are delivered; the last is a sweep's
 ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
