@@ -90,9 +90,9 @@ def test_it_teaches_until_its_share_of_the_run():
 
 @pytest.mark.slow
 def test_on_signals_the_estimators_own_recipe_is_no_worse_than_scikit_learns():
-    X, y, hidden = signals(12, 40, 4, seed=1)
-    X_test, y_test, _ = signals(12, 40, 0, seed=2)
-    ours = SSGANClassifier(random_state=0, overrides=("train.most_steps=800", "train.least_steps=800")).fit(X, hidden)
+    X, y, hidden = signals(6, 30, 3, seed=1)
+    X_test, y_test, _ = signals(6, 30, 0, seed=2)
+    ours = SSGANClassifier(random_state=0, overrides=("train.most_steps=300", "train.least_steps=300")).fit(X, hidden)
     graph = LabelSpreading(kernel="knn", n_neighbors=7).fit(X, hidden)
     assert ours.recipe_.label_spreading.weight == 1
     assert ours.score(X_test, y_test) >= graph.score(X_test, y_test) > 0.9
