@@ -34,6 +34,7 @@ from ssgan.techniques import classifier_alone
 from ssgan.training.in_memory import train
 from ssgan.training.trainer import step_count
 
+IMAGES, FEATURES = "digits", "features"  # the recipes where none is named
 BATCH = 1000
 LEAST_STEPS = 4000  # digits' own recipe makes 3,360 on its 1,437 images
 LINES, LINE_SECONDS = 10, 10  # progress is told so often, and at least every so many seconds
@@ -65,11 +66,14 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    recipe : name of a shipped recipe or a TOML file; its data set, label budget and split mean nothing here. The
-        shipped ones are made for as many images as their data sets have (digits 1,437, the others 60,000), of classes
-        that are equally frequent.
+    recipe : name of a shipped recipe or a TOML file; its data set, label budget and split mean nothing here. None takes
+        `digits` for images and `features` for what is none. Those of data sets are made for as many images as these
+        have (digits 1,437, the others 60,000), of classes that are equally frequent. `features` trains without a
+        generator, by the answers of scikit-learn's LabelSpreading: compare it with LabelSpreading itself, which takes a
+        second (the figures are in the recipe).
     epochs, batch, learning_rate : of the training; None takes the recipe's. With epochs=None, few samples are gone
-        through more often: in 4,000 steps, or in as many as the recipe makes on its own data set where those are fewer.
+        through more often: in 4,000 steps, or in as many as the recipe makes on its own data set where those are fewer;
+        a recipe that has least or most steps keeps to them.
     overrides : other keys of the recipe as `ssgan run --set` has them: ("model.widths=[100, 50]", "gan.weight=0").
     image_shape : (h, w), (c, h, w) or (h, w, c) where the rows of a flat X are images.
     channels : 'first' or 'last', where in images of three axes the channels are; None finds it where one of the two
@@ -85,7 +89,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         range_.
     """
 
-    def __init__(self, recipe="digits", *, epochs=None, batch=None, learning_rate=None, overrides=(), image_shape=None,
+    def __init__(self, recipe=None, *, epochs=None, batch=None, learning_rate=None, overrides=(), image_shape=None,
                  channels=None, device="cpu", random_state=None, verbose=0):
         self.recipe = recipe
         self.epochs = epochs
@@ -116,8 +120,11 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         images = Images.of(pixels, torch.from_numpy(labels), tuple(f"class {i}" for i in range(len(classes))))
         split = _split(images, self.recipe_)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        model = train(self.recipe_, images, split, seed, device=self.device,
-                      callback=_Progress(self, split, step_count(self.recipe_, split)))
+        try:
+            model = train(self.recipe_, images, split, seed, device=self.device,
+                          callback=_Progress(self, split, step_count(self.recipe_, split)))
+        except Mistake as mistake:  # networks that do not fit X, say
+            raise ValueError(str(mistake)) from None
         self.network_ = fold(model.discriminator()).double()
         return self
 
@@ -163,7 +170,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                  else {})
         weights = {f"network {name}": value.numpy() for name, value in self.network_.state_dict().items()}
         about = {"form": SAVED, "params": self.get_params() | {
-            "random_state": _plain_state(self.random_state), "recipe": str(self.recipe)},
+            "random_state": _plain_state(self.random_state), "recipe": self.recipe and str(self.recipe)},
                  "recipe": as_table(self.recipe_), "shape": self.shape_, "channels_last": self._layout_.channels_last,
                  "labels_are_objects": self.classes_.dtype == object}
         with replacing(Path(path)) as file:
@@ -235,14 +242,18 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         try:
             if isinstance(self.overrides, str):
                 raise Mistake(f"overrides={self.overrides!r} is a tuple of texts, for example ({self.overrides!r},).")
-            recipe = read(str(self.recipe)).recipe
+            recipe = read(str(self.recipe or (IMAGES if is_image else FEATURES))).recipe
             for key, value in (("precision", "fp32"), ("compile", "no")):
                 if getattr(recipe.train, key) == "auto":  # which is found out here, so that two fits could differ
                     recipe = override(recipe, [f"train.{key}={value}"])
             recipe = override(classifier_alone(recipe), [
                 *self.overrides, *(f"train.{key}={value}" for key, value in named if value is not None)])
-            if self.epochs is None and not any(each.split("=")[0].strip() == "train.epochs" for each in self.overrides):
+            said = {each.split("=")[0].strip() for each in self.overrides}
+            if self.epochs is None and "train.epochs" not in said:
                 recipe = _long_enough(recipe, samples)
+            else:  # which the recipe's own least and most steps do not overrule
+                recipe = override(recipe, [f"{key}=0" for key in ("train.least_steps", "train.most_steps")
+                                           if key not in said])
         except Mistake as mistake:
             raise ValueError(str(mistake)) from None
         if is_image:
@@ -279,7 +290,11 @@ class _Progress:
 
 
 def _long_enough(recipe: Recipe, samples: int) -> Recipe:
-    """The recipe with more epochs where they are too few for so many samples, as those of a large data set are."""
+    """The recipe with more epochs where they are too few for so many samples, as those of a large data set are; where
+    it says itself how many steps are made at least or at most, as it is.
+    """
+    if recipe.train.least_steps or recipe.train.most_steps:
+        return recipe
     batch, meant = recipe.train.batch, training_images(recipe.dataset) or samples
     wanted = min(LEAST_STEPS, recipe.train.epochs * (meant // batch))
     epochs = min(wanted / max(1, samples // batch), 100_000)

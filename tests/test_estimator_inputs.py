@@ -192,6 +192,17 @@ def test_many_samples_are_gone_through_as_often_as_the_recipe_says(given):
     assert made.train.epochs == 120 and step_count(made, split) == 12_000
 
 
+def test_features_are_trained_by_their_own_recipe_unless_one_is_named(digits, given):
+    X, y = digits
+    flat = X.reshape(len(X), -1)
+    for model, rows, spreads, steps in ((SSGANClassifier(), flat, 1, 2000), (SSGANClassifier("digits"), flat, 0, 3360),
+                                        (SSGANClassifier(), X, 0, 3360), (SSGANClassifier(epochs=2), flat, 1, 16)):
+        made, _, split = given(model, rows, y)
+        assert made.label_spreading.weight == spreads and step_count(made, split) == steps
+    made, _, split = given(SSGANClassifier(overrides=("train.least_steps=30",), epochs=1), flat, y)
+    assert step_count(made, split) == 30
+
+
 @pytest.mark.slow
 def test_progress_is_printed_as_wanted(digits, capsys):
     X, y = digits

@@ -17,6 +17,7 @@ from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.run import Setting, run_group, stages_of, summary
 from ssgan.settings import flatten
+from ssgan.techniques import draws_images
 
 SHIPPED = recipes.names()
 # of the sources' recipes for pictures, what stands in the place of feature matching: the source has it not
@@ -61,10 +62,10 @@ def test_a_recipe_opens_with_its_contract(name):
 def test_a_shipped_recipe_is_valid_and_named_as_its_file(name):
     found = recipes.read(name)
     assert found.name == name and isinstance(found.evidence, dict)
-    assert found.recipe.dataset in ("mnist", "fashion-mnist", "folder:.", *SHAPES)
+    assert found.recipe.dataset in ("mnist", "fashion-mnist", "folder:.", "npz:features.npz", *SHAPES)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "features"])
 def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_beside(name):
     recipe = recipes.read(name).recipe
     assert recipe.gan.weight >= 0.1
@@ -83,6 +84,15 @@ def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_
     for player, weights in before.items():
         assert not small.weights(trainer, player).equal(weights)
     assert trainer.sums.isfinite().all() and {"unlabelled_loss", "generator_loss"} <= set(trainer.names)
+
+
+def test_the_recipe_for_features_trains_no_generator_and_looks_at_unlabelled_samples():
+    """Of features that are no images the K+1 loss makes the classifier worse."""
+    recipe = recipes.read("features").recipe
+    assert not draws_images(recipe) and recipe.label_spreading.weight == 1
+    trainer = small.trainer(override(recipe, ["labels=10"]), small.FP32, data=small.dataset(600, (1, 1, 20), 10))
+    trainer.step()
+    assert not trainer.failures() and trainer.names == ("labelled_loss", "spread_loss", "labelled_error")
 
 
 def shape_of(recipe) -> tuple[int, int, int]:

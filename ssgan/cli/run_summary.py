@@ -37,7 +37,9 @@ def _errors(folder, found: dict[str, Any]):
     yield from _not_estimated(found)
     rows = folder.facts.get("result", {}).get("baselines", [])
     for row in rows:
-        yield row["name"], f"{percent(row['error'])}  {row['note'] or ''}"
+        balanced = found["balanced_baselines"][row["name"]] if found["uneven_classes"] else None
+        told = "" if balanced is None else f"  balanced {percent(balanced)}"
+        yield row["name"], f"{percent(row['error'])}{told}  {row['note'] or ''}"
     if rows:
         best = min(rows, key=lambda row: row["error"])
         gain = best["error"] - found["test_error"]

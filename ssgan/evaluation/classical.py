@@ -14,9 +14,9 @@ import torch
 from ssgan.data.dataset import Dataset
 from ssgan.data.images import Images
 from ssgan.data.splits import Split
+from ssgan.evaluation import metrics
 from ssgan.random_streams import numpy_generator
-
-LARGEST_POOL = 10_000  # unlabelled images, with which the methods take well under a minute and a gigabyte
+from ssgan.techniques.label_spreading import LARGEST_POOL
 
 Fit = Callable[[np.ndarray, np.ndarray], object]  # images [n, f], labels [n], -1 for none -> what has `predict`
 
@@ -30,6 +30,7 @@ class Pixels:
     labelled: int
     test_x: np.ndarray  # [m, f]
     test_y: np.ndarray  # [m]
+    classes: int
     note: str  # how many of the unlabelled images these are, where they are not all
 
     @classmethod
@@ -42,24 +43,20 @@ class Pixels:
         note = "" if len(pool) == len(others) else f"on {len(pool):,} of {len(others):,} unlabelled images"
         y = np.concatenate((dataset.train.labels[labelled].numpy(), np.full(len(pool), -1)))
         test = _rows(dataset.test, split.test), dataset.test.labels[split.test].numpy()
-        return cls(_rows(dataset.train, np.concatenate((labelled, pool))), y, len(labelled), *test, note)
+        return cls(_rows(dataset.train, np.concatenate((labelled, pool))), y, len(labelled), *test,
+                   len(dataset.classes), note)
 
-    def wrong(self, fit: Fit, *, unlabelled: bool) -> int:
-        """How many test images a method answers wrongly that was fitted with or without the unlabelled images."""
+    def confusion(self, fit: Fit, *, unlabelled: bool) -> np.ndarray:
+        """The counts of answers on the test images [k, k], rows the true classes, of a method that was fitted with or
+        without the unlabelled images.
+        """
         seen = slice(None if unlabelled else self.labelled)
         with warnings.catch_warnings():
             # An empty pool, and labels that do not spread to every image, which then counts as one of the first class.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", RuntimeWarning)
             predictions = fit(self.x[seen], self.y[seen]).predict(self.test_x)
-        return int((predictions != self.test_y).sum())
-
-
-def label_spreading(x: np.ndarray, y: np.ndarray):
-    """Zhou et al. 2004, over the graph of nearest neighbours."""
-    from sklearn.semi_supervised import LabelSpreading
-
-    return LabelSpreading(kernel="knn", n_neighbors=min(7, len(x)), alpha=0.5, max_iter=1000).fit(x, y)
+        return metrics.confusion(self.test_y, predictions, self.classes)
 
 
 def self_training(x: np.ndarray, y: np.ndarray):

@@ -59,7 +59,7 @@ def _measure(group: "Group", tables: list[Split], recipe: Recipe) -> dict[int, M
         result = classifier.evaluate(logits_of, group.dataset.test, torch.from_numpy(tables[lane].test))
         result.save(group.folders[lane].stage_folder("evaluate") / f"{stage}.npz")
         seconds = trainer.seconds / len(group.members) + time.monotonic() - began
-        rows[lane] = Measured(stage, result.wrong, result.total, result.error, seconds, "")
+        rows[lane] = Measured.of(stage, result.confusion, seconds, "")
     return rows
 
 

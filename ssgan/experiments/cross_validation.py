@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from ssgan.config import Recipe
@@ -97,8 +98,8 @@ def _baselines(alone: "Group", folds: Folds) -> tuple[Measured, ...]:
 
 
 def _pooled(parts: tuple[Measured, ...]) -> Measured:
-    wrong, total, seconds = (sum(getattr(part, name) for part in parts) for name in ("wrong", "total", "seconds"))
-    return dataclasses.replace(parts[0], wrong=wrong, total=total, error=wrong / total, seconds=seconds)
+    wrong, total = (np.sum([getattr(part, name) for part in parts], 0) for name in ("class_wrong", "class_total"))
+    return Measured.of_classes(parts[0].name, wrong, total, sum(part.seconds for part in parts), parts[0].note)
 
 
 def _alone(group: "Group", lane: int) -> "Group":

@@ -138,6 +138,8 @@ def summary(folder: WorkFolder) -> dict[str, Any]:
     found["test_error_interval"] = [evaluation["low"], evaluation["high"]] if "low" in evaluation else None
     found |= _kind_of_error(evaluation)
     found["baselines"] = {row["name"]: row["error"] for row in result.get("baselines", [])}
+    # of older runs not known
+    found["balanced_baselines"] = {row["name"]: row.get("balanced_error") for row in result.get("baselines", [])}
     scores = today(result.get("score", {}))
     found |= with_old_names({key: scores.get(key) for key in SCORED})
     found["waiting"] = facts.get("waiting")

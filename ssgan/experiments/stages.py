@@ -19,6 +19,7 @@ from ssgan.errors import Failed
 from ssgan.evaluation import classifier, figures, generator_scores, networks, ranking, scoring_network
 from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
 from ssgan.evaluation.image_list import ImageList
+from ssgan.evaluation.metrics import are_uneven
 from ssgan.evaluation.scoring_network import DOMAIN
 from ssgan.experiments import baseline_runs, cross_validation
 from ssgan.experiments.group_training import explain, train_group
@@ -193,7 +194,7 @@ def _evaluate_lane(group: Group, lane: int, table: splits.Split, trained: dict[s
     gains = _gains(trained, evaluation.error)
     step = _step(folder, again)
     folder.measure(step, evaluation.measurements())
-    folder.measure(step, {BASELINES[measured.name].metric: measured.error for measured in compared})
+    folder.measure(step, _compared(evaluation, compared, "test"))
     folder.measure(step, {f"test/{name}": gain for name, gain in gains.items()})
     folder.measure(table.labels, _by_labels(table.labels, evaluation.error, trained, gains))
     _write_evaluation(folder, evaluation.summary() | {"error_from": "test"}, compared)
@@ -208,12 +209,17 @@ def _estimate_lane(group: Group, lane: int, table: splits.Split, again: bool) ->
         found.evaluation.save(folder.stage_folder("evaluate") / "cross-validation.npz")
         step = _step(folder, again)
         folder.measure(step, found.evaluation.measurements(where))
-        folder.measure(step, {f"{where}/{BASELINES[measured.name].key}_error": measured.error
-                              for measured in found.baselines})
+        folder.measure(step, _compared(found.evaluation, found.baselines, where))
         folder.measure(table.labels, _by_labels(table.labels, found.evaluation.error, {}, {}))
     _write_evaluation(folder, found.summary(), found.baselines)
     if found.evaluation is not None:
         _draw_evaluation(folder, found.evaluation, group.dataset.train)
+
+
+def _compared(evaluation: classifier.Evaluation, baselines: Sequence[Measured], where: str) -> dict[str, float]:
+    """Name and value of the baselines' errors, and where classes are uneven of their balanced ones."""
+    kinds = ("error", *["balanced_error"] * are_uneven(evaluation.confusion.sum(1)))
+    return {BASELINES[each.name].metric(where, kind): getattr(each, kind) for kind in kinds for each in baselines}
 
 
 def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:

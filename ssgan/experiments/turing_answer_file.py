@@ -8,7 +8,7 @@ from ssgan.errors import Mistake
 from ssgan.evaluation.turing_test import GENERATED, NONE, REAL
 from ssgan.files import reading
 
-FORMAT = "ssgan turing answers 1"
+FORMAT = "ssgan-turing-answers 1"
 LONGEST_NAME = 60
 LARGEST_FILE = 100_000  # bytes
 SIGNS = {REAL, GENERATED, NONE}
@@ -40,8 +40,8 @@ def read_answer_file(path: Path) -> AnswerFile:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise Mistake(f"--import {path}: it is no file of answers: name one that a page of `ssgan turing RUN --export` "
-                      f"has saved.")
+        raise Mistake(f"--import {path}: it is no file of answers: name one that a page of\n`ssgan turing RUN --export "
+                      f"FILE` has saved.")
     texts = [found.get(name) for name in ("test", "name", "answers", "check")]
     if all(isinstance(text, str) for text in texts):
         *parts, check = texts

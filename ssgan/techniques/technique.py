@@ -97,6 +97,7 @@ class Pool(NamedTuple):
     index: Tensor  # [p] int64, sorted: which of the training images
     labels: Tensor  # [p] int64: those that are known to the lane, else -1
     answers: Callable[[], Tensor]  # probabilities [p, k] by the averaged classifier, on images without augmentation
+    images: Callable[[Tensor], Tensor]  # [m, c, h, w] in [0, 1], of training images by their index [m], as they are
 
 
 class Term(NamedTuple):
@@ -217,7 +218,7 @@ class Technique(ABC):
 
     def chosen(self, player: str, draws: Mapping[str, Tensor],
                state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """By part of its own: which training images an update of a player of its own looks at, and their labels, both
+        """By part of its own: which training images an update of that player looks at, and their labels, both
         int64 [r, n], by its draws [r, ...] and its state [r, ...].
         """
         return {}

@@ -118,7 +118,7 @@ class Feed:
             drawn[GENERATOR]["images"] = {"unlabelled": found[GENERATOR]}
 
     def _put_chosen(self, drawn: dict[str, dict], states: dict[str, Any]) -> None:
-        """Those that techniques choose for players of their own, as they are."""
+        """Those that techniques choose, as they are."""
         for name, its in drawn.items():
             for key, technique in self.gan.terms[name].items():
                 for kind, (index, labels) in technique.chosen(name, its["techniques"][key], states[key]).items():

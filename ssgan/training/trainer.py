@@ -219,12 +219,15 @@ class Trainer:
         known = torch.from_numpy(split.labelled)
         labels[torch.searchsorted(index, known)] = self.images.labels[known.to(self.device)].cpu()
 
+        def images(index: Tensor) -> Tensor:
+            return self.images.gather(index.to(self.device), dtype=self.master)
+
         def answers() -> Tensor:
             logits_of = self._averaged_of(lane)
-            return torch.cat([logits_of(self.images.gather(part.to(self.device), dtype=self.master))
+            return torch.cat([logits_of(images(part))
                               for part in index.split(1000)]).softmax(1).cpu()
 
-        return Pool(index, labels, answers)
+        return Pool(index, labels, answers, lambda index: images(index).cpu())
 
     def _compile(self, program: Program) -> Callable[[Any], None]:
         return compiled(lambda trees: update(self.gan, *trees, program))

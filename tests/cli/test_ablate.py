@@ -99,8 +99,9 @@ def test_the_ui_opens_on_the_view_of_the_latest_ablation(ssgan, found, monkeypat
         port = free.getsockname()[1]
     done = ssgan("ui", "--compare", "--port", str(port))
     assert done.exit_code == 0 and started, done.output
-    name, rows, table, plain, _ = done.stdout.splitlines()
+    name, rows, scores, table, plain, _ = done.stdout.splitlines()
     assert name == found["name"] and rows.split("  ")[1] == "row by row" and "viewStateShareKey=ssgan-" in table
+    assert scores.split("  ")[1] == "error and score" and scores.endswith("-scores")
     assert rows.endswith(f"viewStateShareKey=ssgan-{found['ablation']}") and "ssgan.ablate" in plain
 
 

@@ -108,7 +108,8 @@ def test_a_key_that_is_told_is_one():
 def test_what_is_to_be_installed_is_named_as_packages_are():
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["onnx"]]
-    known = {re.match(r"[\w-]+", each)[0] for each in named} | {HOLE}
+    extras = {f"ssgan[{name}]" for name in project["optional-dependencies"]}
+    known = {re.match(r"[\w-]+", each)[0] for each in named} | extras | {HOLE}
     told = {word for _, text in TEXTS for found in re.findall(r"pip install ([^\n;)]+)", text)
             for word in found.split() if word != "-U"}
     assert told and {word.strip("'.") for word in told} <= known

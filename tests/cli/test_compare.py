@@ -143,10 +143,11 @@ def test_the_ui_opens_on_the_view_of_the_latest_sweep(inside, monkeypatch):
     try:
         done = ssgan("ui", "--compare", "--port", str(port))
         assert done.exit_code == 0, done.output
-        saved, curve_, table, plain = [line.split()[-1] for line in done.stdout.splitlines()[1:5]]
+        saved, curve_, scores, table, plain = [line.split()[-1] for line in done.stdout.splitlines()[1:6]]
         assert (saved.startswith(f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?")
                 and saved.endswith("viewStateShareKey=ssgan-0123456789abcdef"))
-        assert curve_ == f"{saved}-curve" and table == saved.replace("compareRunsMode=CHART&", "")
+        assert (curve_, scores) == (f"{saved}-curve", f"{saved}-scores")
+        assert table == saved.replace("compareRunsMode=CHART&", "")
         assert ("searchFilter=" in plain
                 and "mlflow.sharedViewState.ssgan-0123456789abcdef" in client.get_experiment(store.experiment_id).tags)
         assert started and started[0][started[0].index("--port") + 1] == str(port)

@@ -69,7 +69,7 @@ def test_the_store_holds_the_members_and_a_summary_run_with_the_report_and_the_v
     assert (summary.info.status == "FINISHED" and "mlflow.parentRunId" not in summary.data.tags
             and summary.data.params["budgets"] == "20, 50")
     assert {item.path for item in client.list_artifacts(summary.info.run_id, "report")} == {
-        "report/report.html", "report/report.md", "report/efficiency.png"}
+        "report/report.html", "report/report.md", "report/efficiency.png", "report/scores.png"}
     history = client.get_metric_history(summary.info.run_id, "sweep/error_mean")
     assert [(value.step, value.value) for value in history] == [
         (row["labels"], pytest.approx(row["mean"])) for row in found["series"][0]["table"]]

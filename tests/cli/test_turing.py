@@ -72,7 +72,7 @@ def exported(turing, path, *options):
 def sent(path, test, answers, name="Ann", /, **changes):
     """A file as the page saves it, but for the changes."""
     file = AnswerFile(test, name, answers)
-    path.write_text(json.dumps({"format": "ssgan turing answers 1", "test": test, "name": name, "answers": answers,
+    path.write_text(json.dumps({"format": "ssgan-turing-answers 1", "test": test, "name": name, "answers": answers,
                                 "check": file.check} | changes), encoding="utf-8")
     return str(path)
 

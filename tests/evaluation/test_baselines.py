@@ -147,7 +147,7 @@ def test_a_recipe_asks_for_what_it_has_something_to_leave_out_of():
 
 
 def test_every_baseline_has_a_name_a_price_and_a_measurement_of_its_own():
-    metrics = [baseline.metric for baseline in BASELINES.values()]
+    metrics = [baseline.metric() for baseline in BASELINES.values()]
     assert len(set(metrics)) == len(metrics)
     assert {"test/supervised_only_error", "test/labelspreading_error"} < set(metrics)
     assert all(name == baseline.name and 0 < baseline.cost < 1 for name, baseline in BASELINES.items())

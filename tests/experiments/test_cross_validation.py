@@ -122,6 +122,13 @@ def test_the_run_itself_is_trained_on_all_labels_and_keeps_what_it_answered(whol
     rows = whole.facts["result"]["baselines"]
     assert [row["name"] for row in rows] == ["LabelSpreading", "SelfTraining", "SVM"]
     assert all(row["total"] == 58 and row["error"] == row["wrong"] / 58 for row in rows)
+    for row in rows:  # over all folds' images of a class, of those classes that have some
+        assert row["class_total"] == [0, 10, 16, 32] and sum(row["class_wrong"]) == row["wrong"]
+        balanced = np.mean([row["class_wrong"][label] / row["class_total"][label] for label in (1, 2, 3)])
+        assert row["balanced_error"] == pytest.approx(balanced)
+        assert summary(whole)["balanced_baselines"][row["name"]] == row["balanced_error"]
+        name = row["name"].lower()
+        assert measured[f"cross_validation/{name}_balanced_error"] == row["balanced_error"]
 
 
 def test_a_person_is_told_what_the_error_is_of(whole, capsys):
@@ -131,6 +138,9 @@ def test_a_person_is_told_what_the_error_is_of(whole, capsys):
     assert "5 models, each trained on 4/5 of the labels" in told
     assert "zero (2): fewer labels than the 5 folds" in told
     assert "balanced error" in told and "by class" in told and "test error" not in told and "test images" not in told
+    row, = [row for row in whole.facts["result"]["baselines"] if row["name"] == "SVM"]
+    line, = [line for line in told.splitlines() if line.strip().startswith("SVM")]
+    assert f"{100 * row['error']:.2f} %  balanced {100 * row['balanced_error']:6.2f} %" in line
 
 
 def test_killed_between_folds_it_goes_on_with_the_rest(whole, tmp_path, monkeypatch):
@@ -231,7 +241,7 @@ def test_a_sweep_has_the_folds_of_every_member_and_says_so(whole, tmp_path):
     stored = [report.of_stored(_stored(folder)) for folder in outcome.members]
     for result, folder in zip(stored, outcome.members):
         known = report.of_folder(folder)
-        for name in ("error", "total", "error_from", "balanced_error", "baselines", "uneven"):
+        for name in ("error", "total", "error_from", "balanced_error", "baselines", "balanced_baselines", "uneven"):
             assert getattr(result, name) == getattr(known, name)
         assert {name: scores for name, scores in known.by_class.items() if scores["n"]} == {
             name: scores for name, scores in result.by_class.items() if scores["n"]}

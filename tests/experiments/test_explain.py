@@ -46,7 +46,8 @@ NAMED_BY_SOURCES = {
     "checkerboard": "transposed_convolutions", "leaky ReLU": "discriminator_activation", "tanh": "signed_images",
     "low momentum": "low_momentum", "latent_uniform": "latent_uniform", "latent noise": "latent_noise",
     "complement": "pull_away", "manifold": "manifold", "VAT": "vat", "FM": "feature_matching", "GP": "gradient_penalty",
-    "SN": "spectral_norm", "TTUR": "two_time_scales"}
+    "SN": "spectral_norm", "TTUR": "two_time_scales", "multi_scale": "multi_scale", "MSG": "multi_scale",
+    "multi-scale gradients": "multi_scale"}
 
 
 @pytest.mark.parametrize(("asked", "name"), NAMED_BY_SOURCES.items(), ids=str)

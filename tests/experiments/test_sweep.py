@@ -78,7 +78,7 @@ def test_a_sweep_has_every_member_and_a_summary_with_the_report(whole):
             and facts["tags"]["ssgan.kind"] == "summary")
     assert "test error, %" in facts["tags"]["mlflow.note.content"]
     assert {path.name for path in (whole.folder.path / "report").iterdir()} == {
-        "report.html", "report.md", "efficiency.png"}
+        "report.html", "report.md", "efficiency.png", "scores.png"}
     assert all(folder.facts["tags"][SWEEP_TAG] == whole.folder.fingerprint == facts["tags"][SWEEP_TAG]
                for folder in whole.members)
     assert [(step, values["sweep/error_mean"]) for _, step, _, values in whole.folder.measurements()] == \

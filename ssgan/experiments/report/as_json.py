@@ -32,6 +32,7 @@ def _row(row: Row) -> dict[str, Any]:
         "interval": [interval.low, interval.high] if interval else None, "median": row.median, "errors": row.errors,
         "runs": [result.run_id for result in row.results],
         "baselines": {name: _stat(stat) for name, stat in row.baselines.items()},
+        "balanced_baselines": {name: _stat(stat) for name, stat in row.balanced_baselines.items()},
         "inception_score": row.score and _stat(row.score), "seconds": row.seconds,
         "fid": row.fid and _stat(row.fid), "frechet_distance": row.fid and _stat(row.fid),  # under its older name
         "generated_only_error": row.generated_only_error and _stat(row.generated_only_error),

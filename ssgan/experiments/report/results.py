@@ -52,6 +52,7 @@ class Result:
     generated_only_error_real: float | None = None  # of one trained on real images
     error_from: str = "test"  # or cross-validation
     balanced_error: float | None = None
+    balanced_baselines: Mapping[str, float] = field(default_factory=dict)  # where classes are uneven, but in older runs
     # by class name: recall, precision, f1, n; None is what cannot be told, {} in older runs
     by_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
@@ -103,7 +104,9 @@ def of_folder(folder: WorkFolder) -> Result:
         facts.get("ended") or 0.0, _settings(facts.get("params", {})), facts.get("inputs", {}).get("train"),
         _finder(folder.path), facts.get("error") or evaluation.get("reason"),
         **{name: score.get(name) for name in LATER_SCORES}, error_from=evaluation.get("error_from", "test"),
-        balanced_error=evaluation.get("balanced_error"), by_class=evaluation.get("by_class", {}))
+        balanced_error=evaluation.get("balanced_error"), by_class=evaluation.get("by_class", {}),
+        balanced_baselines={row["name"]: row["balanced_error"] for row in found.get("baselines", [])
+                            if "balanced_error" in row})
 
 
 def of_stored(run: StoredRun) -> Result | None:
@@ -115,8 +118,9 @@ def of_stored(run: StoredRun) -> Result | None:
         return None
     labels, seed, split_seed = map(int, numbers)
     wrong, error = metrics.get(f"{where}/wrong"), metrics[f"{where}/error"]
-    compared = {name: metrics[metric] for name, baseline in BASELINES.items()
-                if (metric := f"{where}/{baseline.key}_error") in metrics}
+    compared, balanced = ({name: metrics[metric] for name, baseline in BASELINES.items()
+                           if (metric := baseline.metric(where, kind)) in metrics}
+                          for kind in ("error", "balanced_error"))
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
@@ -124,7 +128,7 @@ def of_stored(run: StoredRun) -> Result | None:
         sum(value for name, value in metrics.items() if name.startswith("stage/")), run.ended, _settings(params),
         run.images, run.fetch, **{name: metrics.get(f"score/{name}") for name in LATER_SCORES},
         error_from=ERRORS[where], balanced_error=metrics.get(f"{where}/balanced_error"),
-        by_class=_by_class(metrics, where))
+        balanced_baselines=balanced, by_class=_by_class(metrics, where))
 
 
 def _by_class(metrics: Mapping[str, float], where: str) -> dict[str, dict[str, float | None]]:

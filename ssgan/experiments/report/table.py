@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,14 +104,18 @@ class Row:
     @property
     def baselines(self) -> dict[str, Stat]:
         """The errors of every baseline that all runs have."""
-        return {name: Stat.of(result.baselines[name] for result in self.results)
-                for name in BASELINES if all(name in result.baselines for result in self.results)}
+        return _stats([result.baselines for result in self.results])
 
     @property
     def balanced_error(self) -> Stat | None:
         """The mean of the classes' errors, where all runs have it and classes are uneven."""
         return (_stat_of_all([result.balanced_error for result in self.results])
                 if any(result.uneven for result in self.results) else None)
+
+    @property
+    def balanced_baselines(self) -> dict[str, Stat]:
+        """The same of the baselines."""
+        return _stats([result.balanced_baselines for result in self.results]) if self.balanced_error else {}
 
     @property
     def score(self) -> Stat | None:
@@ -202,6 +206,11 @@ def compare(results: Sequence[Result], targets: Sequence[float] = ()) -> Compari
     series = tuple(_series(title, group, targets) for title, group in zip(titles, ordered))
     failed = tuple(result for result in results if result.error is None or not result.finished)
     return Comparison(series, failed, len(done) - len(newest), max(0, len(ordered) - MOST_SERIES))
+
+
+def _stats(found: Sequence[Mapping[str, float]]) -> dict[str, Stat]:
+    """Of every baseline that all have."""
+    return {name: Stat.of(each[name] for each in found) for name in BASELINES if all(name in each for each in found)}
 
 
 def _stat_of_all(values: list[float | None]) -> Stat | None:

@@ -259,7 +259,10 @@ def _error(result: Result) -> str:
 
 
 def _baseline(row: Row, name: str) -> str:
-    return spread(row.baselines[name]) if name in row.baselines else "–"
+    if name not in row.baselines:
+        return "–"
+    balanced = row.balanced_baselines.get(name)
+    return spread(row.baselines[name]) + (f"; balanced {spread(balanced)}" if balanced else "")
 
 
 def _paper(paper: dict, kind: str, row: Row) -> str:

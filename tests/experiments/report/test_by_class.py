@@ -3,7 +3,7 @@
 import pytest
 from curves import result
 
-from ssgan.experiments.report import compare, markdown
+from ssgan.experiments.report import as_plain, compare, markdown
 from ssgan.experiments.report.by_class import MOST_CLASSES, class_table
 
 
@@ -40,7 +40,11 @@ def test_older_runs_tell_nothing_of_classes():
 @pytest.mark.parametrize(("sizes", "shown"), [((10, 14), False), ((10, 16), True), ((10, 12, 0), False)])
 def test_the_balanced_error_is_shown_where_classes_are_uneven(sizes, shown):
     classes = of_classes(**{f"class {i}": (0.5 if n else None, n) for i, n in enumerate(sizes)})
-    compared = compare([result(50, 0, by_class=classes, balanced_error=0.123)])
+    compared = compare([result(50, 0, by_class=classes, balanced_error=0.123, baselines={"SVM": 0.2},
+                               balanced_baselines={"SVM": 0.345})])
+    assert ("20.00; balanced 34.50" in markdown(compared, "it")) is shown
+    row, = as_plain(compared)["series"][0]["table"]
+    assert row["baselines"]["SVM"]["mean"] == 0.2 and len(row["balanced_baselines"]) == shown
     assert ("balanced, %" in markdown(compared, "it")) is ("12.30" in markdown(compared, "it")) is shown
     assert ("the mean of the classes' errors" in markdown(compared, "it")) is shown
 
