@@ -189,8 +189,6 @@ def _technique(name: str, technique: type) -> Page:
 
 
 def _off(values: Mapping[str, Any]) -> dict[str, str]:
-    if not values:
-        return {"off": "it is always on"}
     return {"off": ", ".join(f"{key} = {_toml(value)}" for key, value in values.items())}
 
 

@@ -50,7 +50,7 @@ class Switches:
 def switchable(recipe: Recipe) -> list[str]:
     """The techniques that a recipe has on and that can be switched off."""
     on = [name for name in active(recipe) if name in TECHNIQUES]
-    return on + [name for name, entry in SETTINGS_ENTRIES.items() if entry.off and entry.is_on(recipe)]
+    return on + [name for name, entry in SETTINGS_ENTRIES.items() if entry.is_on(recipe)]
 
 
 def switches(recipe: Recipe, off: Sequence[str] | None, only: Sequence[str]) -> Switches:
@@ -94,11 +94,8 @@ def _names(recipe: Recipe, text: str, option: str) -> tuple[str, ...]:
         name = technique_named(part, option)
         on = switchable(recipe)
         if name not in on:
-            always = name in SETTINGS_ENTRIES and not SETTINGS_ENTRIES[name].off
-            why = "is always on" if always else "is not on in this recipe"
-            how = "" if always else f"; put it on with --set {_key_of(name)}=VALUE"
-            raise Mistake(f"{option} {part}: {name} {why}{how}.\nOn, and to be switched off, are: "
-                          f"{', '.join(on) or 'none'}.")
+            raise Mistake(f"{option} {part}: {name} is not on in this recipe; put it on with --set "
+                          f"{_key_of(name)}=VALUE.\nOn, and to be switched off, are: {', '.join(on) or 'none'}.")
         found.append(name)
     return tuple(dict.fromkeys(found))
 

@@ -35,8 +35,8 @@ class Discriminator(nn.Module):
     times in the paper's for CIFAR-10, 64 and 128 for SVHN.
 
     `model.norm`, the minibatch layer and Gaussian noise are as in the family conv; dropout stands on the input and
-    behind the two convolutions with a stride. Nothing is drawn for noise that is 0. `model.strides` and
-    `model.pooling` are not asked. Raises Mistake for another number of widths and for images below 9 pixels a side.
+    behind the two convolutions with a stride. Nothing is drawn for noise that is 0. Raises Mistake for another
+    number of widths and for images below 9 pixels a side.
     """
 
     couples_batch = False

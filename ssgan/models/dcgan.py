@@ -61,7 +61,8 @@ class Generator(nn.Module):
         self.classes, self.image_range = classes, config.image_range
         self.activation, widths = activation(config.generator_activation, "relu"), config.generator_widths
         self.canvas = canvas_of(shape, len(widths), "model.generator_widths")
-        self.dense = product(config, config.latent + classes, widths[0] * math.prod(self.canvas.start), generator)
+        inputs, units = config.latent + classes, widths[0] * math.prod(self.canvas.start)
+        self.dense = product(config, inputs, units, generator)
         self.hidden = nn.ModuleList(product(config, a, b, generator, **DOUBLING) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(norm(config, width) for width in widths)
         self.output = product(config, widths[-1], shape[0], generator, bias=True, **DOUBLING)
@@ -70,7 +71,7 @@ class Generator(nn.Module):
         self.noise = LayerNoise(places(self.canvas, widths, config.generator_dropout))
         self.register_buffer("reference", reference_latents(config, generator))
         self.references = 0 if self.reference is None else len(self.reference)
-        self.products = doubling_products(self.canvas, (*widths, shape[0])) + self.dense.weight.numel()
+        self.products = inputs * units + doubling_products(self.canvas, (*widths, shape[0]))
 
     def forward(self, latent: Tensor, context: Context = Context()) -> Tensor:
         """[n, z], and classes in the context where it is told them -> images [n, c, h, w] in [0, 1]."""

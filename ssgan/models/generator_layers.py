@@ -76,13 +76,11 @@ def fill_normal(layers: Iterable[nn.Module], std: float, generator: torch.Genera
             layer.u.copy_(layer.advance(SETTLED)["u"])
 
 
-def norm(config: ModelConfig, channels: int, *, itself: bool = False, epsilon: float = 1e-6) -> nn.Module:
-    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same; `itself` as `VirtualBatchNorm` has
-    it.
-    """
+def norm(config: ModelConfig, channels: int, epsilon: float = 1e-6) -> nn.Module:
+    """`model.generator_norm`, behind such a layer: [n, channels, ...] -> the same."""
     if config.generator_norm == "virtual":
         return VirtualBatchNorm(channels, config.reference_images, epsilon, gain=config.generator_norm_gain,
-                                itself=itself)
+                                itself=config.reference_itself)
     if config.generator_norm == "none":
         return Shift(channels)
     if config.generator_norm == "weight":

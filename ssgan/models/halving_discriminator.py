@@ -16,7 +16,7 @@ from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, ref
 from ssgan.models.plain_layer import PlainLayer
 from ssgan.models.reference import without_reference
 from ssgan.models.settings import ModelConfig
-from ssgan.models.small_conv import channels_last
+from ssgan.models.small_conv import channels_last, pooled
 
 
 class Convolution(NamedTuple):
@@ -38,8 +38,8 @@ class HalvingDiscriminator(nn.Module, ABC):
     """Convolutions with a norm and leaky ReLU 0.2, or the recipe's activation; under batch norm the first, which sees
     the images, has no norm.
 
-    The features are the last map as it is, or with `pooling = "mean"` its mean over its pixels. Noise, dropout and the
-    minibatch layer stand where those of `small_conv` do.
+    The features are the last map's mean over its pixels, its largest values, or all of it, by `pooling`. Noise, dropout
+    and the minibatch layer stand where those of `small_conv` do.
     """
 
     couples_batch = False
@@ -49,13 +49,13 @@ class HalvingDiscriminator(nn.Module, ABC):
         """`image` [c, h, w] is what the first layer sees, `shape` what the network is given."""
         super().__init__()
         self.output_scale, self.image_range = config.output_scale, config.image_range
-        self.activation, self.pooled = activation(config.activation, "leaky"), config.pooling == "mean"
+        self.activation, self.pooling = activation(config.activation, "leaky"), config.pooling
         self.references = references(config)
         if self.references:
             self.register_buffer("reference", torch.zeros(self.references, *shape))
         self.hidden = nn.ModuleList(_layer(config, layer, number == 0, generator)
                                     for number, layer in enumerate(layers))
-        self.width = layers[-1].outputs * (1 if self.pooled else math.prod(layers[-1].sides))
+        self.width = layers[-1].outputs * (math.prod(layers[-1].sides) if self.pooling == "none" else 1)
         self.products = sum(layer.products for layer in layers) + self.width * (
             classes + config.minibatch_kernels * config.minibatch_dimensions) + config.minibatch_kernels * classes
         self.minibatch = minibatch_layer(config, self.width, generator)
@@ -112,8 +112,7 @@ class HalvingDiscriminator(nn.Module, ABC):
             x = self.noise(x, place, context)
             if smaller:
                 x = torch.cat([x, smaller.pop(0)], 1)
-        x = channels_last(x)  # as in small_conv: so does its gradient lie in memory
-        return x.mean((2, 3)) if self.pooled else x.flatten(1)
+        return pooled(channels_last(x), self.pooling)  # as in small_conv: so does its gradient lie in memory
 
 
 def _layer(config: ModelConfig, its: Convolution, first: bool, generator: torch.Generator | None) -> nn.Module:

@@ -19,7 +19,6 @@ from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.minibatch_halves import MinibatchHalves
 from ssgan.models.output import hidden_layer, output_layer
 from ssgan.models.settings import ModelConfig
-from ssgan.models.weight_norm import WeightNorm
 
 STRIDES = (2, 2, 2, 1, 1, 2, 2)  # of the 3x3 convolutions
 NOISE_SHARES = (1, 1, 2, 4, 8)  # of the generator's last width, the channels of latent noise at each scale; then 8
@@ -35,8 +34,8 @@ class Discriminator(nn.Module):
     It is given real images and, behind them, generated ones. With `model.norm = "batch"` half of a layer's units are
     normalised by the real ones' mean and deviation, half by the generated ones'; minibatch features are taken over each
     of them apart. Its features are the dense layer. Gaussian noise falls on the input and on what the output layer is
-    given, dropout there and behind convolutions with a stride. A plain output layer stays as it was drawn. Raises
-    Mistake for another number of widths, and for virtual batch norm, which the paper has in the generator alone.
+    given, dropout there and behind convolutions with a stride. Raises Mistake for another number of widths, and for
+    virtual batch norm, which the paper has in the generator alone.
     """
 
     couples_batch = False
@@ -100,15 +99,14 @@ class Discriminator(nn.Module):
         return x
 
     def initialise(self, x: Tensor, context: Context) -> None:
-        """Data-dependent initialisation of layers that have one, in order, noise on."""
+        """Data-dependent initialisation, layer after layer, noise on."""
         x = self.noise(signed(x, self.image_range), 0, context)
         for place, layer in enumerate(self.hidden, 1):
             x = self.activation(layer.initialise(_flat(x, place)))
             if place <= len(STRIDES):
                 x = self.noise(x, place, context)
-        if isinstance(self.output, WeightNorm):
-            x = x if self.minibatch is None else self.minibatch(x)
-            self.output.initialise(self.noise(x, len(self.hidden), context), self.output_scale)
+        x = x if self.minibatch is None else self.minibatch(x)
+        self.output.initialise(self.noise(x, len(self.hidden), context), self.output_scale)
 
 
 def _flat(x: Tensor, place: int) -> Tensor:
@@ -170,8 +168,7 @@ class Generator(nn.Module):
         self.dense = product(config, config.latent + classes, widths[0] * math.prod(self.start), generator)
         self.hidden = nn.ModuleList(product(config, a, b, generator, kernel=5, padding=2)
                                     for a, b in zip(inputs, widths[1:]))
-        self.norms = nn.ModuleList(norm(config, width, itself=config.reference_itself, epsilon=1e-5)
-                                   for width in widths)
+        self.norms = nn.ModuleList(norm(config, width, epsilon=1e-5) for width in widths)
         self.noise = LayerNoise([Place((width, *each[1:]), dropout=config.generator_dropout)
                                  for width, each in zip(widths, self.joined)])
         fill_normal((self.dense, *self.hidden), FIRST_WEIGHTS, generator)

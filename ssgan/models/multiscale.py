@@ -58,7 +58,8 @@ class Generator(nn.Module):
         self.classes, self.image_range = classes, config.image_range
         self.activation, widths = activation(config.generator_activation, "relu"), config.generator_widths
         self.canvas = halved_canvas(shape, len(widths) - 1, "model.generator_widths")
-        self.dense = product(config, config.latent + classes, widths[0] * math.prod(self.canvas.start), generator)
+        inputs, units = config.latent + classes, widths[0] * math.prod(self.canvas.start)
+        self.dense = product(config, inputs, units, generator)
         self.hidden = nn.ModuleList(product(config, a, b, generator, **DOUBLING) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(norm(config, width) for width in widths)
         fill((self.dense, *self.hidden), generator, FIRST_WEIGHTS)
@@ -67,7 +68,7 @@ class Generator(nn.Module):
         self.noise = LayerNoise(places(self.canvas, widths, config.generator_dropout))
         self.register_buffer("reference", reference_latents(config, generator))
         self.references = 0 if self.reference is None else len(self.reference)
-        self.products = self.dense.weight.numel() + doubling_products(self.canvas, widths) + sum(
+        self.products = inputs * units + doubling_products(self.canvas, widths) + sum(
             width * shape[0] * math.prod(self.canvas.map(self.canvas.halvings - doublings))
             for doublings, width in enumerate(widths))
 

@@ -16,10 +16,12 @@ class ModelConfig:
                             "the generator's family; family is that of the pair")
     widths: tuple[int, ...] = numbers((1000, 500, 250, 250, 250), 1, 16384, "hidden widths of the discriminator")
     generator_widths: tuple[int, ...] = numbers((500, 500), 1, 16384, "hidden widths of the generator")
-    strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the discriminator's convolutions, repeated as often "
-                                                     "as needed; 0 alone halves the map until it has 8 pixels a side")
+    strides: tuple[int, ...] = numbers((1, 2), 0, 4, "strides of the convolutions of conv's discriminator, repeated as "
+                                                     "often as needed; 0 alone halves the map until it has 8 pixels a "
+                                                     "side")
     pooling: str = choice("mean", ("mean", "max", "none"), "how the last convolution's map becomes features: by its "
-                                                           "mean, its largest values, or as it is")
+                                                           "mean, its largest values, or as it is; conv9 has the mean, "
+                                                           "imagenet128 a dense layer")
     latent: int = number(100, 1, 16384, "numbers in the latent vector")
     latent_kind: str = choice("uniform", ("uniform", "normal"), "what they are: uniform on [0, 1), or normal")
     latent_noise: float = number(0.0, 0, 100, "standard deviation of Gaussian noise on the latent vector")
@@ -62,5 +64,6 @@ class ModelConfig:
                              "others")
     downsampling: str = choice("strides", ("strides", "average"), "of conv's discriminator: by its convolutions' "
                                                                   "strides, or by average pooling behind them")
-    upsampling: str = choice("nearest", ("nearest", "transposed"), "of conv's generator: each pixel four times before "
-                                                                   "a 3x3 convolution, or a 4x4 transposed one")
+    upsampling: str = choice("nearest", ("nearest", "transposed"), "of conv's and airbench's generator: each pixel "
+                                                                   "four times before a 3x3 convolution, or a 4x4 "
+                                                                   "transposed one")

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ssgan.errors import Mistake
+from ssgan.models import family_keys
 from ssgan.settings import flatten
 from ssgan.techniques.adversarial import Adversarial
 from ssgan.techniques.augmentation import Augmentation
@@ -139,13 +140,10 @@ def _check_labels(recipe: Any, on: dict[str, Technique]) -> None:
 
 def _check_layers(recipe: Any) -> None:
     """The layers can be had together, in these families and batches."""
-    model = recipe.model
-    families = {"downsampling": model.family,
-                "upsampling": model.family if model.generator == "family" else model.generator}
-    for key, family in families.items():
-        if family != "conv" and getattr(model, key) != (usual := getattr(type(model)(), key)):
-            raise Mistake(f"model.{key} = {getattr(model, key)} is for the convolutions of family conv, and here is "
-                          f"{family}: set model.{key} = {usual}.")
+    family_keys.check(recipe.model)
+    if recipe.model.family == "airbench" and recipe.train.initialise_images == 0:
+        raise Mistake("model.family = airbench finds its whitening on the images of the data-dependent initialisation, "
+                      "and train.initialise_images is 0:\nset it to 500, or another model.family.")
     if recipe.model.minibatch_kernels and recipe.train.labelled_images < 2:
         raise Mistake("model.minibatch_kernels compares the labelled images of a step, of which there is one: "
                       "set train.labelled_share higher.")

@@ -40,7 +40,7 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         logits have model.output_scale. No layer is dead or saturated at the start. With no images, weights stay as they
         were drawn, normal with deviation model.initial_scale, and biases 0. Costs a pass before training. Salimans &
         Kingma 2016, section 3.""",
-        ("train.initialise_images", "model.initial_scale", "model.output_scale"), {}),
+        ("train.initialise_images", "model.initial_scale", "model.output_scale"), {"train.initialise_images": 0}),
     "minibatch_discrimination": SettingsEntry(
         """Minibatch discrimination: behind its features the discriminator is told how near each image lies to the
         others of its batch, o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1) with M = T f(x), so that a generator
@@ -116,7 +116,7 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         """Virtual batch norm in the generator: mean and variance are those of a reference batch of latent vectors,
         drawn once and kept, its classes in turn, which goes through the generator with every pass. An image does not
         depend on its batch. Costs model.reference_images more a pass. Salimans et al. 2016, section 3.5.""",
-        ("model.generator_norm", "model.reference_images", "model.generator_norm_gain"),
+        ("model.generator_norm", "model.reference_images", "model.reference_itself", "model.generator_norm_gain"),
         {"model.generator_norm": "batch"}, {"model.generator_norm": "virtual"}),
     "generator_spectral_norm": SettingsEntry(
         """Spectral norm in the generator: W / sigma with sigma = u W v, as in the discriminator, before its batch norm,

@@ -15,12 +15,12 @@ class SettingsEntry:
 
     page: str  # what, why, equation, cost, source
     keys: tuple[str, ...]  # dotted, all that choose or shape it
-    off: Mapping[str, Any]  # the values of keys without it, all of them at once; empty: it is always on
+    off: Mapping[str, Any]  # the values of keys without it, all of them at once
     on: Mapping[str, Any] = field(default_factory=dict)  # by key the one value by which it is on, where it has several
     sees: frozenset[str] = frozenset({"weights"})  # of technique.SEEN
 
     def is_on(self, recipe: Any) -> bool:
         """Whether any of its keys has another value than without it, or the one by which it is on."""
         values = flatten(recipe)
-        return not self.off or any(values[key] == self.on[key] if key in self.on else values[key] != value
-                                   for key, value in self.off.items())
+        return any(values[key] == self.on[key] if key in self.on else values[key] != value
+                   for key, value in self.off.items())

@@ -123,7 +123,6 @@ def test_latest_is_a_run_and_one_seed_has_no_interval(ssgan, found):
     (["digits", "--off", "labels", "--set", "gan.weight=0", "--set", "pictures.steps=0"], "no generator to score"),
     (["digits", "--off", "gan,,vat"], "write techniques with commas"),
     (["digits", "--off", "gan,gan"], "gan comes twice"),
-    (["digits", "--only", "data_dependent_init"], "data_dependent_initialisation is always on"),
     (["digit"], "did you mean digits"),
     (["digits", "--labels", "105"], "a balanced budget is a multiple of 10"),
     (["digits", "--labels", "0"], "a label budget is a positive number"),

@@ -10,7 +10,6 @@ from ssgan.recipes import names, read
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active
 
 DIGITS = read("digits").recipe
-ALWAYS = next(name for name, entry in SETTINGS_ENTRIES.items() if not entry.off)
 
 
 def made(recipe, switch):
@@ -89,7 +88,6 @@ def test_without_labels_the_pair_is_left_and_what_learns_from_labels_is_off():
     (["minibatch"], [], "minibatch_discrimination is not on .*--set model.minibatch_kernels=VALUE"),
     (["augmnt"], [], "--off augmnt: no technique is called 'augmnt'. did you mean augment"),
     ([], ["historical"], "--only historical: historical_averaging is not on"),
-    ([ALWAYS], [], f"{ALWAYS} is always on"),
     ([], ["labels"], "--only labels: the loss of the labelled images is in every row of --only.*\n.*--off labels"),
     (["labels+gan"], [], "train.labelled_weight = 0 leaves nothing to train: there is no generator to score"),
     (["gan+nothing"], [], "no technique is called 'nothing'"),

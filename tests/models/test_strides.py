@@ -4,10 +4,9 @@ import dataclasses
 
 import pytest
 import torch
-from small import CONV, MLP, trainer
+from small import CONV
 
 from ssgan.config import override
-from ssgan.errors import Mistake
 from ssgan.models import build_discriminator
 from ssgan.models.context import Context
 from ssgan.models.small_conv import strides_of
@@ -49,13 +48,3 @@ def test_average_pooling_has_the_maps_of_the_strides_and_takes_the_mean_of_what_
     torch.testing.assert_close(pooled[0][:, :, 0, 0], whole[:, :, :2, :2].mean((2, 3)))
     rest = shape[2] - 2 * (pooled[0].shape[3] - 1)
     torch.testing.assert_close(pooled[0][:, :, 0, -1], whole[:, :, :2, -rest:].mean((2, 3)))
-
-
-@pytest.mark.parametrize("setting", ["model.downsampling=average", "model.upsampling=transposed"])
-def test_what_is_of_convolutions_is_refused_for_other_families(setting):
-    key = setting.partition("=")[0]
-    with pytest.raises(Mistake, match=f"{key} = .* is for the convolutions of family conv, and here is mlp"):
-        trainer(override(MLP, [setting]))
-    if key == "model.upsampling":
-        with pytest.raises(Mistake, match="and here is mlp"):
-            trainer(override(CONV, [setting, "model.generator=mlp"]))
