@@ -164,7 +164,9 @@ def test_an_image_is_answered_once_by_a_person(turing, tmp_path):
 def test_answers_that_were_changed_in_the_work_folder_are_told_of(turing, tmp_path):
     _, test = exported(turing, tmp_path / "page.html")
     path = Path("mlruns/work") / runs()[1] / "turing" / f"{test.id}.json"
-    for content in ("{", "{}", path.read_text().replace('"seed": 0', '"seed": 1')):
+    text = path.read_text()
+    for content in ("{", "{}", text.replace('"seed": 0', '"seed": 1'),
+                    text.replace('"people": {}', '"people": {"Ann": "rrrrrrrx"}')):
         path.write_text(content)
         refused = turing("latest", "--import", sent(tmp_path / "a.json", test.id, "r" * 8))
         assert refused.exit_code == 2 and f"{path.name} is damaged" in refused.stderr
