@@ -99,8 +99,9 @@ def score_lines(found: dict[str, Any], real: str):
     yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
     if found["generators"]:  # scored by a version that has these
         first, *others = found["generators"].items()
+        real_ones = "real images" if _without_parts(found) else "real training images"
         yield "FID" if found.get("network") == "inception" else "Fréchet distance", (
-            f"{distance(found['fid'])}  real training images {distance(found['fid_real'])}; {_counts(found, real)}")
+            f"{distance(found['fid'])}  {real_ones} {distance(found['fid_real'])}; {_counts(found, real)}")
         if found.get("kid") is not None:
             yield from _features(found)
         if found["train_images"]:
@@ -120,16 +121,26 @@ def _beside(found: dict[str, Any], score: str, real: str) -> str:
 def _counts(found: dict[str, Any], real: str) -> str:
     """Of the images whose Fréchet distance is told, which grows as they become fewer."""
     text, others = f"of {found['samples']:,}", found["frechet_samples_real"]
+    if _without_parts(found):
+        return (f"{text} to {found['test_images']:,}, and of {others:,} real ones to the other "
+                f"{found['test_images_real']:,}, in the features of that network")
     if others != found["samples"]:
         text += f", and of {others:,} real ones,"
     return f"{text} to {found['test_images']:,} {real.removeprefix('real ')}, in the features of that network"
 
 
+def _without_parts(found: dict[str, Any]) -> bool:
+    """Whether some of the real images had to be held against the rest, for want of training images."""
+    return found.get("test_images_real", found["test_images"]) != found["test_images"]
+
+
 def _features(found: dict[str, Any]):
     """What else the features tell, of equally many generated and real images."""
     count = found["score_settings"]["feature_images"]
+    others = found["score_settings"].get("feature_images_real", count)
+    real = "" if others == count else f", the real ones' of {others:,}"
     name = "KID" if found["network"] == "inception" else "kernel distance"
-    yield name, f"{found['kid']:.4f}  real {found['kid_real']:.4f}; of {count:,} of each"
+    yield name, f"{found['kid']:.4f}  real {found['kid_real']:.4f}; of {count:,} of each{real}"
     yield "precision, recall", (f"{found['precision']:.3f}, {found['recall']:.3f}  real {found['precision_real']:.3f}, "
                                 f"{found['recall_real']:.3f}; of as many")
 

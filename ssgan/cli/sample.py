@@ -42,8 +42,9 @@ def sample_command(run, number, output, label, which, top, bottom, seed, last, a
 
     folder = find_run(run, work_root(), store)
     model = TrainedModel.of_run(folder)
-    sampler = _sampler(model, which, label, average=not last, seed=seed)
+    sampler, ranked_by = _sampler(model, which, label, average=not last, seed=seed), None
     if top is not None or bottom is not None:
+        ranked_by = folder.facts.get("result", {}).get("score", {}).get("network")
         sampler = _ranked(folder, sampler, top, bottom, last, {"--class": label, "--seed": seed})
         there = len(sampler.numbers)
         if number is not None and number > there:
@@ -51,7 +52,8 @@ def sample_command(run, number, output, label, which, top, bottom, seed, last, a
         number = number or there
     number = number or 100
     output = output or Path(f"samples-{folder.fingerprint[:8]}.png")
-    about = {"path": str(output), "images": number, "generator": sampler.name, "class": label}
+    about = {"path": str(output), "images": number, "generator": sampler.name, "class": label,
+             "ranked_by": ranked_by}
     if output.suffix.lower() == ".png":
         if not output.parent.is_dir():
             raise Mistake(f"-o {output}: name a .png file in a folder that exists.")
@@ -79,9 +81,8 @@ def _ranked(folder, sampler, top, bottom, last, others):
     if given:
         raise Mistake(f"{given[0]}: --top and --bottom take the images that were scored; leave it out.")
     by_image = ranking.load(folder.path / "score", sampler.name, "last" if last else "average")
-    if top is not None:
-        return ranking.Picked(sampler, ranking.best(by_image, ranking.parse_share("--top", top)))
-    return ranking.Picked(sampler, ranking.worst(by_image, ranking.parse_share("--bottom", bottom)))
+    option, share, end = ("--top", top, ranking.best) if top is not None else ("--bottom", bottom, ranking.worst)
+    return ranking.Picked(sampler, end(by_image, ranking.parse_percent(option, share) / 100))
 
 
 def _sampler(model, which, label, **settings):

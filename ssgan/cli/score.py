@@ -13,6 +13,7 @@ from ssgan.data.plain_images import is_place
 from ssgan.errors import Mistake
 
 RUNS_OWN = ("dataset", "labels", "seed", "split_seed")  # what images alone know nothing of
+WHILE_TRAINED = {f"score.{key}" for key in ("train_images", "train_epochs", "trainings", "every_steps", "step_samples")}
 
 
 @click.command("score")
@@ -91,11 +92,11 @@ def _score_images(target, against, sheets, *, images, as_json, device, data_dir,
 
 def _images(target: str, overrides, recipe, reading):
     """The settings, and the images of a place as a lone source; all of them, unless a number is asked for."""
-    from ssgan.config import Recipe, override
+    from ssgan.config import Recipe
     from ssgan.experiments.image_scoring import listed
     from ssgan.recipes import read
 
-    settings = override(read(recipe).recipe if recipe else Recipe(), list(overrides)).score
+    settings = _settings(read(recipe).recipe if recipe else Recipe(), overrides, WHILE_TRAINED | {"score.generator"})
     source = listed(target, settings, reading)
     if not any(each.partition("=")[0].strip() == "score.samples" for each in overrides):
         settings = replace(settings, samples=len(source.listed))
@@ -104,15 +105,26 @@ def _images(target: str, overrides, recipe, reading):
 
 def _generated(run: str, overrides, recipe, device: str, setting):
     """The settings, and the generators of a run."""
-    from ssgan.config import override
     from ssgan.recipes import read
     from ssgan.tracking import find_run
     from ssgan.training.trained_model import TrainedModel
 
     model = TrainedModel.of_run(find_run(run, work_root(), setting.store))
-    settings = override(read(recipe).recipe if recipe else model.recipe, list(overrides)).score
+    settings = _settings(read(recipe).recipe if recipe else model.recipe, overrides, WHILE_TRAINED)
     model.sampler()  # or the Mistake that there is none
     return settings, list(model.samplers(device, average=settings.generator == "average").values())
+
+
+def _settings(recipe, overrides, unused: set[str]):
+    """How the recipe has images scored. Raises Mistake, also for keys that change nothing about it."""
+    from ssgan.config import override
+
+    settings = override(recipe, list(overrides)).score
+    for each in overrides:
+        key = each.partition("=")[0].strip()
+        if not key.startswith("score.") or key in unused:
+            raise Mistake(f"--set {each}: it means nothing for images that are scored against others; leave it out.")
+    return settings
 
 
 def _write_sheets(samplers, found, sheets: Path) -> list[str]:
@@ -121,9 +133,9 @@ def _write_sheets(samplers, found, sheets: Path) -> list[str]:
 
     with writing(sheets):
         sheets.mkdir(exist_ok=True)
-    for number, sampler in enumerate(samplers):
-        ranked_sheets(sampler, found.generators[sampler.name].by_image, sheets, f"{sampler.name}_" if number else "")
-    return sorted(str(path) for path in sheets.glob("*.png"))
+    written = [ranked_sheets(sampler, found.generators[sampler.name].by_image, sheets,
+                             f"{sampler.name}_" if number else "") for number, sampler in enumerate(samplers)]
+    return [str(path) for pair in written for path in pair]
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

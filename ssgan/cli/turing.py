@@ -1,6 +1,5 @@
 """`ssgan turing`: the visual Turing test of a run's generated images, by people."""
 
-import re
 import threading
 import webbrowser
 from pathlib import Path
@@ -69,10 +68,10 @@ def parse_top(text: str | None) -> float | None:
     """The share in % of `1%` or `0.5`; None for all images. Raises Mistake."""
     if text is None:
         return None
-    found = re.fullmatch(r"\s*(\d{1,3}(?:\.\d{1,4})?)\s*%?\s*", text)
-    if found is None or not 0 < float(found[1]) <= 100:
-        raise Mistake(f"--top {text}: it is a share in per cent, above 0 and up to 100, for example --top 1%.")
-    return None if float(found[1]) == 100 else float(found[1])
+    from ssgan.evaluation.ranking import parse_percent
+
+    percent = parse_percent("--top", text)
+    return None if percent == 100 else percent
 
 
 def _check_beside(context: click.Context, export: Path | None, files: tuple[Path, ...]) -> None:

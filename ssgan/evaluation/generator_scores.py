@@ -82,6 +82,8 @@ class RealScore:
     kid: KernelDistance | None  # likewise
     covered: PrecisionRecall | None  # likewise
     trained_errors: list[float] | None  # of what was trained on training images; None where some have no label, or off
+    fid_against: int  # images to which that Fréchet distance is: all test images, or what is left of images alone
+    features_compared: int  # images of each kind in that KID, and in that precision and recall
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +139,8 @@ class Score:
         settings, kept = self.settings, self.features_compared
         return self.network.about() | {
             "samples": settings.samples, "splits": settings.splits, "order": settings.order,
-            "feature_images": kept, "kid_subsets": settings.kid_subsets, "kid_subset_size": min(SUBSET, kept),
-            "neighbours": NEIGHBOURS}
+            "feature_images": kept, "feature_images_real": self.real.features_compared,
+            "kid_subsets": settings.kid_subsets, "kid_subset_size": min(SUBSET, kept), "neighbours": NEIGHBOURS}
 
     @property
     def features_compared(self) -> int:
@@ -152,6 +154,7 @@ class Score:
         found = self.headline.summary() | {
             "inception_score_real": real.inception_score, "inception_score_real_std": real.std,
             "fid_real": real.fid, "frechet_samples_real": real.fid_samples,
+            "test_images_real": real.fid_against,
             **{f"{name}_real": value for name, value in _features(real).items()},
             "test_images": real.test.count, "generated_only_error_real": _mean(real.trained_errors),
             "generated_only_errors_real": real.trained_errors, "train_images": settings.train_images,
@@ -233,16 +236,18 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
     if labelled and settings.train_images and len(test.known):
         errors = errors_of_real(train, test, Trainings.of(settings), device, watched("trained on real images"))
     return RealScore(*metrics.inception_score(seen.probabilities[:count], settings.splits), count, seen.features,
-                     seen.kept, *_held_against(others, seen.features, seen.kept, settings), errors)
+                     seen.kept, *_held_against(others, seen.features, seen.kept, settings), errors,
+                     seen.features.count, min(len(others.kept), len(seen.kept)))
 
 
 def real_scores_of(images: Images, network: Network, settings: ScoreConfig,
                    watched: Watched = lambda stage: lambda done, total: None) -> RealScore:
-    """The same of images without parts: all are what others are compared with, and one random half of them against the
-    other stands beside. Raises Mistake.
+    """The same of images without parts: all are what others are compared with, and as many of them as are generated, or
+    a half where there are fewer, against the rest stand beside: precision and recall compare at equal counts alone.
+    Raises Mistake.
     """
     source = ImageList("real images", images, settings.order == "shuffled")
-    half, told = len(images) // 2, _told(network, watched, "real images")
+    half, told = min(settings.samples, len(images) // 2), _told(network, watched, "real images")
     first = look(network, source.images, half, settings.feature_images, told)
     second = look(network, lambda start, n: source.images(half + start, n), len(images) - half,
                   settings.feature_images, told)
@@ -251,7 +256,8 @@ def real_scores_of(images: Images, network: Network, settings: ScoreConfig,
     kept = torch.cat([first.kept, second.kept])[: settings.feature_images]
     found = _held_against(first, second.features, second.kept, settings)
     return RealScore(*metrics.inception_score(probabilities[:count], settings.splits), count,
-                     first.features + second.features, kept, *found, None)
+                     first.features + second.features, kept, *found, None, second.features.count,
+                     min(len(first.kept), len(second.kept)))
 
 
 def score(samplers: Collection[Sampler | ImageList], test: Images | Half, real: RealScore, network: Network,

@@ -1,5 +1,6 @@
 """Generated images by what each brings to the score: the best and the worst hundredth, as the paper shows them."""
 
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,13 +31,17 @@ def by_image(probabilities: np.ndarray) -> np.ndarray:
 
 def best(values: np.ndarray, share: float = SHARE) -> np.ndarray:
     """The numbers of the share of images with the highest values, the highest first; of one image at least."""
-    count = max(1, round(share * len(values)))
-    return np.argsort(-values, kind="stable")[:count]
+    return highest(values, max(1, round(share * len(values))))
 
 
 def worst(values: np.ndarray, share: float = SHARE) -> np.ndarray:
     """The numbers of the share of images with the lowest values, the lowest first; of one image at least."""
     return best(-values, share)
+
+
+def highest(values: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of that many images with the highest values, the highest first; of equal ones the first."""
+    return np.argsort(-values, kind="stable")[:count]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +101,12 @@ def load(folder: Path, generator: str, weights: str) -> np.ndarray:
                   f"Score them first: ssgan score RUN --set score.generator={weights}")
 
 
-def parse_share(option: str, text: str) -> float:
-    """A share such as 1%. Raises Mistake."""
-    number = text.strip().removesuffix("%")
-    try:
-        share = float(number) / 100
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise Mistake(f"{option} {text}: write a share of the scored images, above 0 % and up to 100 %, for example "
+def parse_percent(option: str, text: str) -> float:
+    """The number before the sign of a share such as 1%, which may be left out; of four decimals at most, so that a name
+    of six digits tells it from every other. Raises Mistake.
+    """
+    found = re.fullmatch(r"\s*(\d{1,3}(?:\.\d{1,4})?)\s*%?\s*", text, re.ASCII)
+    if found is None or not 0 < float(found[1]) <= 100:
+        raise Mistake(f"{option} {text}: write a share of the generated images, above 0 % and up to 100 %, for example "
                       f"{option} 1%.")
-    return share
+    return float(found[1])

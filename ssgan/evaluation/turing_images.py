@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ssgan.errors import Mistake
-from ssgan.evaluation.scoring_network import BATCH, Network
+from ssgan.evaluation import ranking
+from ssgan.evaluation.scoring_network import Network, look
 from ssgan.evaluation.turing_test import GENERATED, REAL, TuringTest
 from ssgan.models.sampling import Sampler
 
@@ -44,21 +45,8 @@ def shown_images(test: TuringTest, real: Pool, sampler: Sampler, network: Networ
 
 def best_images(sampler: Sampler, network: Network, looked_at: int, count: int) -> Tensor:
     """The `count` images with the highest score among number 0 to `looked_at`, in the order of their numbers: float32
-    [count, c, h, w].
+    [count, c, h, w]. A run's own ranking is not used: it is of the images on the run's sheets, which people may have
+    seen. Raises Mistake where some are not finite.
     """
-    found = []
-    for start in range(0, looked_at, BATCH):
-        images = sampler.images(start, min(BATCH, looked_at - start))
-        found.append(network.answers(images).probabilities.double().cpu().numpy())
-    best = np.argsort(-image_scores(np.concatenate(found)), kind="stable")[:count]
-    return torch.cat([sampler.images(int(number), 1) for number in np.sort(best)])
-
-
-def image_scores(probabilities: np.ndarray) -> np.ndarray:
-    """What each image adds to the logarithm of the Inception Score, KL(p(y|x) || p(y)) in nats: [n] of [n, k] (Salimans
-    et al. 2016, section 4). Not finite sorts last.
-    """
-    from scipy.special import rel_entr
-
-    scores = rel_entr(probabilities, np.nanmean(probabilities, axis=0)).sum(axis=1)  # [n]
-    return np.where(np.isfinite(scores), scores, -np.inf)
+    scores = ranking.by_image(look(network, sampler.images, looked_at).probabilities)
+    return ranking.Picked(sampler, np.sort(ranking.highest(scores, count))).images(0, count)

@@ -9,6 +9,7 @@ from ssgan.random_streams import numpy_generator, stream
 from ssgan.settings import fingerprint
 
 REAL, GENERATED, NONE = "r", "g", "-"  # a person's answers are a text of these, a letter an image
+SIGNS = {REAL, GENERATED, NONE}
 FEWEST, MOST = 2, 1000  # images of a test
 MOST_LOOKED_AT = 100_000  # generated images among which the best are found
 

@@ -34,7 +34,7 @@ SCORED = (  # what is told of a run's scores
     *(f"{score}{end}" for score in ("fid", "kid", "precision", "recall", "generated_only_error")
       for end in ("", "_real")), "inception_score_matched", "generated_only_errors", "class_agreement", "network",
     "score_network", "score_network_error", "score_settings", "samples", "splits", "samples_per_split",
-    "real_samples", "frechet_samples_real", "test_images", "train_images", "generators")
+    "real_samples", "frechet_samples_real", "test_images", "test_images_real", "train_images", "generators")
 TUNE_TAG = "ssgan.tune"  # the ids of the tunings that a run belongs to
 
 

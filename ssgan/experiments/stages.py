@@ -287,12 +287,18 @@ def _score_lane(group: Group, lane: int, network: scoring_network.Network | None
                   tags=folder.facts.get("tags", {}) | about)
 
 
-def ranked_sheets(sampler: Sampler | ImageList, by_image: np.ndarray, into: Path, before: str = "") -> None:
-    """The best and the worst hundredth of the images that were scored, as two sheets in a folder. Raises Mistake."""
+def ranked_sheets(sampler: Sampler | ImageList, by_image: np.ndarray, into: Path,
+                  before: str = "") -> list[Path]:
+    """The best and the worst hundredth of the images that were scored, as two sheets in a folder, whose paths it
+    returns. Raises Mistake.
+    """
+    paths = []
     for name, numbers in (("best", ranking.best(by_image)), ("worst", ranking.worst(by_image))):
         shown = ranking.Picked(sampler, numbers[: ranking.MOST])
         images = (shown.images(0, len(shown.numbers)) * 255).round().byte()
-        figures.sample_sheet(images, into / f"{before}{name}.png", columns=max(1, round(len(images) ** 0.5)))
+        paths.append(into / f"{before}{name}.png")
+        figures.sample_sheet(images, paths[-1], columns=max(1, round(len(images) ** 0.5)))
+    return paths
 
 
 def _watched(group: Group) -> generator_scores.Watched:

@@ -105,10 +105,14 @@ def import_answers(folder: WorkFolder, paths: Sequence[Path], name: str | None,
     with folder.lock():
         tests = {answers.test.id: answers for answers in known_tests(folder)}
         for path, file in zip(paths, files):
-            if file.test not in tests or len(file.answers) != tests[file.test].test.images:
+            if file.test not in tests:
                 raise Mistake(f"--import {path}: these are answers to test {file.test[:16]}, and run "
                               f"{folder.facts.get('name')} has {', '.join(tests) or 'none'}.\nName the run whose page "
                               f"was sent: ssgan turing RUN --import {path}")
+            there = tests[file.test].test.images
+            if len(file.answers) != there:
+                raise Mistake(f"--import {path}: it has answers to {len(file.answers)} images, and its test has "
+                              f"{there}: it was changed.\nAsk for the file again.")
         _check_once(tests, paths, files, name)
         for file in files:
             tests[file.test].take(name or tidy_name(file.name), file.answers)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssgan.errors import Mistake
-from ssgan.evaluation.turing_test import GENERATED, NONE, REAL
+from ssgan.evaluation.turing_test import SIGNS
 from ssgan.files import reading
 
 FORMAT = "ssgan-turing-answers 1"
 LONGEST_NAME = 60
 LARGEST_FILE = 100_000  # bytes
-SIGNS = {REAL, GENERATED, NONE}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssgan.errors import Mistake
-from ssgan.evaluation.turing_test import NONE, Tally, TuringTest, measurements, tally_of
+from ssgan.evaluation.turing_test import NONE, SIGNS, Tally, TuringTest, measurements, tally_of
 from ssgan.files import reading, shown, write_text
 from ssgan.tracking.workfolder import WorkFolder
 
@@ -147,7 +147,7 @@ def _stored(path: Path) -> dict[str, Any]:
             found = json.loads(path.read_text(encoding="utf-8"))
         test, people = found["test"], found["people"]
         whole = (set(test) == {"seed", "images", "top", "feedback"} and isinstance(found["about"], dict)
-                 and all(len(given) == test["images"] for given in people.values()))
+                 and all(len(given) == test["images"] and set(given) <= SIGNS for given in people.values()))
     except (ValueError, LookupError, TypeError, AttributeError):
         whole = False
     if not whole:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from cli.in_process import commands_in
 from cli.test_run import TINY
+from ssgan.cli import run_summary
 from ssgan.evaluation import domain_classifier
 
 SCORED = ["--set", "score.samples=120", "--set", "score.splits=3", "--set", "score.feature_images=40"]
@@ -74,7 +75,7 @@ def test_the_best_and_the_worst_images_are_there_and_can_be_sampled(ssgan, tmp_p
     run = ssgan.run["run_id"]
     for end in ("--top", "--bottom"):
         found = told(ssgan("sample", run, end, "5%", "-o", str(tmp_path / f"{end}.png"), "--json"))
-        assert found["images"] == 6 and (tmp_path / f"{end}.png").exists()
+        assert found["images"] == 6 and found["ranked_by"] == "domain" and (tmp_path / f"{end}.png").exists()
     assert (tmp_path / "--top.png").read_bytes() != (tmp_path / "--bottom.png").read_bytes()
     for options, reason in ((["--top", "1%", "--bottom", "1%"], "take one of them"),
                             (["--top", "5%", "-n", "7"], "has 6"),
@@ -86,12 +87,15 @@ def test_the_best_and_the_worst_images_are_there_and_can_be_sampled(ssgan, tmp_p
 
 def test_a_folder_of_images_is_scored_without_a_run_though_it_is_called_as_one(ssgan, tmp_path):
     command = "score", "latest", "--against", "digits", *SCORED[2:], "--json"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.png").touch()
     found = told(ssgan(*command, "--sheets", str(tmp_path / "out")))
+    assert found["sheets"] == [str(tmp_path / "out" / f"{end}.png") for end in ("best", "worst")]
     assert (found["images"], found["against"], found["samples"]) == ("latest", "digits", 60)
     assert found["score_settings"]["network"] == "domain" and found["class_agreement"] is None
     assert found["inception_score"] == pytest.approx(found["inception_score_real"], rel=0.5)
     assert found["fid"] < ssgan.run["fid"] and found["precision"] > 0.5
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"best.png", "worst.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"best.png", "worst.png", "mine.png"}
     arrays = told(ssgan("score", "npz:made.npz", "--against", "digits", *SCORED[2:], "--json"))
     assert arrays["inception_score"] == pytest.approx(found["inception_score"], rel=0.25), "the same ones, not sorted"
     assert arrays["fid"] == pytest.approx(found["fid"], rel=1e-3)
@@ -106,6 +110,22 @@ def test_a_run_against_other_images_and_for_a_person(ssgan):
     assert Path(ssgan.run["folder"], "run.json").read_bytes() == before, "its own scores stay"
 
 
+def test_what_real_images_alone_are_held_against_is_told():
+    found = {"inception_score": 2.0, "inception_score_std": 0.1, "inception_score_real": 3.0, "score_network": "a net",
+             "score_network_error": None, "samples": 12, "real_samples": 12, "splits": 2, "samples_per_split": 6,
+             "fid": 9.0, "fid_real": 1.0, "frechet_samples_real": 8, "test_images": 16, "test_images_real": 8,
+             "network": "domain", "kid": 0.5, "kid_real": 0.1, "precision": 0.5, "precision_real": 0.9, "recall": 0.5,
+             "recall_real": 0.9, "train_images": 0, "generators": {"x": {}},
+             "score_settings": {"feature_images": 12, "feature_images_real": 8}}
+    lines = dict(run_summary.score_lines(found, "real images"))
+    assert lines["Fréchet distance"] == ("9  real images 1; of 12 to 16, and of 8 real ones to the other 8, in the "
+                                         "features of that network")
+    assert lines["kernel distance"].endswith("of 12 of each, the real ones' of 8")
+    whole = found | {"test_images_real": 16, "score_settings": {"feature_images": 12}}  # of an older version
+    lines = dict(run_summary.score_lines(whole, "real images"))
+    assert "real training images 1; " in lines["Fréchet distance"] and lines["kernel distance"].endswith("12 of each")
+
+
 @pytest.mark.parametrize(("options", "reason"), [
     (["latest"], "name the real ones that they are held against"),
     (["latest", "--against", "nowhere"], "no data set or folder is called 'nowhere'"),
@@ -114,6 +134,9 @@ def test_a_run_against_other_images_and_for_a_person(ssgan):
     (["latest", "--against", "digits", "--set", "score.samples=61"], "more than the 60 images in latest"),
     (["latest", "--against", "digits", "--image-size", "16"], "1 x 16 x 16, those of digits 1 x 8 x 8"),
     (["latest", "--against", "digits", "--labels", "50"], "--labels: it means nothing"),
+    (["latest", "--against", "digits", "--set", "train.epochs=7"], "--set train.epochs=7: it means nothing"),
+    (["latest", "--against", "digits", "--set", "score.trainings=2"], "--set score.trainings=2: it means nothing"),
+    (["latest", "--against", "digits", "--set", "score.generator=last"], "score.generator=last: it means nothing"),
     (["latest", "--against", "digits", "--inception-weights", "made.npz"],
      "other weights than the Inception network's"),
     (["empty", "--against", "digits"], "holds no images"), (["--against", "digits"], "name what is scored")])

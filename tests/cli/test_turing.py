@@ -107,7 +107,7 @@ def test_the_same_test_has_the_same_images_and_another_seed_others(turing, tmp_p
 def test_the_best_images_by_score_are_counted_apart(turing, tmp_path, monkeypatch):
     def network(train, test, device, progress):
         name = f"of {len(train):,} training labels"
-        return Network(name, None, lambda x: Answers(x.flatten(1)[:, :10].softmax(1), x))
+        return Network(name, None, lambda x: Answers(x.flatten(1)[:, :10].softmax(1), x.flatten(1)))
 
     monkeypatch.setattr("ssgan.experiments.turing.domain_classifier", network)
     told, test = exported(turing, tmp_path / "page.html", "--top", "5%")
@@ -128,7 +128,7 @@ def test_an_answer_file_of_another_run_or_changed_by_hand_is_refused_and_nothing
             ("changed after", test.id, "xyz", "Ann", {}),
             ("no file of answers", test.id, "r" * 8, "Ann", {"format": "other"}),
             ("answers to test 0123456789abcdef", "0123456789abcdef", "r" * 8, "Ann", {}),
-            ("Name the run", test.id, "r" * 6, "Ann", {}),
+            ("answers to 6 images, and its test has 8", test.id, "r" * 6, "Ann", {}),
             ("has answered nothing", test.id, "-" * 8, "Ann", {}),
             ("changed after", test.id, "r" * 8, "\n", {}))):
         path = sent(tmp_path / f"{number}.json", *file[:3], **file[3])
@@ -164,7 +164,9 @@ def test_an_image_is_answered_once_by_a_person(turing, tmp_path):
 def test_answers_that_were_changed_in_the_work_folder_are_told_of(turing, tmp_path):
     _, test = exported(turing, tmp_path / "page.html")
     path = Path("mlruns/work") / runs()[1] / "turing" / f"{test.id}.json"
-    for content in ("{", "{}", path.read_text().replace('"seed": 0', '"seed": 1')):
+    text = path.read_text()
+    for content in ("{", "{}", text.replace('"seed": 0', '"seed": 1'),
+                    text.replace('"people": {}', '"people": {"Ann": "rrrrrrrx"}')):
         path.write_text(content)
         refused = turing("latest", "--import", sent(tmp_path / "a.json", test.id, "r" * 8))
         assert refused.exit_code == 2 and f"{path.name} is damaged" in refused.stderr
@@ -175,8 +177,8 @@ def test_answers_that_were_changed_in_the_work_folder_are_told_of(turing, tmp_pa
     (["-n", "0"], "try -n 2"),
     (["-n", "1002"], "try -n 1000"),
     (["-n", "800"], "try -n 720"),
-    (["--top", "0%"], "above 0 and up to 100"),
-    (["--top", "101"], "above 0 and up to 100"),
+    (["--top", "0%"], "above 0 % and up to 100"),
+    (["--top", "101"], "above 0 % and up to 100"),
     (["--top", "best"], "for example --top 1%"),
     (["--top", "0.01%"], "at most 100,000"),
     (["--port", "70000"], "0<=x<=65535"),

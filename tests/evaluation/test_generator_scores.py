@@ -260,7 +260,17 @@ def test_images_without_parts_are_all_compared_with_and_their_halves_stand_besid
     assert real.test.count == 40 and real.test.mean == pytest.approx(whole.mean(0)) and len(real.features) == 40
     assert real.test.covariance == pytest.approx(np.cov(whole, rowvar=False))
     assert real.fid == pytest.approx(frechet_distance(Gaussian.of(first), Gaussian.of(second)))
-    assert real.fid_samples == 20
+    assert (real.fid_samples, real.fid_against, real.features_compared) == (20, 20, 20)
+
+
+def test_images_without_parts_are_held_against_each_other_at_the_count_of_those_that_are_scored():
+    settings = ScoreConfig(15, 2, train_images=0)
+    real = generator_scores.real_scores_of(REAL, NETWORK, settings)
+    assert (real.fid_samples, real.fid_against, real.features_compared, real.test.count) == (15, 25, 15, 40)
+    ours = generator_scores.score([ImageList("x", REAL)], REAL, real, NETWORK, settings, "cpu").summary()
+    about = ours["score_settings"]
+    assert ours["frechet_samples_real"] == about["feature_images"] == about["feature_images_real"] == 15
+    assert ours["test_images_real"] == 25 and ours["test_images"] == 40
 
 
 def test_another_imagenet_networks_score_has_a_name_of_its_own():

@@ -29,6 +29,9 @@ def test_the_score_is_the_exponential_of_the_mean_of_what_images_bring():
     assert ranking.best(values)[0] == values.argmax() and ranking.worst(values)[0] == values.argmin()
     assert len(ranking.best(values)) == 1 and len(ranking.best(values, 0.25)) == 10
     assert (np.diff(values[ranking.best(values, 1.0)]) <= 0).all()
+    sure = np.eye(4)[[0, 1, 2, 3]]
+    values = ranking.by_image(np.concatenate([np.full((4, 4), 0.25), sure]))
+    assert values == pytest.approx([0] * 4 + [np.log(4)] * 4) and ranking.highest(values, 3).tolist() == [4, 5, 6]
 
 
 def test_picked_images_are_those_of_the_numbers_in_their_order():
@@ -49,12 +52,12 @@ def test_a_ranking_is_read_back_for_its_generator_and_weights_alone(tmp_path):
         ranking.load(tmp_path, "generator", "average")
 
 
-@pytest.mark.parametrize(("text", "share"), [("1%", 0.01), ("0.5 %", 0.005), ("100", 1.0)])
-def test_shares_are_read(text, share):
-    assert ranking.parse_share("--top", text) == pytest.approx(share)
+@pytest.mark.parametrize(("text", "percent"), [("1%", 1.0), ("0.5 %", 0.5), ("100", 100.0), ("7", 7.0)])
+def test_shares_are_read(text, percent):
+    assert ranking.parse_percent("--top", text) == percent
 
 
-@pytest.mark.parametrize("text", ["0%", "101%", "some", "-1%", "nan"])
+@pytest.mark.parametrize("text", ["0%", "101%", "some", "-1%", "nan", "1e1", "0.00001", "\u0661"])
 def test_what_is_no_share_is_a_mistake(text):
     with pytest.raises(Mistake, match="--top .*: write a share"):
-        ranking.parse_share("--top", text)
+        ranking.parse_percent("--top", text)

@@ -14,6 +14,7 @@ from ssgan.evaluation.baselines import BASELINES
 from ssgan.evaluation.classifier import SCORES
 from ssgan.evaluation.metrics import are_uneven
 from ssgan.evaluation.score_names import today
+from ssgan.evaluation.scoring_network import DOMAIN, EFFICIENTNET
 from ssgan.tracking import StoredRun, run_ids
 from ssgan.tracking.workfolder import WorkFolder
 
@@ -38,7 +39,7 @@ class Result:
     error: float | None
     total: int | None  # images on which it was measured
     baselines: dict[str, float]
-    score: float | None
+    score: float | None  # the Inception Score; None too where EfficientNet has scored, whose score is another
     score_real: float | None
     seconds: float
     ended: float  # epoch seconds
@@ -55,6 +56,7 @@ class Result:
     balanced_baselines: Mapping[str, float] = field(default_factory=dict)  # where classes are uneven, but in older runs
     # by class name: recall, precision, f1, n; None is what cannot be told, {} in older runs
     by_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    network: str = DOMAIN  # by which its images were scored last, as in older runs
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -106,7 +108,7 @@ def of_folder(folder: WorkFolder) -> Result:
         **{name: score.get(name) for name in LATER_SCORES}, error_from=evaluation.get("error_from", "test"),
         balanced_error=evaluation.get("balanced_error"), by_class=evaluation.get("by_class", {}),
         balanced_baselines={row["name"]: row["balanced_error"] for row in found.get("baselines", [])
-                            if "balanced_error" in row})
+                            if "balanced_error" in row}, network=score.get("network", DOMAIN))
 
 
 def of_stored(run: StoredRun) -> Result | None:
@@ -121,6 +123,9 @@ def of_stored(run: StoredRun) -> Result | None:
     compared, balanced = ({name: metrics[metric] for name, baseline in BASELINES.items()
                            if (metric := baseline.metric(where, kind)) in metrics}
                           for kind in ("error", "balanced_error"))
+    network = run.tags.get("ssgan.score.network", DOMAIN)
+    if network == EFFICIENTNET:  # a store keeps what another network has given before
+        metrics = {name: value for name, value in metrics.items() if "inception_score" not in name}
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),
@@ -128,7 +133,7 @@ def of_stored(run: StoredRun) -> Result | None:
         sum(value for name, value in metrics.items() if name.startswith("stage/")), run.ended, _settings(params),
         run.images, run.fetch, **{name: metrics.get(f"score/{name}") for name in LATER_SCORES},
         error_from=ERRORS[where], balanced_error=metrics.get(f"{where}/balanced_error"),
-        balanced_baselines=balanced, by_class=_by_class(metrics, where))
+        balanced_baselines=balanced, by_class=_by_class(metrics, where), network=network)
 
 
 def _by_class(metrics: Mapping[str, float], where: str) -> dict[str, dict[str, float | None]]:

@@ -119,18 +119,21 @@ class Row:
 
     @property
     def score(self) -> Stat | None:
-        """The Inception Score, where all runs have one."""
-        return _stat_of_all([result.score for result in self.results])
+        """The Inception Score, where all runs have one, by one network."""
+        return self._by_one_network([result.score for result in self.results])
 
     @property
     def fid(self) -> Stat | None:
-        """The Fréchet distance, where all runs have one."""
-        return _stat_of_all([result.fid for result in self.results])
+        """The Fréchet distance, where all runs have one, by one network."""
+        return self._by_one_network([result.fid for result in self.results])
 
     @property
     def generated_only_error(self) -> Stat | None:
         """The error of what was trained on generated images alone, where all runs have one."""
         return _stat_of_all([result.generated_only_error for result in self.results])
+
+    def _by_one_network(self, values: list[float | None]) -> Stat | None:
+        return _stat_of_all(values) if len({result.network for result in self.results}) == 1 else None
 
     @property
     def seconds(self) -> float:

@@ -233,6 +233,16 @@ def test_the_error_is_drawn_against_the_scores_where_two_runs_have_them(tmp_path
     assert "Error against score" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_scores_by_several_networks_have_no_mean_and_are_not_drawn_together():
+    scores = {"fid": 43.8, "fid_real": 4.56}
+    made = [result(100, seed, **scores) for seed in range(2)] + [result(100, 2, fid=1.0, network="inception")]
+    row, = series_of(made).rows
+    assert row.score is None and row.fid is None and series_of(made[:2]).rows[0].fid.mean == 43.8
+    assert score_pictures(compare(made)) == score_pictures(compare(made[:2])) and score_pictures(compare(made))
+    own = [result(100, seed, network="itself", **scores) for seed in range(2)]
+    assert score_pictures(compare(own)) == {"digits": None}, "each by its own classifier"
+
+
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
     heading, _ = text.table(series_of([result(100, 0), result(100, 1, fid=3.0)]))
     assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)

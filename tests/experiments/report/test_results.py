@@ -45,6 +45,20 @@ def test_a_work_folder_and_the_store_tell_the_same(tmp_path):
             and "evaluate.classical" not in local.settings)
 
 
+def test_a_run_that_efficientnet_has_scored_since_has_no_inception_score_in_the_store_either():
+    params = {"dataset": "digits", "labels": "20", "seed": "3", "split_seed": "4"}
+    metrics = {"test/error": 0.1, "score/inception_score": 3.5, "score/inception_score_real": 8.0, "score/fid": 77.0,
+               "score/efficientnet_score": 1.1}
+
+    def scored_by(network):
+        return of_stored(StoredRun("abc", "x", "FINISHED", 7.0, params, metrics, {"ssgan.score.network": network}, None,
+                                   lambda pattern: None))
+
+    found = scored_by("efficientnet")
+    assert (found.network, found.score, found.score_real, found.fid) == ("efficientnet", None, None, 77.0)
+    assert scored_by("inception").score == 3.5
+
+
 def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
     """Under the old names of keys, and without those that came later; from a folder and from a store alike."""
     folders = [WorkFolder.create(tmp_path, name) for name in ("old", "new", "other")]
