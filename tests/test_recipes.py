@@ -173,7 +173,8 @@ def test_the_papers_recipe_for_imagenet_has_the_authors_settings():
         "model.reference_itself": True, "model.minibatch_kernels": 300, "model.minibatch_dimensions": 50,
         "model.input_noise": 0.1, "model.dropout": 0, "gan.weight": 2, "smoothing.weight": 1, "smoothing.alpha": 0.75,
         "smoothing.beta": 0, "adversarial.weight": 1, "adversarial.target": 0.375, "feature_matching.weight": 0,
-        "train.batch": 16, "train.learning_rate": 4e-4, "train.beta1": 0.5, "train.schedule": "constant"}
+        "train.batch": 16, "train.learning_rate": 4e-4, "train.beta1": 0.5, "train.schedule": "constant",
+        "train.initialise_images": 0}
     assert {key: found[key] for key in authors} == authors
 
 
