@@ -15,8 +15,8 @@ from ssgan.models.activation import activation
 from ssgan.models.context import Context
 from ssgan.models.functional import signed
 from ssgan.models.layer_noise import LayerNoise, Place
+from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
-from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.small_conv import Generator as ConvGenerator
 from ssgan.models.small_conv import channels_last, pooled
@@ -26,7 +26,7 @@ from ssgan.models.whitening import SIDE, filters_of, whitening
 Generator = functools.partial(ConvGenerator, pixelwise=True)  # otherwise that of `conv`
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """A fixed 2x2 whitening convolution, then a group for each of `widths`: convolution, max pool of 2, leaky ReLU,
     convolution, leaky ReLU; all 3x3, with the recipe's norm, and its activation in place of leaky ReLU 0.1.
 
@@ -34,8 +34,6 @@ class Discriminator(nn.Module):
     images of the data-dependent initialisation. Convolutions begin as the identity in as many channels as they have
     inputs. Gaussian noise falls on the input and on the features, dropout on the input and behind every group.
     """
-
-    couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
@@ -70,49 +68,21 @@ class Discriminator(nn.Module):
                                    for width, sides in zip(config.widths, maps[1:])),
                                  Place((self.width,), config.hidden_noise or None)])
 
-    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
-        """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(self.references + n)
-
-    def forward(self, x: Tensor, context: Context = Context(),
-                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self._features(with_reference(self, x), context, inner)
-        compared = features if self.minibatch is None else self.minibatch(features)
-        logits = self.output(self.noise(compared, len(self.noise.places) - 1, context))
-        return without_reference(self, logits), without_reference(self, features)
-
-    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every group's map [n, c, h, w] is
-        appended to `inner`.
-        """
-        return without_reference(self, self._features(with_reference(self, x), context, inner))
-
-    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
-        """With the reference batch among the images."""
-        x = self._whitened(self.noise(signed(x, self.image_range), 0, context))
-        for place, (wider, further) in enumerate(self._groups(), 1):
-            x = self.activation(further(self.activation(halved(wider(x)))))
-            if inner is not None:
-                inner.append(without_reference(self, x))
-            x = self.noise(x, place, context)
-        return pooled(x, self.pooling)
-
     def initialise(self, x: Tensor, context: Context) -> None:
-        """The whitening by images without noise, then the data-dependent initialisation, layer after layer, noise
-        on.
-        """
+        """The whitening by images without noise, then the data-dependent initialisation."""
         with torch.no_grad():
             for own, found in zip((self.whitening, self.whitening_bias), whitening(signed(x, self.image_range))):
                 own.copy_(found)
-        x = self._whitened(self.noise(signed(with_reference(self, x), self.image_range), 0, context))
+        super().initialise(x, context)
+
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None, apply: Apply) -> Tensor:
+        """The last map, pooled or not."""
+        x = self._whitened(self.noise(signed(self._with_reference(x), self.image_range), 0, context))
         for place, (wider, further) in enumerate(self._groups(), 1):
-            x = self.activation(further.initialise(self.activation(halved(wider.initialise(x)))))
+            x = self.activation(apply(further, self.activation(halved(apply(wider, x)))))
+            self._append(inner, x)
             x = self.noise(x, place, context)
-        x = pooled(x, self.pooling)
-        if self.minibatch is not None:
-            x = self.minibatch.initialise(x)
-        self.output.initialise(self.noise(x, len(self.noise.places) - 1, context), self.output_scale)
+        return pooled(x, self.pooling)
 
     def _groups(self) -> Iterator[tuple[nn.Module, nn.Module]]:
         """The two convolutions of each."""

@@ -15,8 +15,8 @@ from ssgan.models.functional import as_images, signed, standardising, with_class
 from ssgan.models.generator_layers import fill_normal, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
+from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
-from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.small_conv import channels_last
 from ssgan.models.weight_norm import WeightNorm
@@ -29,7 +29,7 @@ GENERATOR_SCALE = 0.05  # standard deviation of the generator's first weights
 FIRST_DEVIATION, FIRST_IMAGES = 0.1, 100  # of its first outputs before tanh, over so many images
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Nine convolutions, the third and sixth with stride 2, the seventh unpadded, the last two 1x1; leaky ReLU 0.2, or
     the recipe's activation, the map's mean, and a dense layer. `widths` are the nine channels: 96 three times, 192 six
     times in the paper's for CIFAR-10, 64 and 128 for SVHN.
@@ -38,8 +38,6 @@ class Discriminator(nn.Module):
     behind the two convolutions with a stride. Nothing is drawn for noise that is 0. Raises Mistake for another
     number of widths and for images below 9 pixels a side.
     """
-
-    couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
@@ -66,43 +64,14 @@ class Discriminator(nn.Module):
             channels, channels[1:], maps[1:], LAYERS)) + self.width * classes
         self.products += channels[-1] * config.minibatch_kernels * config.minibatch_dimensions
 
-    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
-        """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(self.references + n)
-
-    def forward(self, x: Tensor, context: Context = Context(),
-                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self._features(with_reference(self, x), context, inner)
-        compared = features if self.minibatch is None else self.minibatch(features)
-        logits = self.output(self.noise(compared, len(self.hidden) + 1, context))
-        return without_reference(self, logits), without_reference(self, features)
-
-    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map's mean, before the minibatch layer and noise: [n, f]. Every hidden layer's map [n, c, h, w] is
-        appended to `inner`.
-        """
-        return without_reference(self, self._features(with_reference(self, x), context, inner))
-
-    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
-        """With the reference batch among the images."""
-        x = channels_last(self.noise(signed(x, self.image_range), 0, context))
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None, apply: Apply) -> Tensor:
+        """The last map's mean."""
+        x = channels_last(self.noise(signed(self._with_reference(x), self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
-            x = self.activation(layer(x))
-            if inner is not None:
-                inner.append(without_reference(self, x))
+            x = self.activation(apply(layer, x))
+            self._append(inner, x)
             x = self.noise(x, place, context)
         return channels_last(x).mean((2, 3))  # so that its gradient lies in memory as the map does
-
-    def initialise(self, x: Tensor, context: Context) -> None:
-        """Data-dependent initialisation, layer after layer, noise on."""
-        x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
-        for place, layer in enumerate(self.hidden, 1):
-            x = self.noise(self.activation(layer.initialise(x)), place, context)
-        x = x.mean((2, 3))
-        if self.minibatch is not None:
-            x = self.minibatch.initialise(x)
-        self.output.initialise(self.noise(x, len(self.hidden) + 1, context), self.output_scale)
 
 
 def _check(config: ModelConfig, shape: tuple[int, int, int]) -> None:

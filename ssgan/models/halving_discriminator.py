@@ -1,8 +1,7 @@
 """`HalvingDiscriminator`: what discriminators have in common whose convolutions of stride 2 halve the map."""
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -12,9 +11,9 @@ from ssgan.models.activation import activation
 from ssgan.models.context import Context
 from ssgan.models.functional import signed
 from ssgan.models.layer_noise import LayerNoise, Place
+from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
 from ssgan.models.plain_layer import PlainLayer
-from ssgan.models.reference import without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.small_conv import channels_last, pooled
 
@@ -34,15 +33,13 @@ class Convolution(NamedTuple):
         return self.kernel**2 * self.inputs * self.outputs * math.prod(self.sides)
 
 
-class HalvingDiscriminator(nn.Module, ABC):
+class HalvingDiscriminator(LayeredDiscriminator):
     """Convolutions with a norm and leaky ReLU 0.2, or the recipe's activation; under batch norm the first, which sees
     the images, has no norm.
 
     The features are the last map's mean over its pixels, its largest values, or all of it, by `pooling`. Noise, dropout
     and the minibatch layer stand where those of `small_conv` do.
     """
-
-    couples_batch = False
 
     def __init__(self, config: ModelConfig, image: tuple[int, int, int], shape: tuple[int, int, int],
                  layers: list[Convolution], classes: int, generator: torch.Generator | None):
@@ -72,34 +69,8 @@ class HalvingDiscriminator(nn.Module, ABC):
         layer before it.
         """
 
-    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
-        """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(self.references + n)
-
-    def forward(self, x: Tensor, context: Context = Context(),
-                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self._features(x, context, inner)
-        compared = features if self.minibatch is None else self.minibatch(features)
-        logits = self.output(self.noise(compared, len(self.hidden) + 1, context))
-        return without_reference(self, logits), without_reference(self, features)
-
-    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """What the minibatch and the output layer are given, before their noise: [n, f]. Every layer's activations
-        [n, c, h, w], before their dropout, are appended to `inner`.
-        """
-        return without_reference(self, self._features(x, context, inner))
-
-    def initialise(self, x: Tensor, context: Context) -> None:
-        """Data-dependent initialisation, layer after layer, noise on."""
-        x = self._features(x, context, None, lambda layer, x: layer.initialise(x))
-        if self.minibatch is not None:
-            x = self.minibatch.initialise(x)
-        self.output.initialise(self.noise(x, len(self.hidden) + 1, context), self.output_scale)
-
-    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None,
-                  apply: Callable[[nn.Module, Tensor], Tensor] = lambda layer, x: layer(x)) -> Tensor:
-        """With the reference batch among the images."""
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None, apply: Apply) -> Tensor:
+        """The last map, pooled or not."""
         scales = self.scales(x)
         if self.references:
             scales = [torch.cat(pair) for pair in zip(self.scales(self.reference.to(x.dtype)), scales, strict=True)]
@@ -107,8 +78,7 @@ class HalvingDiscriminator(nn.Module, ABC):
         x = self.noise(channels_last(whole), 0, context)
         for place, layer in enumerate(self.hidden, 1):
             x = self.activation(apply(layer, x))
-            if inner is not None:
-                inner.append(without_reference(self, x))
+            self._append(inner, x)
             x = self.noise(x, place, context)
             if smaller:
                 x = torch.cat([x, smaller.pop(0)], 1)

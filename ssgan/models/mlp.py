@@ -11,19 +11,17 @@ from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.generator_layers import fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
+from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
-from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """Dense layers with the recipe's norm, ReLU or the recipe's activation, Gaussian noise and dropout on the input and
     after each hidden layer; `widths` are the hidden units. With `minibatch_kernels` the minibatch layer stands behind
     the last ones, before their noise.
     """
-
-    couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
@@ -42,41 +40,13 @@ class Discriminator(nn.Module):
                                  *(Place((size,), config.hidden_noise, config.dropout) for size in sizes[1:])])
         self.products = products([*sizes, classes]) + compared
 
-    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
-        """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(self.references + n)
-
-    def forward(self, x: Tensor, context: Context = Context(),
-                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self._features(with_reference(self, x), context, inner)
-        compared = features if self.minibatch is None else self.minibatch(features)
-        logits = self.output(self.noise(compared, len(self.hidden), context))
-        return without_reference(self, logits), without_reference(self, features)
-
-    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last hidden layer before its noise and the minibatch layer: [n, f]. Every hidden layer's activations
-        [n, width], before their noise, are appended to `inner`.
-        """
-        return without_reference(self, self._features(with_reference(self, x), context, inner))
-
-    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
-        """With the reference batch among the images."""
-        x = signed(x.flatten(1), self.image_range)
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None, apply: Apply) -> Tensor:
+        """The last hidden layer."""
+        x = signed(self._with_reference(x).flatten(1), self.image_range)
         for i, layer in enumerate(self.hidden):
-            x = self.activation(layer(self.noise(x, i, context)))
-            if inner is not None:
-                inner.append(without_reference(self, x))
+            x = self.activation(apply(layer, self.noise(x, i, context)))
+            self._append(inner, x)
         return x
-
-    def initialise(self, x: Tensor, context: Context) -> None:
-        """Data-dependent initialisation, layer after layer, noise on."""
-        x = signed(with_reference(self, x).flatten(1), self.image_range)
-        for i, layer in enumerate(self.hidden):
-            x = self.activation(layer.initialise(self.noise(x, i, context)))
-        if self.minibatch is not None:
-            x = self.minibatch.initialise(x)
-        self.output.initialise(self.noise(x, len(self.hidden), context), self.output_scale)
 
 
 class Generator(nn.Module):

@@ -15,15 +15,15 @@ from ssgan.models.functional import as_images, signed, with_classes
 from ssgan.models.generator_layers import doubling, enlarged, fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
+from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
 from ssgan.models.output import hidden_layer, minibatch_layer, output_layer, references
-from ssgan.models.reference import with_reference, without_reference
 from ssgan.models.settings import ModelConfig
 from ssgan.models.weight_norm import WeightNorm
 
 SMALLEST_MAP = 7.5  # pixels a side to which strides that are not given bring images of 16, 28, 32 or 64
 
 
-class Discriminator(nn.Module):
+class Discriminator(LayeredDiscriminator):
     """3x3 convolutions with the recipe's norm and strides, leaky ReLU 0.2 or the recipe's activation; `widths` are the
     channels. With `downsampling = "average"` a map is as large as its convolution's input, and the mean over squares of
     a stride's side is taken behind the activation.
@@ -33,8 +33,6 @@ class Discriminator(nn.Module):
     on the maps behind convolutions with a stride; with `minibatch_kernels` the minibatch layer stands between the
     features and their noise.
     """
-
-    couples_batch = False
 
     def __init__(self, config: ModelConfig, shape: tuple[int, int, int], classes: int, generator: torch.Generator):
         super().__init__()
@@ -65,43 +63,14 @@ class Discriminator(nn.Module):
                                    for width, sides, stride in zip(config.widths, maps, strides)),
                                  Place((self.width,), config.hidden_noise)])
 
-    def noise_shapes(self, n: int) -> list[tuple[int, ...]]:
-        """The shapes of the normal draws that one pass over n images takes."""
-        return self.noise.shapes(self.references + n)
-
-    def forward(self, x: Tensor, context: Context = Context(),
-                inner: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """[n, c, h, w] in [0, 1] -> (logits [n, k], features [n, f]); `inner` as `features` has it."""
-        features = self._features(with_reference(self, x), context, inner)
-        compared = features if self.minibatch is None else self.minibatch(features)
-        logits = self.output(self.noise(compared, len(self.hidden) + 1, context))
-        return without_reference(self, logits), without_reference(self, features)
-
-    def features(self, x: Tensor, context: Context = Context(), inner: list[Tensor] | None = None) -> Tensor:
-        """The last map, pooled or not, before the minibatch layer and noise: [n, f]. Every hidden layer's map
-        [n, c, h, w] is appended to `inner`.
-        """
-        return without_reference(self, self._features(with_reference(self, x), context, inner))
-
-    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None) -> Tensor:
-        """With the reference batch among the images."""
-        x = channels_last(self.noise(signed(x, self.image_range), 0, context))
+    def _features(self, x: Tensor, context: Context, inner: list[Tensor] | None, apply: Apply) -> Tensor:
+        """The last map, pooled or not."""
+        x = channels_last(self.noise(signed(self._with_reference(x), self.image_range), 0, context))
         for place, layer in enumerate(self.hidden, 1):
-            x = self._smaller(self.activation(layer(x)), place)
-            if inner is not None:
-                inner.append(without_reference(self, x))
+            x = self._smaller(self.activation(apply(layer, x)), place)
+            self._append(inner, x)
             x = self.noise(x, place, context)
         return self._pooled(x)
-
-    def initialise(self, x: Tensor, context: Context) -> None:
-        """Data-dependent initialisation, layer after layer, noise on."""
-        x = self.noise(signed(with_reference(self, x), self.image_range), 0, context)
-        for place, layer in enumerate(self.hidden, 1):
-            x = self.noise(self._smaller(self.activation(layer.initialise(x)), place), place, context)
-        x = self._pooled(x)
-        if self.minibatch is not None:
-            x = self.minibatch.initialise(x)
-        self.output.initialise(self.noise(x, len(self.hidden) + 1, context), self.output_scale)
 
     def _smaller(self, x: Tensor, place: int) -> Tensor:
         """A map behind the layer of that number, from 1: its mean over squares, at the edges over what is there."""
