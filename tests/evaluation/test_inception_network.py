@@ -86,7 +86,7 @@ def test_the_scores_are_torch_fidelitys(weights):
 def test_the_network_brings_images_to_its_size_itself_and_grey_ones_are_made_colour(weights):
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
 
-    network, small = inception(weights, "cpu"), images(0, channels=1).pixels[:1].float() / 255
+    network, small = inception(weights, "cpu"), images(0, channels=1).pixels[-1:].float() / 255
     own = network.answers(small)
     assert torch.equal(own.features, network.answers(small.expand(-1, 3, -1, -1)).features)
     large = resize(small * 255, size=(299, 299), align_corners=False).round() / 255
