@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.functional import widened
+from ssgan.models.functional import convolved, widened
 
 
 class BatchNormed(nn.Module):
@@ -41,7 +41,7 @@ class BatchNormed(nn.Module):
         return not self.references and self.mean is None
 
     def forward(self, x: Tensor, generated: int = 0) -> Tensor:
-        y = functional.linear(x, self.weight) if self.weight.dim() == 2 else functional.conv2d(
+        y = functional.linear(x, self.weight) if self.weight.dim() == 2 else convolved(
             x, self.weight, None, self.stride, self.padding)
         exact = widened(y)
         mean, variance = self._statistics(exact, generated)

@@ -22,11 +22,15 @@ def with_classes(latent: Tensor, labels: Tensor | None, classes: int) -> Tensor:
     return torch.cat([latent, (labels[:, None] == torch.arange(classes, device=labels.device)).to(latent.dtype)], 1)
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int, transposed: bool) -> Tensor:
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int,
+              transposed: bool = False) -> Tensor:
     """A convolution of images [n, in, h, w] with a weight [out, in, ...], or a transposed one."""
     if transposed:
         return functional.conv_transpose2d(x, weight.transpose(0, 1), bias, stride, padding)
-    return functional.conv2d(x, weight, bias, stride, padding)
+    # Of a map one pixel wide a stride along the width means nothing, and with it torch 2.14's gradient of the weight is
+    # whatever lies in memory, in bf16 on a CPU.
+    along_width = 1 if x.shape[-1] == 1 else stride
+    return functional.conv2d(x, weight, bias, (stride, along_width), padding)
 
 
 def widened(x: Tensor) -> Tensor:

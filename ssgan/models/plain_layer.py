@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssgan.models.functional import standardising
+from ssgan.models.functional import convolved, standardising
 
 
 class PlainLayer(nn.Module):
@@ -26,7 +26,7 @@ class PlainLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.dim() == 2:
             return functional.linear(x, self.weight, self.bias)
-        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+        return convolved(x, self.weight, self.bias, self.stride, self.padding)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, wanted: float = 1.0) -> Tensor:

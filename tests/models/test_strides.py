@@ -9,6 +9,7 @@ from small import CONV
 from ssgan.config import override
 from ssgan.models import build_discriminator
 from ssgan.models.context import Context
+from ssgan.models.functional import convolved
 from ssgan.models.small_conv import strides_of
 from ssgan.random_streams import torch_generator
 
@@ -48,3 +49,20 @@ def test_average_pooling_has_the_maps_of_the_strides_and_takes_the_mean_of_what_
     torch.testing.assert_close(pooled[0][:, :, 0, 0], whole[:, :, :2, :2].mean((2, 3)))
     rest = shape[2] - 2 * (pooled[0].shape[3] - 1)
     torch.testing.assert_close(pooled[0][:, :, 0, -1], whole[:, :, :2, -rest:].mean((2, 3)))
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (2, 1), (5, 1), (1, 5)], ids=str)
+def test_a_stride_over_a_map_one_pixel_wide_has_its_gradient_in_bf16(sides):
+    random = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(12, 6, *sides, generator=random), torch.randn(32, 6, 3, 3, generator=random)
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        kernel = weight.clone().to(dtype).requires_grad_()
+        lain = [torch.full((200, 200), float("nan"), dtype=dtype) for _ in range(20)]
+        del lain  # memory that the gradient may be given, so that what is not written is not 0 by chance
+        y = convolved(x.to(dtype), kernel, None, 2, 1)
+        y.float().square().sum().backward()
+        found[dtype] = kernel.grad.float()
+    wanted = found[torch.float32]
+    assert y.shape[2:] == tuple(-(-side // 2) for side in sides)
+    torch.testing.assert_close(found[torch.bfloat16], wanted, rtol=0, atol=0.03 * wanted.abs().max().item())
