@@ -3,6 +3,7 @@
 import itertools
 from statistics import NormalDist
 
+import plain_airbench
 import plain_halving
 import torch
 from torch import Tensor
@@ -162,7 +163,7 @@ def judged(recipe: Recipe, weights: Weights, x: Tensor, noise: Noise | None,
             x = drop(x, model.dropout, masks)
         return dense(weights, "output", x), features
     if model.family == "airbench":
-        return airbench(recipe, weights, x, draws, masks, hidden)
+        return plain_airbench.answers(recipe, weights, x, draws, masks, hidden)
     x = drop(x + model.input_noise * draws[0], model.input_dropout, masks)
     for i, name in enumerate(layers(weights)):
         stride = model.strides[i % len(model.strides)]
@@ -178,27 +179,6 @@ def last_answers(recipe: Recipe, weights: Weights, x: Tensor, noise: Tensor) -> 
     """Logits and features of convolutions' last map."""
     features = pooled(recipe, x)
     return dense(weights, "output", compared(recipe, weights, features) + recipe.model.hidden_noise * noise), features
-
-
-def airbench(recipe: Recipe, weights: Weights, x: Tensor, draws: Noise, masks, hidden: list[Tensor]):
-    """Groups of two convolutions behind the whitening one; noise of deviation 0 has no draw."""
-    model, draws, slope = recipe.model, iter(draws), {"family": 0.1, "relu": 0, "leaky": 0.2}[recipe.model.activation]
-    first = model.input_noise * next(draws) if model.input_noise else 0
-    last = model.hidden_noise * next(draws) if model.hidden_noise else 0
-    x = drop(x + first, model.input_dropout, masks)
-    y = convolution(weights["whitening"], weights["whitening_bias"], x, stride=1, border=0)
-    x = torch.where(y > 0, y, slope * y)
-    for i, name in enumerate(layers(weights)):
-        y = conv_hidden(recipe, weights, name, x, stride=1)
-        if i % 2 == 0:
-            height, width = y.shape[2] // 2 * 2, y.shape[3] // 2 * 2
-            y = torch.stack([y[:, :, a:height:2, b:width:2] for a in (0, 1) for b in (0, 1)]).max(0)[0]
-        x = torch.where(y > 0, y, slope * y)
-        if i % 2 == 1:
-            hidden.append(x)
-            x = drop(x, model.dropout, masks)
-    features = pooled(recipe, x)
-    return dense(weights, "output", compared(recipe, weights, features) + last), features
 
 
 def pooled(recipe: Recipe, x: Tensor) -> Tensor:

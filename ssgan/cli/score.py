@@ -63,6 +63,8 @@ def _score_images(target, against, sheets, *, images, as_json, device, data_dir,
     if given:
         raise Mistake(f"--{given[0].replace('_', '-')}: it means nothing for images that are scored against others; "
                       f"leave it out.")
+    if images and tracking_uri is not None:
+        raise Mistake("--tracking-uri: images without a run are in no store; leave it out.")
     if sheets is not None and not sheets.parent.is_dir():
         raise Mistake(f"--sheets {sheets}: there is no folder {sheets.parent}.")
     setting = make_setting(device, data_dir, "none" if images else tracking_uri, experiment, quiet)

@@ -35,6 +35,7 @@ from ssgan.training.trained_model import TrainedModel
 
 NO_LABELS = "it was trained without labels, so that none of its answers names a class: its images are scored alone"
 BY_LABELS = "by_labels/"  # before the names of measurements whose step is the label budget
+OTHER_STEPS = (BY_LABELS, "turing/")  # whose step is none of training: the second's is the number of answers
 
 
 def check(recipe: Recipe, dataset: Dataset, until: str = "score", trained: str = "") -> list[str]:
@@ -330,7 +331,7 @@ def _step(folder: WorkFolder, again: bool) -> int:
     rise.
     """
     newest = max((step for _, step, _, values in folder.measurements()
-                  if not any(name.startswith(BY_LABELS) for name in values)), default=0)
+                  if not any(name.startswith(OTHER_STEPS) for name in values)), default=0)
     return newest + again
 
 

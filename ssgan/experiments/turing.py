@@ -11,9 +11,9 @@ import numpy as np
 from ssgan.data.dataset import Dataset
 from ssgan.data.own_data import short
 from ssgan.errors import Mistake
-from ssgan.evaluation.domain_classifier import domain_classifier
 from ssgan.evaluation.generator_scores import compared
-from ssgan.evaluation.scoring_network import Network, itself
+from ssgan.evaluation.networks import network_of
+from ssgan.evaluation.scoring_network import DOMAIN, Network, itself
 from ssgan.evaluation.turing_images import shown_images
 from ssgan.evaluation.turing_test import FEWEST, MOST, MOST_LOOKED_AT, TuringTest
 from ssgan.experiments.report import write
@@ -143,8 +143,7 @@ def _network(model: TrainedModel, dataset: Dataset, device: str, setting: Settin
     """The domain network, or the run's own classifier where not all training images have a label or none is there to
     test with.
     """
-    if (dataset.train.labels < 0).any() or not dataset.tested:
-        return itself(model.discriminator().to(device))
-    network = domain_classifier(dataset.train, dataset.test, device, watched(setting.progress, setting.stop)("network"))
+    told = watched(setting.progress, setting.stop)("network")
+    network = network_of(DOMAIN, dataset, device, told) or itself(model.discriminator().to(device))
     setting.progress.end()
     return network

@@ -12,7 +12,7 @@ from ssgan.models.activation import activation
 from ssgan.models.context import Context
 from ssgan.models.deconvolution import deconvolution
 from ssgan.models.functional import as_images, signed, standardising, with_classes
-from ssgan.models.generator_layers import fill_normal, norm, product, reference_latents
+from ssgan.models.generator_layers import fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.layered_discriminator import Apply, LayeredDiscriminator
@@ -105,7 +105,7 @@ class Generator(nn.Module):
         self.norms = nn.ModuleList(norm(config, width) for width in (units, *widths[1:]))
         self.noise = LayerNoise([Place((width, *(side * 2**doublings for side in self.start)),
                                        dropout=config.generator_dropout) for doublings, width in enumerate(widths)])
-        fill_normal((self.dense, *self.hidden), GENERATOR_SCALE, generator)
+        fill((self.dense, *self.hidden), generator, GENERATOR_SCALE)
         self.output = WeightNorm(widths[-1], shape[0], GENERATOR_SCALE, generator, kernel=5, padding=2,
                                  train_scale=True)
         self.register_buffer("reference", reference_latents(config, generator))

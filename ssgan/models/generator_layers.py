@@ -50,29 +50,19 @@ def enlarged(x: Tensor, upsampling: str) -> Tensor:
 
 
 def fill(layers: Iterable[nn.Module], generator: torch.Generator | None, std: float | None = None) -> None:
-    """Gives hidden layers their first weights, one after the other: normal of that deviation, or as Glorot has it."""
+    """Gives hidden layers their first weights, one after the other: normal of that deviation, or as Glorot has it.
+    Without a generator normal ones stay as they are.
+    """
     for layer in layers:
         weight = layer.direction if isinstance(layer, WeightNorm) else layer.weight
         if std is None:
             nn.init.xavier_uniform_(weight, generator=generator)
         elif generator is not None:
-            weight.data.copy_(torch.randn(weight.shape, generator=generator) * std)
+            nn.init.normal_(weight, std=std, generator=generator)
         if isinstance(layer, WeightNorm):
             with torch.no_grad():
                 layer.scale.copy_(torch.linalg.vector_norm(weight.flatten(1), dim=1))
         if isinstance(layer, SpectralNorm) and generator is not None:
-            layer.u.copy_(layer.advance(SETTLED)["u"])
-
-
-def fill_normal(layers: Iterable[nn.Module], std: float, generator: torch.Generator | None) -> None:
-    """The same with normal first weights of that deviation; without a generator they stay as they are."""
-    for layer in layers if generator is not None else ():
-        weight = layer.direction if isinstance(layer, WeightNorm) else layer.weight
-        nn.init.normal_(weight, std=std, generator=generator)
-        if isinstance(layer, WeightNorm):
-            with torch.no_grad():
-                layer.scale.copy_(torch.linalg.vector_norm(weight.flatten(1), dim=1))
-        if isinstance(layer, SpectralNorm):
             layer.u.copy_(layer.advance(SETTLED)["u"])
 
 

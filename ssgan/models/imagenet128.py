@@ -13,7 +13,7 @@ from ssgan.models.batch_normed import BatchNormed
 from ssgan.models.context import Context
 from ssgan.models.deconvolution import deconvolution
 from ssgan.models.functional import as_images, signed, with_classes
-from ssgan.models.generator_layers import fill_normal, norm, product, reference_latents
+from ssgan.models.generator_layers import fill, norm, product, reference_latents
 from ssgan.models.generator_layers import with_reference as with_latents
 from ssgan.models.layer_noise import LayerNoise, Place
 from ssgan.models.minibatch_halves import MinibatchHalves
@@ -171,12 +171,12 @@ class Generator(nn.Module):
         self.norms = nn.ModuleList(norm(config, width, epsilon=1e-5) for width in widths)
         self.noise = LayerNoise([Place((width, *each[1:]), dropout=config.generator_dropout)
                                  for width, each in zip(widths, self.joined)])
-        fill_normal((self.dense, *self.hidden), FIRST_WEIGHTS, generator)
+        fill((self.dense, *self.hidden), generator, FIRST_WEIGHTS)
         if config.generator_norm not in ("none", "weight"):
             for each in self.norms:
                 _fill_gain(each.gain, generator)
         self.output = nn.Conv2d(inputs[-1], shape[0], 5, padding=2)
-        fill_normal((self.output,), LAST_WEIGHTS, generator)
+        fill((self.output,), generator, LAST_WEIGHTS)
         nn.init.constant_(self.output.bias, LAST_BIAS)
         self.register_buffer("reference", reference_latents(config, generator, sum(self.sizes)))
         self.references = 0 if self.reference is None else len(self.reference)

@@ -159,8 +159,8 @@ class WorkFolder:
     def _in_use(self) -> str:
         holder = self.holder
         who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
-        return (f"{self.path} is in use by {who}: the same run is going on there.\nWait until it ends, or change a "
-                f"setting or a seed.")
+        return (f"{self.path} is in use by {who}: the same run, or a command on it, is going on there.\nWait until it "
+                f"ends; a run with another setting or seed has another folder.")
 
 
 def process_start(pid: int) -> str | None:

@@ -106,7 +106,7 @@ def test_a_folder_of_images_is_scored_without_a_run_though_it_is_called_as_one(s
 def test_a_run_against_other_images_and_for_a_person(ssgan):
     before = Path(ssgan.run["folder"], "run.json").read_bytes()
     done = ssgan("score", ssgan.run["run_id"], "--against", "digits", *SCORED)
-    assert done.exit_code == 0 and "precision, recall" in done.output and "Inception Score" in done.output
+    assert done.exit_code == 0 and "precision/recall" in done.output and "Inception Score" in done.output
     assert Path(ssgan.run["folder"], "run.json").read_bytes() == before, "its own scores stay"
 
 
@@ -134,6 +134,7 @@ def test_what_real_images_alone_are_held_against_is_told():
     (["latest", "--against", "digits", "--set", "score.samples=61"], "more than the 60 images in latest"),
     (["latest", "--against", "digits", "--image-size", "16"], "1 x 16 x 16, those of digits 1 x 8 x 8"),
     (["latest", "--against", "digits", "--labels", "50"], "--labels: it means nothing"),
+    (["latest", "--against", "digits", "--tracking-uri", "none"], "images without a run are in no store"),
     (["latest", "--against", "digits", "--set", "train.epochs=7"], "--set train.epochs=7: it means nothing"),
     (["latest", "--against", "digits", "--set", "score.trainings=2"], "--set score.trainings=2: it means nothing"),
     (["latest", "--against", "digits", "--set", "score.generator=last"], "score.generator=last: it means nothing"),

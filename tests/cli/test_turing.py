@@ -109,7 +109,7 @@ def test_the_best_images_by_score_are_counted_apart(turing, tmp_path, monkeypatc
         name = f"of {len(train):,} training labels"
         return Network(name, None, lambda x: Answers(x.flatten(1)[:, :10].softmax(1), x.flatten(1)))
 
-    monkeypatch.setattr("ssgan.experiments.turing.domain_classifier", network)
+    monkeypatch.setattr("ssgan.evaluation.networks.domain_classifier", network)
     told, test = exported(turing, tmp_path / "page.html", "--top", "5%")
     assert told["top"] == test.top == 5.0 and test.looked_at == 80 and told["network"] == "of 1,437 training labels"
     row, = found(turing("latest", "--import", sent(tmp_path / "a.json", test.id, "r" * 8), "--json"))["results"]

@@ -4,7 +4,8 @@ import plain_colour
 import pytest
 import small
 import torch
-from small_colour import IMAGENET, noise_for, shaken, some
+from shaken import noise_for, shaken, some
+from small_colour import IMAGENET
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan import recipes

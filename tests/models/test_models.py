@@ -7,6 +7,7 @@ import plain_networks
 import pytest
 import small
 import torch
+from shaken import noise_for, shaken, some
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssgan.config import Recipe, override
@@ -34,22 +35,6 @@ def make_discriminator(recipe: Recipe, shape, seed: int = 0):
 def make_generator(recipe: Recipe, shape, seed: int = 0):
     random = torch.Generator().manual_seed(seed)
     return shaken(build_generator(recipe.model, shape, random).double(), random)
-
-
-@torch.no_grad()
-def shaken(module: torch.nn.Module, random: torch.Generator) -> torch.nn.Module:
-    for value in module.state_dict().values():
-        value.add_(0.3 * torch.rand(value.shape, generator=random))
-    return module
-
-
-def some(n: int, shape, seed: int = 1) -> torch.Tensor:
-    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def noise_for(module, n: int, seed: int = 2) -> list[torch.Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in module.noise_shapes(n)]
 
 
 def test_every_family_is_tested_here_or_in_a_file_of_its_name():
