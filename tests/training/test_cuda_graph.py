@@ -20,9 +20,17 @@ FULL = override(small.MLP, [
     "adversarial.weight=0.1", "adversarial.loss=relativistic", "smoothing.weight=1", "smoothing.width=0.1",
     "label_noise.share=0.1", "manifold.weight=0.01", "l1.weight=0.001", "l2.weight=0.001", "model.dropout=0.1",
     "model.generator_dropout=0.1", "model.latent_noise=0.1"])
+COLOUR = [
+    "augment.shift=1", "augment.whole=true", "augment.border=reflected", "augment.flip=true", "augment.rotation=20",
+    "augment.scale=0.2", "augment.brightness=0.25", "augment.contrast=0.5", "augment.saturation=0.5",
+    "augment.cutout=0.5", "augment.chosen=2", "augment.labelled=0.5", "diff_augment.shift=1", "diff_augment.cutout=0.5",
+    "diff_augment.border=reflected", "diff_augment.contrast=0.5", "diff_augment.real=false", "consistency.weight=1",
+    "consistency.threshold=0.3", "consistency.start=0", "class_balance.weight=0.5", "train.adam=authors"]
 RECIPES = {"everything": FULL, "authors": override(small.MLP, ["train.adam=authors", "train.averaging=zero-start"]),
            "conv": override(small.CONV, ["train.averaging=corrected"]),
-           "no generator": override(FULL, ["gan.weight=0"])}
+           "no generator": override(FULL, ["gan.weight=0"]),
+           "colour": override(small.AIRBENCH, COLOUR),
+           "batch norm": override(small.AIRBENCH, ["model.norm=batch", "model.norm_batches=joint"])}
 
 
 @pytest.fixture
