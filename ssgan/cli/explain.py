@@ -5,14 +5,17 @@ import textwrap
 import click
 
 from ssgan.cli import output
+from ssgan.errors import Mistake
 
 WIDTH, NAME, SOURCE = 118, 30, 29  # columns
 
 
 @click.command("explain")
 @click.argument("key", required=False)
+@click.option("--effects", is_flag=True, help="What every technique has brought in our own ablations, or KEY alone: a "
+                                               "Markdown table.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object as the last line of stdout.")
-def explain_command(key, as_json) -> None:
+def explain_command(key, effects, as_json) -> None:
     """A technique, a recipe key or a metric: what it is, why, its equation, what it costs, its source; all techniques
     and metrics without KEY.
 
@@ -21,7 +24,9 @@ def explain_command(key, as_json) -> None:
     """
     from ssgan.experiments.explain import find, pages
 
-    if key is None:
+    if effects:
+        _show_effects(key, as_json)
+    elif key is None:
         found = pages()
         if as_json:
             output.as_json_line({"pages": [page.plain() for page in found.values()]})
@@ -31,6 +36,19 @@ def explain_command(key, as_json) -> None:
         output.as_json_line(find(key).plain())
     else:
         _show(find(key))
+
+
+def _show_effects(key, as_json) -> None:
+    from ssgan.experiments.explain import find, pages
+    from ssgan.experiments.report.effects import effects_table
+
+    if as_json:
+        raise Mistake("--effects is a Markdown table; as JSON every page has its effects: leave --effects out.")
+    chosen = list(pages().values()) if key is None else [find(key)]
+    if not any(page.effects for page in chosen):
+        raise Mistake(f"--effects: no ablation of {key or 'any technique'} is recorded; on your data: ssgan ablate "
+                      f"RECIPE")
+    click.echo(effects_table(chosen))
 
 
 def _show_all(pages) -> None:

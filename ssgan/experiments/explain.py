@@ -34,6 +34,7 @@ class Effect:
 
     recipe: str
     what: str  # the row: without it, or it alone
+    off: bool  # without it
     labels: int
     changes: Mapping[str, tuple[float, ...]]  # by measure
     machine: str
@@ -149,7 +150,7 @@ def _effects() -> tuple[tuple[list[str], Effect], ...]:
     rows = [(recipe, today(row)) for recipe in recipes.names()
             for row in recipes.read(recipe).evidence.get("ablation", [])]
     return tuple((row["off"] or row["only"],
-                  Effect(recipe, row["what"], row["labels"],
+                  Effect(recipe, row["what"], bool(row["off"]), row["labels"],
                          {measure: tuple(row[measure]) for measure in MEASURED if measure in row}, row["machine"],
                          row["command"])) for recipe, row in rows)
 

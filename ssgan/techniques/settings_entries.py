@@ -131,8 +131,11 @@ SETTINGS_ENTRIES: dict[str, SettingsEntry] = {
         ("model.generator_norm",), {"model.generator_norm": "batch"}, {"model.generator_norm": "weight"}),
     "latent_uniform": SettingsEntry(
         """The generator's latent vector z is uniform, 0 <= z < 1, in each of its numbers, which are bounded and all
-        positive, and near each other none is rarer than another; without it they are normal (White 2016). Costs a draw
-        a number. The code of Salimans et al. 2016.""",
+        positive, and near each other none is rarer than another; without it they are normal (White 2016). Its mean of
+        one half is in every image: dense layers' batch norm takes it out unit by unit, that of a convolutional
+        generator, over whole maps, does not, and its images stay alike (cifar10: a standard deviation of 0.01 over
+        images after 60 to 240 steps, 0.11 with normal ones); there take normal ones. Costs a draw a number. The code of
+        Salimans et al. 2016.""",
         ("model.latent", "model.latent_kind"), {"model.latent_kind": "normal"}),
     "latent_noise": SettingsEntry(
         """Gaussian noise on the generator's latent vector, z + s e with e normal, in training and when images are

@@ -43,3 +43,9 @@ def test_json_is_the_same_for_a_program():
 def test_a_key_that_is_none_is_told_with_the_nearest(key, told):
     done = explain(key)
     assert done.exit_code == 2 and told in done.stderr and len(done.stderr.splitlines()) <= 3
+
+
+def test_effects_are_a_table_and_of_what_has_none_a_clear_answer():
+    told = explain("fid", "--effects")
+    assert told.exit_code == 2 and "no ablation of fid is recorded" in told.stderr
+    assert explain("--effects", "--json").exit_code == 2

@@ -12,6 +12,7 @@ from ssgan.evaluation.metric_pages import METRICS
 from ssgan.experiments import explain
 from ssgan.experiments.explain import Effect, find, pages, technique_named
 from ssgan.experiments.report.ablation_evidence import KEYS
+from ssgan.experiments.report.effects import effects_table
 from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES
 from ssgan.techniques.short_forms import SHORT_FORMS
 
@@ -123,10 +124,22 @@ def test_a_recorded_ablation_is_told_with_its_interval_and_none_is_invented(monk
                == len(row["split_seeds"]) for row in rows)
     names = [row["off"] or row["only"] for row in rows]
     assert {name for name, page in pages().items() if page.effects} == {name for name, *more in names if not more}
-    effect = Effect("digits", "without vat", 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",
+    effect = Effect("digits", "without vat", True, 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",
                     "ssgan ablate digits")
     monkeypatch.setattr(explain, "_effects", lambda: ((["vat"], effect), (["vat", "gan"], effect)))
     assert find("vat").effects == (effect,) and find("gan").effects == ()
     assert ("n = 3, without vat: test error in points +2.00 (-0.48 to +4.48), ms a step -1.00 (`ssgan ablate digits`; "
             "two cores)") in effect.told()
     assert find("vat").plain()["effects"][0]["changes"] == {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}
+
+
+def test_the_table_of_effects_says_what_a_technique_brings_and_not_what_its_absence_does(monkeypatch):
+    without = Effect("digits", "without smoothing", True, 50, {"error": (1.0, 2.0, 3.0), "fid": (-4.0, -4.0, -4.0)},
+                     "two cores", "ssgan ablate digits")
+    alone = Effect("mnist", "smoothing alone", False, 100, {"error": (-1.0,)}, "two cores", "ssgan ablate mnist")
+    monkeypatch.setattr(explain, "_effects", lambda: ((["smoothing"], without), (["smoothing"], alone)))
+    _, _, *lines = effects_table(pages().values()).splitlines()
+    first, second = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    assert first[:5] == ["smoothing", "`smoothing.weight`", "Salimans et al. 2016", "digits, 50 labels", "3"]
+    assert first[5:] == ["-2.00 (-4.48 to +0.48)", "", "+4.00", "", "+1.26"]
+    assert second[3:6] == ["mnist, 100 labels, alone", "1", "-1.00"]
