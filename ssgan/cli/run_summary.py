@@ -11,6 +11,7 @@ from ssgan.cli.output import as_json_line, percent, store_options
 from ssgan.data import own_data
 
 MOST_CLASSES = 5  # named in a line
+COLLAPSED = 1.2  # an Inception Score near 1: the network says the same of every image
 
 
 def show(folder, found: dict[str, Any], as_json: bool, budgets: Sequence[int] = ()) -> None:
@@ -97,6 +98,9 @@ def score_lines(found: dict[str, Any], real: str):
         network += f", {100 * found['score_network_error']:.2f} % test error"
     yield name, f"{found[score]:.2f} ± {found[f'{score}_std']:.2f}  {_beside(found, score, real)}"
     yield "", f"{found['splits']} splits of {found['samples_per_split']:,} generated images; {network}"
+    if found[score] < COLLAPSED < found[f"{score}_real"]:
+        yield "mode collapse", ("the generated images are nearly all alike: try a lower learning rate, then minibatch "
+                                "features (`ssgan explain minibatch`)")
     if found["generators"]:  # scored by a version that has these
         first, *others = found["generators"].items()
         real_ones = "real images" if _without_parts(found) else "real training images"

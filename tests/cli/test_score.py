@@ -124,6 +124,9 @@ def test_what_real_images_alone_are_held_against_is_told():
     whole = found | {"test_images_real": 16, "score_settings": {"feature_images": 12}}  # of an older version
     lines = dict(run_summary.score_lines(whole, "real images"))
     assert "real training images 1; " in lines["Fréchet distance"] and lines["kernel distance"].endswith("12 of each")
+    assert "mode collapse" not in lines
+    lines = dict(run_summary.score_lines(found | {"inception_score": 1.03}, "real images"))
+    assert "nearly all alike" in lines["mode collapse"] and "`ssgan explain minibatch`" in lines["mode collapse"]
 
 
 @pytest.mark.parametrize(("options", "reason"), [
