@@ -5,6 +5,8 @@ from pathlib import Path
 
 from ssgan.cli import main
 from ssgan.config import RENAMED
+from ssgan.experiments.explain import pages
+from ssgan.experiments.report.effects import effects_table
 from ssgan.experiments.report.evidence import KEYS, evidence_table
 from ssgan.recipes import names, read
 
@@ -47,6 +49,13 @@ def test_the_table_of_results_is_rows_of_what_the_tool_prints():
     assert heading == printed[0] and 4 <= len(rows) <= MOST_ROWS
     for row in rows:
         assert row in printed, f"ssgan recipes --evidence has no such row now: {row}"
+
+
+def test_the_table_of_techniques_is_what_the_tool_prints():
+    printed = cells(effects_table(pages().values()).splitlines())
+    tables = [cells(block.splitlines()) for block in re.findall(r"(?:^\|.*\n)+", README, re.MULTILINE)]
+    found, = [table for table in tables if table[0] == printed[0]]
+    assert found[2:] == printed[2:]
 
 
 def test_the_picture_is_there():

@@ -1,5 +1,7 @@
 """What every technique has brought in the recorded ablations, as one Markdown table."""
 
+import itertools
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -31,8 +33,16 @@ def _line(page: "Page", effect: "Effect") -> tuple[str, ...]:
     count = max(stat.n for stat in stats.values())
     paper = f"{PAPER[page.name]:+.2f}" if page.name in PAPER else ""
     where = f"{effect.recipe}, {effect.labels} labels" + ("" if effect.off else ", alone")
-    return (page.name, f"`{page.keys[0]}`" if page.keys else "", page.source.partition(";")[0], where, str(count),
+    keys = ", ".join(f"`{text}`" for text in _settings(page, effect))
+    return (page.name, keys, page.source.partition(";")[0], where, str(count),
             *(_told(stats[measure]) if measure in stats else "" for measure in MEASURES), paper)
+
+
+def _settings(page: "Page", effect: "Effect") -> tuple[str, ...]:
+    """Its keys and values that the command has set, or the first of its keys."""
+    words = shlex.split(effect.command)
+    chosen = [word for option, word in itertools.pairwise(words) if option == "--set"]
+    return tuple(word for word in chosen if word.partition("=")[0] in page.keys) or page.keys[:1]
 
 
 def _told(stat: Stat) -> str:
