@@ -123,7 +123,7 @@ def test_a_recorded_ablation_is_told_with_its_interval_and_none_is_invented(monk
     assert all(set(row) <= set(KEYS) and len(row["inception_score" if row["off"] == ["labels"] else "error"])
                == len(row["split_seeds"]) for row in rows)
     names = [row["off"] or row["only"] for row in rows]
-    assert {name for name, page in pages().items() if page.effects} == {name for name, *more in names if not more}
+    assert {name for name, page in pages().items() if page.effects} == {its[0] for its in names if len(its) == 1}
     effect = Effect("digits", "without vat", True, 100, {"error": (1.0, 2.0, 3.0), "ms_a_step": (-1.0,)}, "two cores",
                     "ssgan ablate digits")
     monkeypatch.setattr(explain, "_effects", lambda: ((["vat"], effect), (["vat", "gan"], effect)))
