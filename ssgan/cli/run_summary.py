@@ -146,7 +146,7 @@ def _features(found: dict[str, Any]):
     name = "KID" if found["network"] == "inception" else "kernel distance"
     yield name, f"{found['kid']:.4f}  real {found['kid_real']:.4f}; of {count:,} of each{real}"
     yield "precision/recall", (f"{found['precision']:.3f}, {found['recall']:.3f}  real {found['precision_real']:.3f}, "
-                                f"{found['recall_real']:.3f}; of as many")
+                               f"{found['recall_real']:.3f}; of as many")
 
 
 def _kind(found: dict[str, Any]) -> str:

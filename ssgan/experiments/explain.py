@@ -43,7 +43,7 @@ class Effect:
     def told(self) -> str:
         """In a sentence."""
         stats = {measure: Stat.of(values) for measure, values in self.changes.items()}
-        found = [_told(measure, stat) for measure, stat in stats.items()]
+        found = [f"{MEASURED[measure]} {stat.change()}" for measure, stat in stats.items()]
         count = max(stat.n for stat in stats.values())
         return (f"{self.recipe}, {self.labels} labels, n = {count}, {self.what}: {', '.join(found)} (`{self.command}`; "
                 f"{self.machine})")
@@ -243,13 +243,6 @@ def _several(asked: str, names: Iterable[str]) -> Mistake:
     names = list(names)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return Mistake(f"{asked!r} may be one of {len(names)}: {', '.join(names[:SHOWN])}{more}.\nWrite more of the name.")
-
-
-def _told(measure: str, stat: Stat) -> str:
-    """A change with its interval, if there is one."""
-    half = stat.half_width()
-    sure = "" if half is None else f" ({stat.mean - half:+.2f} to {stat.mean + half:+.2f})"
-    return f"{MEASURED[measure]} {stat.mean:+.2f}{sure}"
 
 
 def _joined(text: str) -> str:

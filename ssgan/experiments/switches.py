@@ -10,7 +10,7 @@ from ssgan.errors import Mistake
 from ssgan.experiments.explain import technique_named
 from ssgan.experiments.grid import Choice, written
 from ssgan.settings import flatten
-from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active, check
+from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, active, check, key_of
 from ssgan.techniques.technique import GENERATOR, Technique
 
 LABELS = "labels"  # what the loss of the labelled images is called
@@ -95,14 +95,9 @@ def _names(recipe: Recipe, text: str, option: str) -> tuple[str, ...]:
         on = switchable(recipe)
         if name not in on:
             raise Mistake(f"{option} {part}: {name} is not on in this recipe; put it on with --set "
-                          f"{_key_of(name)}=VALUE.\nOn, and to be switched off, are: {', '.join(on) or 'none'}.")
+                          f"{key_of(name)}=VALUE.\nOn, and to be switched off, are: {', '.join(on) or 'none'}.")
         found.append(name)
     return tuple(dict.fromkeys(found))
-
-
-def _key_of(name: str) -> str:
-    """A key that switches it on."""
-    return f"{name}.{TECHNIQUES[name].key}" if name in TECHNIQUES else next(iter(SETTINGS_ENTRIES[name].off))
 
 
 def _without(recipe: Recipe, names: tuple[str, ...]) -> Switch:

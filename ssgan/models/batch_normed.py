@@ -43,7 +43,7 @@ class BatchNormed(nn.Module):
     def forward(self, x: Tensor, generated: int = 0) -> Tensor:
         y = functional.linear(x, self.weight) if self.weight.dim() == 2 else convolved(
             x, self.weight, None, self.stride, self.padding)
-        if self._plain(generated):
+        if self._plain(y, generated):
             return self._normalised(y)
         exact = widened(y)
         mean, variance = self._statistics(exact, generated)
@@ -57,9 +57,12 @@ class BatchNormed(nn.Module):
         with torch.no_grad():
             return self(x)
 
-    def _plain(self, generated: int) -> bool:
-        """Whether all rows are normalised alike, by the statistics of all or by settled ones."""
-        return not (self.references or self.itself or self.settling or (self.compares_halves and generated))
+    def _plain(self, y: Tensor, generated: int) -> bool:
+        """Whether all rows are normalised alike, by the statistics of all or by settled ones; torch's own refuses a
+        single value.
+        """
+        return not (self.references or self.settling or (self.compares_halves and generated)
+                    or y.numel() == y.shape[1])
 
     def _normalised(self, y: Tensor) -> Tensor:
         """The same by torch's own batch norm, which in bf16 on a CPU takes a tenth of the time."""

@@ -64,6 +64,13 @@ TECHNIQUES: dict[str, type[Technique]] = {
 }
 
 
+def key_of(name: str) -> str:
+    """The key of a recipe by which a technique is on, or that chooses it; of the labelled loss its weight."""
+    if name in SETTINGS_ENTRIES:
+        return next(iter(SETTINGS_ENTRIES[name].off))
+    return f"{name}.{TECHNIQUES[name].key}" if name in TECHNIQUES else "train.labelled_weight"
+
+
 def active(recipe: Any) -> dict[str, Technique]:
     """The techniques of a recipe that are on, by name; first what every classifier learns from."""
     on = {name: getattr(recipe, name) for name in TECHNIQUES if getattr(recipe, name).is_on()}

@@ -28,6 +28,7 @@ class Augmentation(Technique):
     Steinkraus & Platt 2003.
     """
 
+    key = "shift"  # one of several
     sees = frozenset()
 
     shift: float = number(0.0, 0, 100, "pixels, in each direction")

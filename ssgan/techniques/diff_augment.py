@@ -27,6 +27,7 @@ class DiffAugment(Technique):
     are -1 to 1, saturation 1, contrast 0.5), translation by an eighth of the side, cutout of half of it.
     """
 
+    key = "shift"  # one of several
     sees = frozenset({"unlabelled", "generated"})
     parts = {DISCRIMINATOR: ("unlabelled", "generated"), GENERATOR: ("generated",)}
     adds_term = False

@@ -73,6 +73,15 @@ def test_an_image_counts_itself_as_one_more_of_the_reference():
     torch.testing.assert_close(its(torch.cat([reference, x]))[4], expected[4])
 
 
+@pytest.mark.parametrize("kernel", [None, 1])
+def test_one_value_a_unit_is_its_own_mean(kernel):
+    """Of a step with one labelled image, which torch's own batch norm refuses."""
+    its, x = layer(kernel), some(1, 3) if kernel is None else some(1, 3, 1, 1)
+    found = its(x)
+    torch.testing.assert_close(found.flatten(), its.shift.detach())
+    assert torch.autograd.grad(found.sum(), its.weight)[0].isfinite().all()
+
+
 @pytest.mark.parametrize("settings", [{}, {"references": 3}, {"references": 3, "itself": True}])
 def test_gradients_are_those_of_finite_differences(settings):
     its = layer(**settings)

@@ -8,7 +8,8 @@ import small
 
 from ssgan import config
 from ssgan.config import Recipe, override
-from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES
+from ssgan.settings import declared
+from ssgan.techniques import SETTINGS_ENTRIES, TECHNIQUES, key_of
 from ssgan.techniques.technique import SEEN
 
 # How large the networks, a step and a run are, and how they are computed.
@@ -55,6 +56,11 @@ def test_without_all_that_can_be_off_a_network_is_trained():
     trainer = small.trainer(override(small.MLP, assignments(values)))
     trainer.step()
     assert trainer.failures() == []
+
+
+def test_the_key_by_which_a_technique_is_on_is_one_of_a_recipe():
+    for name in ("supervised", *TECHNIQUES, *SETTINGS_ENTRIES):
+        assert key_of(name) in declared(Recipe), name
 
 
 def test_every_key_of_the_model_and_of_training_is_of_an_entry_or_no_trick():

@@ -60,12 +60,7 @@ def _spread(stat: Stat | None, scale: float, digits: int) -> str:
 
 
 def _change(stat: Stat | None, scale: float, digits: int) -> str:
-    if stat is None:
-        return ""
-    mean, half = scale * stat.mean, stat.half_width()
-    if half is None:
-        return f"{mean:+.{digits}f}"
-    return f"{mean:+.{digits}f} ({mean - scale * half:+.{digits}f} to {mean + scale * half:+.{digits}f})"
+    return "" if stat is None else stat.change(scale, digits)
 
 
 def _verdict(found: Ablation) -> str:

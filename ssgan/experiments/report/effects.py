@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ssgan.experiments.report.ablation import MEASURES
 from ssgan.experiments.report.markdown_table import markdown_table
 from ssgan.experiments.report.table import Stat
+from ssgan.techniques import key_of
 
 if TYPE_CHECKING:
     from ssgan.experiments.explain import Effect, Page
@@ -34,17 +35,20 @@ def _line(page: "Page", effect: "Effect") -> tuple[str, ...]:
     paper = f"{PAPER[page.name]:+.2f}" if page.name in PAPER else ""
     where = f"{effect.recipe}, {effect.labels} labels" + ("" if effect.off else ", alone")
     keys = ", ".join(f"`{text}`" for text in _settings(page, effect))
-    return (page.name, keys, page.source.partition(";")[0], where, str(count),
-            *(_told(stats[measure]) if measure in stats else "" for measure in MEASURES), paper)
+    return (page.name, keys, page.source, where, str(count),
+            *(_told(measure, stats.get(measure)) for measure in MEASURES), paper)
 
 
 def _settings(page: "Page", effect: "Effect") -> tuple[str, ...]:
-    """Its keys and values that the command has set, or the first of its keys."""
+    """Its keys and values that the command has set, or the key by which it is on."""
     words = shlex.split(effect.command)
     chosen = [word for option, word in itertools.pairwise(words) if option == "--set"]
-    return tuple(word for word in chosen if word.partition("=")[0] in page.keys) or page.keys[:1]
+    return tuple(word for word in chosen if word.partition("=")[0] in page.keys) or (
+        key_of(page.name),)
 
 
-def _told(stat: Stat) -> str:
-    half = stat.half_width()
-    return f"{stat.mean:+.2f}" + (f" ({stat.mean - half:+.2f} to {stat.mean + half:+.2f})" if half else "")
+def _told(measure: str, stat: Stat | None) -> str:
+    """A step's time is one of several seeds at once, so it has no interval."""
+    if stat is None:
+        return ""
+    return f"{stat.mean:+.2f}" if measure == "ms_a_step" else stat.change()

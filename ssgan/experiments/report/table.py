@@ -42,6 +42,13 @@ class Stat:
 
         return float(stats.t.ppf(0.975, self.n - 1)) * self.std / self.n**0.5
 
+    def change(self, scale: float = 1, digits: int = 2) -> str:
+        """The mean of differences with its 95 % interval; of one value without."""
+        mean, half = scale * self.mean, self.half_width()
+        if half is None:
+            return f"{mean:+.{digits}f}"
+        return f"{mean:+.{digits}f} ({mean - scale * half:+.{digits}f} to {mean + scale * half:+.{digits}f})"
+
     def interval(self) -> Interval | None:
         """The 95 % interval of the mean of errors; None of one value, and of values that came out alike, whose spread
         tells nothing.
