@@ -34,6 +34,7 @@ def _row(row: Row) -> dict[str, Any]:
         "baselines": {name: _stat(stat) for name, stat in row.baselines.items()},
         "balanced_baselines": {name: _stat(stat) for name, stat in row.balanced_baselines.items()},
         "inception_score": row.score and _stat(row.score), "seconds": row.seconds,
+        "efficientnet_score": row.efficientnet_score and _stat(row.efficientnet_score),
         "fid": row.fid and _stat(row.fid), "frechet_distance": row.fid and _stat(row.fid),  # under its older name
         "generated_only_error": row.generated_only_error and _stat(row.generated_only_error),
         "ensembles": {"same_split": _ensembles(row.same_split), "across_splits": _ensembles(row.across)}}

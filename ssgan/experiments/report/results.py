@@ -21,7 +21,8 @@ from ssgan.tracking.workfolder import WorkFolder
 OWN = ("labels", "seed", "split_seed", "recipe", "dataset")  # params that are not among `settings`
 ERRORS = {"test": "test", "cross_validation": "cross-validation"}  # what names of measurements begin with, and tell
 LATER_SCORES = (  # of a run's result and of its measurements, which older runs lack
-    "fid", "fid_real", "generated_only_error", "generated_only_error_real")
+    "fid", "fid_real", "generated_only_error", "generated_only_error_real", "efficientnet_score",
+    "efficientnet_score_real")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ class Result:
     fid_real: float | None = None
     generated_only_error: float | None = None  # of a network trained on generated images alone
     generated_only_error_real: float | None = None  # of one trained on real images
+    efficientnet_score: float | None = None
+    efficientnet_score_real: float | None = None
     error_from: str = "test"  # or cross-validation
     balanced_error: float | None = None
     balanced_baselines: Mapping[str, float] = field(default_factory=dict)  # where classes are uneven, but in older runs
@@ -124,8 +127,8 @@ def of_stored(run: StoredRun) -> Result | None:
                            if (metric := baseline.metric(where, kind)) in metrics}
                           for kind in ("error", "balanced_error"))
     network = run.tags.get("ssgan.score.network", DOMAIN)
-    if network == EFFICIENTNET:  # a store keeps what another network has given before
-        metrics = {name: value for name, value in metrics.items() if "inception_score" not in name}
+    other = "inception_score" if network == EFFICIENTNET else "efficientnet_score"  # a store keeps what was before
+    metrics = {name: value for name, value in metrics.items() if other not in name}
     return Result(
         run.run_id, run.name, params["dataset"], params.get("recipe", ""), labels, seed, split_seed, run.status, error,
         round(wrong / error) if wrong and error else None, compared, metrics.get("score/inception_score"),

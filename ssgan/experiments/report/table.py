@@ -130,6 +130,11 @@ class Row:
         return self._by_one_network([result.score for result in self.results])
 
     @property
+    def efficientnet_score(self) -> Stat | None:
+        """EfficientNet's score, where all runs have one."""
+        return self._by_one_network([result.efficientnet_score for result in self.results])
+
+    @property
     def fid(self) -> Stat | None:
         """The Fréchet distance, where all runs have one, by one network."""
         return self._by_one_network([result.fid for result in self.results])

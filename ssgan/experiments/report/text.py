@@ -137,7 +137,8 @@ def table(series: Series) -> list[list[str]]:
                   ("its 10 models averaged", lambda row: _paper(paper, "averaged", row))]
     extra = [("balanced, %", lambda row: spread(row.balanced_error) if row.balanced_error else "–"), *extra]
     extra += [*((name, lambda row, name=name: _baseline(row, name)) for name in names), ("Inception Score", _score),
-              ("Fréchet distance", _frechet), ("trained on generated, %", _generated_only)]
+              ("EfficientNet score", _efficientnet), ("Fréchet distance", _frechet),
+              ("trained on generated, %", _generated_only)]
     kept = [(name, cell) for name, cell in extra if any(cell(row) != "–" for row in series.rows)]
     heading = ["labels", f"{series.error_name}, %", "median", "n", *(name for name, _ in kept), "every run"]
     lines = [[f"{row.labels:,}", spread(row.stat), f"{100 * row.median:.2f}", str(row.stat.n),
@@ -272,6 +273,11 @@ def _paper(paper: dict, kind: str, row: Row) -> str:
 
 def _score(row: Row) -> str:
     return _beside_real(row.score and f"{row.score.mean:.2f}", row.results[0].score_real, "{:.2f}")
+
+
+def _efficientnet(row: Row) -> str:
+    return _beside_real(row.efficientnet_score and f"{row.efficientnet_score.mean:.2f}",
+                        row.results[0].efficientnet_score_real, "{:.2f}")
 
 
 def _frechet(row: Row) -> str:

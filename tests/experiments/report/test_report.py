@@ -243,6 +243,21 @@ def test_scores_by_several_networks_have_no_mean_and_are_not_drawn_together():
     assert score_pictures(compare(own)) == {"digits": None}, "each by its own classifier"
 
 
+def test_efficientnets_score_has_a_column_of_its_own_and_is_drawn_in_place_of_the_inception_score():
+    made = [result(100, seed, score=None, network="efficientnet", efficientnet_score=2.0 + seed, fid=40.0,
+                   efficientnet_score_real=8.25) for seed in range(2)]
+    series = series_of(made)
+    shown = dict(zip(*text.table(series)))
+    assert shown["EfficientNet score"] == "2.50 (real 8.25)" and "Inception Score" not in shown
+    row, = as_plain(compare(made))["series"][0]["table"]
+    assert row["efficientnet_score"]["mean"] == 2.5 and row["inception_score"] is None
+    moved = [result(100, seed, score=None, network="efficientnet", efficientnet_score=3.0 + seed, fid=40.0,
+                    efficientnet_score_real=8.25) for seed in range(2)]
+    assert score_pictures(compare(made))["digits"] != score_pictures(compare(moved))["digits"]
+    mixed = series_of([made[0], result(100, 1, fid=40.0)]).rows[0]
+    assert mixed.efficientnet_score is None and mixed.score is None
+
+
 def test_runs_of_before_there_were_such_scores_have_no_column_for_them():
     heading, _ = text.table(series_of([result(100, 0), result(100, 1, fid=3.0)]))
     assert "Inception Score" in heading and not {"Fréchet distance", "trained on generated, %"} & set(heading)

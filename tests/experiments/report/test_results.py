@@ -56,7 +56,8 @@ def test_a_run_that_efficientnet_has_scored_since_has_no_inception_score_in_the_
 
     found = scored_by("efficientnet")
     assert (found.network, found.score, found.score_real, found.fid) == ("efficientnet", None, None, 77.0)
-    assert scored_by("inception").score == 3.5
+    assert found.efficientnet_score == 1.1
+    assert scored_by("inception").score == 3.5 and scored_by("inception").efficientnet_score is None
 
 
 def test_old_and_new_runs_of_the_same_settings_are_one_series(tmp_path):
