@@ -91,7 +91,7 @@ class Zip:
             if (member.external_attr >> 16) & 0o170000 == 0o120000:
                 raise _link(self.path, member.filename)
         _check_size(self.path, (member.file_size for member in members))
-        self.members = {_safe(self.path, member.filename): member for member in members}
+        self.members = {_safe(self.path, _name(member)): member for member in members}
         return _found((Entry(name, member.file_size, member.CRC, member.header_offset)
                        for name, member in self.members.items()))
 
@@ -113,6 +113,7 @@ class Tar:
         self.path, self.file = path, tarfile.open(path)
         self.in_order = not isinstance(self.file.fileobj, io.BufferedReader)  # as a compressed one is
         self.plain = None if self.in_order else open(path, "rb")
+        self.changed = path.stat().st_mtime_ns
 
     def find(self) -> Found:
         """Its files. Raises Mistake for names that lead out of it, links and devices, and a size that is not sound."""
@@ -145,8 +146,20 @@ class Tar:
         if not member.isfile() and not member.isdir():
             raise Mistake(f"{self.path}: {shown(member.name)} is neither a file nor a folder; pack the images alone.")
         if member.isfile():
-            members[name] = Entry(name, member.size, int(member.mtime), member.offset_data)
+            # many tars are made with the same time for all members, whatever is in them
+            members[name] = Entry(name, member.size, int(member.mtime) + self.changed, member.offset_data)
         return member.size
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Its name; some programs write it in UTF-8 and do not say so, and zipfile reads it as the code page of DOS."""
+    says_utf8 = 0x800
+    if member.flag_bits & says_utf8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _found(entries: Iterable[Entry]) -> Found:

@@ -11,11 +11,11 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ssgan.data.entries import LOST, MARKS
+
 UNLABELLED = -1
 MARKED = ("Unlabelled samples are marked in y by -1, None, NaN or pandas.NA; among labels that are text '-1' does it "
           "too.")
-_MARKS = {"-1", "-1.0"}  # what -1 becomes among text
-_LOST = {"", "nan", "NaN", "None", "<NA>", "NaT"}  # what a missing label becomes where all are made text
 
 
 def encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def encode(y: Any) -> tuple[np.ndarray, np.ndarray]:
     if not known.any():
         raise ValueError(f"no sample of y is labelled. {MARKED}")
     labels = _of_one_type(values[known])
-    lost = sorted(_LOST & set(labels.tolist())) if labels.dtype.kind in "OU" else []
+    lost = sorted(LOST & set(labels.tolist())) if labels.dtype.kind in "OU" else []
     if lost:
         raise ValueError(f"y has the label {lost[0]!r}, which is what a missing label becomes as text. {MARKED} If it "
                          f"is the name of a class, give that another name.")
@@ -69,7 +69,7 @@ def _values(y: Any) -> np.ndarray:
 
 def _is_mark(value: Any, missing: list) -> bool:
     if isinstance(value, str):
-        return value.strip() in _MARKS
+        return value.strip() in MARKS
     if isinstance(value, int | float | np.number):
         return bool(value == UNLABELLED or value != value)  # noqa: PLR0124  (NaN alone is not itself)
     return any(value is mark for mark in missing)
@@ -89,7 +89,7 @@ def _of_one_type(labels: np.ndarray) -> np.ndarray:
 
 def _renamed(marks: np.ndarray) -> str:
     """How to name a class that was called -1, where there may have been one."""
-    named = [mark for mark in marks.tolist() if str(mark).strip() in _MARKS]
+    named = [mark for mark in marks.tolist() if str(mark).strip() in MARKS]
     if not named:
         return ""
     new = "'minus'" if isinstance(named[0], str) else "0"

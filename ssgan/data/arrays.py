@@ -22,7 +22,7 @@ KEYS = ("x", "y", "x_test", "y_test", "channels")
 
 def load(name: str, path: Path, say: Callable[[str], object] = lambda text: None) -> Dataset:
     """The data set of that name in the file at `path`; `say` is told of bytes that are taken as of another range than 0
-    to 255. Raises Mistake.
+    to 255, and of test images without a label. Raises Mistake.
     """
     arrays = _read(path)
     for key in ("x", "y"):
@@ -41,6 +41,8 @@ def load(name: str, path: Path, say: Callable[[str], object] = lambda text: None
     pixels = _pixels(arrays["x_test"], len(labels), channels, f"x_test of {path}")
     if pixels.shape[1:] != train.shape:
         raise Mistake(f"{path}: x has images of shape {train.shape}, x_test of {pixels.shape[1:]} (c, h, w).")
+    if unknown := int((labels == UNLABELLED).sum()):
+        say(f"{unknown:,} of the {len(labels):,} images of x_test have no label in y_test, and are not used")
     return Dataset(name, train, _images(pixels, scaling, labels, classes))
 
 
@@ -116,8 +118,8 @@ def _pixels(x: np.ndarray, count: int, channels: str | None, where: str) -> np.n
         raise Mistake(f"{error}\n{WANTED}") from None
     most = 1 if x.dtype.kind == "f" else 255
     if x.dtype.kind not in "fiu" or not ((x >= 0) & (x <= most)).all():
-        raise Mistake(f"{where} is {x.dtype} with values from {np.min(x):.4g} to {np.max(x):.4g}; images are uint8, or "
-                      f"numbers from 0 to 1.")
+        values = f" with values from {np.min(x):.4g} to {np.max(x):.4g}" if x.dtype.kind in "biuf" else ""
+        raise Mistake(f"{where} is {x.dtype}{values}; images are uint8, or numbers from 0 to 1.")
     return pixels.astype(np.float32 if x.dtype.kind == "f" else np.uint8, copy=False)
 
 

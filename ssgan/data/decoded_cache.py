@@ -101,7 +101,7 @@ def _decode(path: Path, source: Source, entries: Sequence[Entry], image_size: in
     watching.begin("looking at images", len(entries))
     headers = decoding.look(source, entries, watching.update)
     shape = decoding.shape_of(headers, image_size, path.name)
-    seen = Seen(modes=headers.modes, sizes=headers.sizes)
+    seen = Seen(passing=headers.passing, modes=headers.modes, sizes=headers.sizes)
     watching.begin("decoding images", len(entries))
     digests, hashes = np.zeros(len(entries), "S32"), np.zeros(len(entries), np.uint64)
     there = np.zeros(len(entries), bool)
@@ -118,13 +118,14 @@ def _decode(path: Path, source: Source, entries: Sequence[Entry], image_size: in
     pixels = _mapped(pixels_path, len(kept), shape)
     pairs = doubles.find(digests[kept], hashes[kept], lambda numbers: pixels[numbers])
     about = {"shape": list(shape), "seen": seen.plain()}
-    if place.kept:
+    kept_long = place.kept and not seen.passing
+    if kept_long:
         with replacing(place.folder / f"{place.digest}.npz") as file:
             np.savez(file, kept=kept, equal=pairs.equal, near=pairs.near, about=np.array(json.dumps(about)))
         for old in place.folder.glob("*.*"):
             if old.suffix == ".json" or (old.suffix in (".pixels", ".npz") and old.stem != place.digest):
                 old.unlink(missing_ok=True)
-    return Decoded(pixels, kept, pairs, seen, _notes(place.folder, place.digest) if place.kept else None)
+    return Decoded(pixels, kept, pairs, seen, _notes(place.folder, place.digest) if kept_long else None)
 
 
 def _closed_up(file: BinaryIO, kept: np.ndarray, shape: tuple[int, int, int], coloured: bool) -> tuple[int, int, int]:

@@ -51,6 +51,7 @@ class Seen:
     """What was met in many images."""
 
     unreadable: dict[int, str] = field(default_factory=dict)  # reasons by the number of the entry
+    passing: bool = False  # whether one of them may be read another time
     modes: Counter[str] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (width, height)
     notes: Counter[str] = field(default_factory=Counter)  # kinds of conversion
@@ -63,7 +64,7 @@ class Seen:
     @classmethod
     def of_plain(cls, found: dict[str, Any]) -> "Seen":
         """The inverse."""
-        return cls(dict(found["unreadable"]), Counter(found["modes"]),
+        return cls(dict(found["unreadable"]), False, Counter(found["modes"]),
                    Counter({(width, height): number for width, height, number in found["sizes"]}),
                    Counter(found["notes"]))
 
@@ -74,6 +75,7 @@ def look(source: Source, entries: Sequence[Entry], told: Told) -> Seen:
     for number, found in _each(source, entries, lambda: _header, told):
         if isinstance(found, Unreadable):
             seen.unreadable[number] = found.reason
+            seen.passing |= found.passing
         else:
             seen.modes[found.mode] += 1
             seen.sizes[found.width, found.height] += 1
@@ -120,6 +122,7 @@ def decode(source: Source, entries: Sequence[Entry], shape: tuple[int, int, int]
     for number, found in _each(source, entries, make, told):
         if isinstance(found, Unreadable):
             seen.unreadable[number] = found.reason
+            seen.passing |= found.passing
         else:
             yield number, found
     for reader in readers:

@@ -1,6 +1,7 @@
 """`Entry`: a file of a person's data set, in a folder or an archive, by what tells whether it has changed."""
 
 import os
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -9,6 +10,8 @@ from ssgan.files import shown
 
 TABLE = "labels.csv"
 SHOWN = 3  # examples in a line
+MARKS = {"-1", "-1.0"}  # what -1, which marks an unlabelled sample, becomes among text
+LOST = {"", "nan", "NaN", "None", "<NA>", "NaT"}  # what a missing label becomes where all are made text
 LITTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information",
           "lost+found", "icon\r"}  # in small letters; and whatever begins with a dot
 
@@ -55,6 +58,11 @@ def is_litter(name: str) -> bool:
 def is_wanted(name: str, endings: Iterable[str]) -> bool:
     """Whether a file of that name may be an image, or the table of labels."""
     return os.path.splitext(name)[1].lower() in endings or name.lower() == TABLE
+
+
+def composed(name: str) -> str:
+    """The name with each accent in its letter; some file systems keep it apart, and both look the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def examples(names: Iterable[str]) -> str:

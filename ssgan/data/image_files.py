@@ -18,6 +18,7 @@ class Unreadable:
 
     path: Path
     reason: str
+    passing: bool = False  # of the system and not of the file, so that another try may read it
 
 
 def find(words: Iterable[str], lines: Iterable[bytes]) -> Iterator[Path | Unreadable]:

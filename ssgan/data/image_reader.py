@@ -1,5 +1,6 @@
 """`Reader`: image files decoded by Pillow and converted to what a classifier takes."""
 
+import errno
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ssgan.files import shown
 MODES = {1: "L", 3: "RGB"}
 GREY = ("1", "L", "LA", "La", "I", "F")
 LARGEST = 100_000_000  # pixels; decoded they take 400 MB
+DARK = 4096  # of 65,536: what cameras of 12 bits give, as they give it
 ORIENTATION = 0x0112
 
 T = TypeVar("T")
@@ -73,6 +75,9 @@ class Reader:
         if deep:
             self._note("16 bits of grey are scaled to 8", path)
             values = np.asarray(image).astype(np.int64)
+            if values.max(initial=0) < DARK:
+                self._note(f"16 bits of grey stay below {DARK:,} and become nearly black: scale them to their range",
+                           path)
             return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
         if image.mode in ("I", "F"):
             kind = "32-bit" if image.mode == "I" else "floating-point"
@@ -117,7 +122,8 @@ def reading(open_file: Callable[[], BinaryIO | Path], path: Path,
         return Unreadable(path, str(reason))
     except Exception as error:  # of a damaged file a decoder raises whatever comes; the file is listed with it
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Unreadable(path, text.splitlines()[0])
+        passing = isinstance(error, MemoryError) or getattr(error, "errno", None) not in (None, errno.ENOENT)
+        return Unreadable(path, text.splitlines()[0], passing)
 
 
 class _NoRange(Exception):

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ssgan.data.entries import TABLE, counted, examples
+from ssgan.data.entries import LOST, MARKS, TABLE, composed, counted, examples
 from ssgan.errors import Mistake
 from ssgan.files import shown
 
@@ -17,7 +17,7 @@ WANTED = "Its first line names the columns: file,label (and part, if some rows a
 class Row(NamedTuple):
     """What the table says of one file."""
 
-    label: str  # "" is none
+    label: str  # "" is none, as -1 is
     test: bool
 
 
@@ -28,8 +28,11 @@ def read(content: bytes, where: str, known: Iterable[str]) -> dict[str, Row]:
     """
     rows = _rows(content, where)
     known, missing, found = set(known), [], {}
+    same = {composed(name): name for name in known}  # for one system writes letters with their accents, another apart
     for line, name, row in rows:
         name = _path(name)
+        if name not in known:
+            name = same.get(composed(name), name)
         if name not in known:
             missing.append(name)
         elif found.setdefault(name, row) != row:
@@ -73,6 +76,10 @@ def _row(cells: list[str], columns: Mapping[str, int], where: str, line: int) ->
         raise Mistake(f"{where}, line {line}: it names no file.")
     if part.lower() not in (*TEST, *TRAIN):
         raise Mistake(f"{where}, line {line}: part is {part!r}; write train or test.")
+    if label in LOST - {""}:
+        raise Mistake(f"{where}, line {line}: the label {label!r} is what a missing label becomes as text: leave it "
+                      f"empty, or give that class another name.")
+    label = "" if label in MARKS else composed(label)
     test = part.lower() in TEST
     if test and not label:
         raise Mistake(f"{where}, line {line}: {shown(file)} is for the test and has no label.")

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ssgan.data import label_table
-from ssgan.data.entries import TABLE, Entry, counted, examples
+from ssgan.data.entries import TABLE, Entry, composed, counted, examples
 from ssgan.errors import Mistake
 from ssgan.files import shown
 
 LABELLED = ("labelled", "labeled", "train", "training")
 UNLABELLED = ("unlabelled", "unlabeled")
+TRAINS = ("train", "training")
 TEST = ("test", "testing")
 VALIDATION = ("val", "valid", "validation")
 DEEPEST = 8  # folders, each the only one in the other, that are gone down
@@ -57,7 +58,7 @@ def find(entries: Sequence[Entry], read: Callable[[Entry], bytes], where: str) -
     if unread:
         lines.append(f"not read, for it lies deeper: {examples(unread)}")
     classes = tuple(sorted(set(train.values()) - {""}, key=natural))
-    _check(classes, train, test, where)
+    _check(classes, train, test, lines[1:], where)
     number = {name: label for label, name in enumerate(classes)} | {"": -1}
     return Layout(tuple(map(shown, classes)), list(train), [number[label] for label in train.values()], list(test),
                   [number[label] for label in test.values()], [*told, *lines, _contents(classes, train, test)])
@@ -90,10 +91,18 @@ def _by_table(images: list[Entry], parts: Parts, table: Entry, read: Callable[[E
 def _by_folders(parts: Parts, root: str, where: str) -> tuple[Labels, Labels, list[str]]:
     """By the names of folders."""
     labelled, unlabelled, test = (_part(parts, names, where) for names in (LABELLED, UNLABELLED, TEST))
-    instead = _part(parts, VALIDATION, where) if labelled and not test else None
-    test = test or instead
-    if test and not _by_class(parts[test], f"{root}{test}/")[0]:
-        test = None  # a class of that name
+
+    def classes_in(part: str) -> set[str]:
+        return set(_by_class(parts[part], f"{root}{part}/")[0].values())
+
+    beside = {name for name in parts if name and name not in (labelled, unlabelled, test)}
+    if labelled and labelled.lower() in TRAINS and beside and not unlabelled and not classes_in(labelled):
+        beside, labelled = beside | {labelled}, None  # a class of that name
+    flat = test if test and not classes_in(test) else None
+    validation = _part(parts, VALIDATION, where) if flat or not test else None
+    found = classes_in(validation) if validation else set()
+    instead = validation if found and (labelled or found <= beside - {validation}) else None
+    test = instead if flat or not test else test
     used = {name for name in (labelled, unlabelled, test) if name}
     if labelled:
         train, loose = _by_class(parts[labelled], f"{root}{labelled}/")
@@ -107,7 +116,9 @@ def _by_folders(parts: Parts, root: str, where: str) -> tuple[Labels, Labels, li
              *([f"{test}/<class>/"] if test else [])]
     lines = [f"layout: {root}{', '.join(names)}"]
     if instead:
-        lines.append(f"there is no test/: {instead}/ is taken as the test part")
+        lines.append(f"there is no test/ with classes: {instead}/ is taken as the test part")
+    if flat and not labelled:
+        lines.append(f"{flat}/ has no folders of classes: it is taken as a class of that name")
     if loose:
         lines.append(f"{counted(len(loose), 'image')} in no folder of a class, taken as unlabelled: "
                      f"{examples(entry.name for entry in loose)}")
@@ -157,13 +168,14 @@ def _by_class(entries: Sequence[Entry], root: str) -> tuple[Labels, list[Entry]]
     """The files below a folder with the names of its folders as labels, and those that lie in it itself."""
     parts = _below(entries, root)
     loose = parts.pop("", [])
-    return {entry: name for name, files in parts.items() for entry in files}, loose
+    return {entry: composed(name) for name, files in parts.items() for entry in files}, loose
 
 
-def _check(classes: tuple[str, ...], train: Labels, test: Labels, where: str) -> None:
+def _check(classes: tuple[str, ...], train: Labels, test: Labels, lines: Sequence[str], where: str) -> None:
     """Raises Mistake for what nothing can be learned from."""
     if not classes:
-        raise Mistake(f"{where} holds {counted(len(train), 'image')}, and none of them is labelled.\n{WANTED}")
+        told = "".join(f"{line}\n" for line in lines)
+        raise Mistake(f"{where} holds {counted(len(train), 'image')}, and none of them is labelled.\n{told}{WANTED}")
     if len(classes) == 1:
         raise Mistake(f"{where} has labelled images of one class alone, {shown(classes[0])}: a classifier needs two "
                       f"at least.\n{WANTED}")

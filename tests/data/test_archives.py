@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 from own_images import heard, pack, simple
+from PIL import Image
 
 from ssgan.data import archives
 from ssgan.data.image_files import find
@@ -30,6 +31,36 @@ def test_an_archive_holds_what_its_folder_holds(kind, tmp_path, cache):
     again = load(f"folder:{path}", heard()[0])
     assert again.sha256 == plain.sha256
     assert sorted(file.name for file in tmp_path.iterdir()) == ["cache", "photos", path.name], "nothing is unpacked"
+
+
+def test_a_tar_made_anew_with_the_same_names_sizes_and_times_is_read_anew(tmp_path, cache):
+    path, seen = tmp_path / "photos.tar", []
+    for value in (60, 200):
+        with tarfile.open(path, "w") as archive:
+            for number in range(8):
+                content = io.BytesIO()
+                Image.new("L", (8, 8), value + number).save(content, "BMP")
+                about = tarfile.TarInfo(f"labelled/{'ab'[number % 2]}/{number}.bmp")  # of the time 0
+                about.size = len(content.getvalue())
+                archive.addfile(about, io.BytesIO(content.getvalue()))
+        seen.append(load(f"folder:{path}", heard()[0]).train.pixels.max().item())
+    assert seen == [67, 207]
+
+
+def test_names_in_utf_8_of_a_zip_that_does_not_say_so_are_read_as_such(tmp_path, cache):
+    path = tmp_path / "photos.zip"
+    content = io.BytesIO()
+    Image.new("L", (8, 8), 9).save(content, "PNG")
+    zipped(path, {f"{name}/{number}.png": content.getvalue() for number, name in enumerate(("\u00c4pfel", "Birnen") * 3)})
+    written = bytearray(path.read_bytes())
+    for head, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # where the flags lie
+        place = written.find(head)
+        while place >= 0:
+            written[place + at + 1] &= ~0x08  # bit 11
+            place = written.find(head, place + 4)
+    path.write_bytes(written)
+    assert "\u00c4pfel" not in zipfile.ZipFile(path).namelist()[0]
+    assert load(f"folder:{path}", heard()[0]).classes == ("Birnen", "\u00c4pfel")
 
 
 def zipped(path, members):

@@ -53,6 +53,25 @@ def test_recheck_decodes_in_any_case_and_a_size_has_a_cache_of_its_own(photos):
     assert stages(photos)[0] == []
 
 
+def test_a_file_that_the_system_does_not_give_is_tried_again(photos, monkeypatch):
+    real = Image.open
+
+    def refused(place, *options):
+        if str(place).endswith("100.png"):
+            raise PermissionError(13, "Permission denied")
+        return real(place, *options)
+
+    monkeypatch.setattr(Image, "open", refused)
+    how, said = heard()
+    assert len(load(f"folder:{photos}", how).train.labels) == len(load(f"folder:{photos}", heard()[0]).train.labels)
+    assert any("100.png (Permission denied)" in line for line in said.lines), said.lines
+    monkeypatch.undo()
+    how, said = heard()
+    load(f"folder:{photos}", how)
+    assert said.stages == BOTH and not any("cannot be decoded" in line for line in said.lines)
+    assert stages(photos)[0] == []
+
+
 def test_what_is_told_is_told_from_the_cache_too(photos):
     (photos / "unlabelled" / "broken.png").write_bytes(b"broken")
     texts = []

@@ -43,6 +43,45 @@ def test_classes_straight_in_the_folder_also_beside_unlabelled_and_test():
         "a class that is called test")
 
 
+def test_a_validation_folder_stands_in_for_a_test_without_classes_and_beside_classes():
+    found = layout("train/a/1.png", "train/b/2.png", "val/b/3.png", "test/4.png")
+    assert parts(found)[1] == {"val/b/3.png": "b"} and any("left out: test/4.png" in line for line in found.told)
+    found = layout("a/1.png", "b/2.png", "val/a/3.png", "val/b/4.png")
+    assert found.classes == ("a", "b") and parts(found)[1] == {"val/a/3.png": "a", "val/b/4.png": "b"}
+    found = layout("a/1.png", "b/2.png", "val/c/3.png")
+    assert found.classes == ("a", "b", "val"), "no validation part: it has other classes"
+    found = layout("a/1.png", "b/2.png", "test/3.png")
+    assert found.classes == ("a", "b", "test") and any("test/ has no folders of classes" in line
+                                                       for line in found.told)
+
+
+def test_a_class_that_is_called_train():
+    found = layout("bus/1.png", "car/2.png", "train/3.png")
+    assert found.classes == ("bus", "car", "train") and not parts(found)[1]
+
+
+def test_names_that_look_the_same_are_the_same_however_accents_are_written():
+    apart, whole = "A\u0308pfel", "\u00c4pfel"
+    train, test = parts(layout(f"train/{whole}/1.png", f"train/{apart}/2.png", "train/b/3.png", f"test/{apart}/4.png"))
+    assert train == {f"train/{whole}/1.png": whole, f"train/{apart}/2.png": whole, "train/b/3.png": "b"}
+    assert test == {f"test/{apart}/4.png": whole}
+    found = layout(f"{apart}.png", "2.png", "labels.csv", table=f"file,label\n{whole}.png,{apart}\n2.png,b\n")
+    assert parts(found)[0] == {f"{apart}.png": whole, "2.png": "b"}
+
+
+def test_minus_one_in_a_table_is_no_label_and_a_lost_one_is_refused():
+    table = "file,label\n1.png,0\n2.png,1\n3.png,-1\n"
+    found = layout("1.png", "2.png", "3.png", "labels.csv", table=table)
+    assert found.classes == ("0", "1") and parts(found)[0]["3.png"] == ""
+    with pytest.raises(Mistake, match="line 4: the label 'nan' is what a missing label becomes as text"):
+        layout("1.png", "2.png", "3.png", "labels.csv", table=table.replace("-1", "nan"))
+
+
+def test_a_table_in_a_part_is_named_where_nothing_is_labelled():
+    with pytest.raises(Mistake, match="(?s)none of them is labelled.*not read, for it lies deeper: train/labels.csv"):
+        layout("train/1.png", "train/labels.csv", "test/2.png")
+
+
 def test_a_table_of_labels_in_its_own_order_with_its_own_test():
     names = ("x/1.png", "x/2.png", "3.png", "4.png", "labels.csv")
     found = layout(*names, table="label;file;part\nb;./x\\2.png;train\n;4.png;\na;x/1.png;\nb;3.png;test\n")

@@ -85,4 +85,8 @@ def broken_files(found: Inspection) -> list[tuple[str, str]]:
 
 def cost_text(found: Inspection) -> str:
     """What a run would cost, or why there is none, in a line or two."""
-    return found.cost.text() if found.cost else f"no run yet: {found.no_run}"
+    if not found.cost:
+        return f"no run yet: {found.no_run}"
+    lost = [number for number in found.own.broken() if found.own.labels[number] >= 0]
+    return found.cost.text() + (", with --skip-broken: without it a run stops at labelled images that cannot be decoded"
+                                if lost else "")
