@@ -62,7 +62,7 @@ def ablate_command(recipe, off, only, seeds, labels, dataset, overrides, image_s
                 choices=tuple(row.choice for row in rows.rows))
     data = read_data(chosen.recipe, setting, recheck=recheck, skip_broken=skip_broken)
     plan = plan.fitted(data, setting.progress.say)
-    command = _command(recipe, off, only, seeds, labels, dataset, overrides)
+    command = _command(recipe, off, only, seeds, labels, dataset, image_size, overrides)
     try:
         with stoppable(setting):
             outcome = run_ablation(plan, rows, data, setting, count, command)
@@ -71,13 +71,14 @@ def ablate_command(recipe, off, only, seeds, labels, dataset, overrides, image_s
         raise
     _save_view(outcome, setting)
     output.ablation(outcome, as_json)
-    if outcome.ablation.lost:
+    if outcome.ablation.lost or outcome.ablation.unfinished:
         sys.exit(1)
 
 
-def _command(recipe, off, only, seeds, labels, dataset, overrides) -> str:
+def _command(recipe, off, only, seeds, labels, dataset, image_size, overrides) -> str:
     """What to type for the same again."""
-    said = (("--off", off), ("--only", only), ("--seeds", seeds), ("--labels", labels), ("--dataset", dataset))
+    said = (("--off", off), ("--only", only), ("--seeds", seeds), ("--labels", labels), ("--dataset", dataset),
+            ("--image-size", image_size))
     options = [part for option, value in said if value is not None for part in (option, str(value))]
     changes = [part for value in overrides for part in ("--set", value)]
     return shlex.join(["ssgan", "ablate", recipe, *options, *changes])

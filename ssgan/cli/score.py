@@ -65,6 +65,8 @@ def _score_images(target, against, sheets, *, images, as_json, device, data_dir,
                       f"leave it out.")
     if images and tracking_uri is not None:
         raise Mistake("--tracking-uri: images without a run are in no store; leave it out.")
+    if image_size is not None and not images and not is_place(against):
+        raise Mistake(f"--image-size: the images of a run and those of {against} have their own size; leave it out.")
     if sheets is not None and not sheets.parent.is_dir():
         raise Mistake(f"--sheets {sheets}: there is no folder {sheets.parent}.")
     setting = make_setting(device, data_dir, "none" if images else tracking_uri, experiment, quiet)

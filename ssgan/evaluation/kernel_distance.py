@@ -11,10 +11,10 @@ SEED = 2020  # torch-fidelity's, whose subsets these are
 
 
 class KernelDistance(NamedTuple):
-    """The mean over subsets and its population's standard deviation."""
+    """The mean over subsets and its population's standard deviation; None where each would be the whole of both."""
 
     mean: float
-    std: float
+    std: float | None
 
 
 def kernel_distance(first: Tensor, second: Tensor, subsets: int, size: int = SUBSET) -> KernelDistance:
@@ -29,6 +29,8 @@ def kernel_distance(first: Tensor, second: Tensor, subsets: int, size: int = SUB
     size = min(size, len(x), len(y))
     if size < 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"features {x.shape} and {y.shape}: two images of each are the least, of equal length")
+    if size == len(x) == len(y):
+        return KernelDistance(_discrepancy(x, y), None)
     random = np.random.RandomState(SEED)
     found = [_discrepancy(x[random.choice(len(x), size, replace=False)], y[random.choice(len(y), size, replace=False)])
              for _ in range(subsets)]

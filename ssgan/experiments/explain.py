@@ -160,8 +160,11 @@ def _names() -> dict[str, str]:
     found = {measured: name for name, technique in {"supervised": Supervised, **TECHNIQUES}.items()
              for measured in technique.measures}
     found |= {form: name for name, page in METRICS.items() for form in map(_measured, page.names)}
-    found |= {written(before + measured): name for measured, name in list(found.items()) for before in BEFORE}
-    return found | SHORT_FORMS | {name: name for name in pages()}
+    begins = re.compile("|".join(f"^{written(before)}_" for before in BEFORE))
+    bare = {begins.sub("", measured): name for measured, name in found.items()} | {
+        measured: name for measured, name in found.items() if not begins.match(measured)}
+    whole = {written(before + measured): name for measured, name in bare.items() for before in BEFORE}
+    return whole | bare | found | SHORT_FORMS | {name: name for name in pages()}
 
 
 def _begun(name: str) -> set[str]:

@@ -70,9 +70,9 @@ def check(settings: ScoreConfig, images: int | None, where: str, reference: Refe
                       f"out, and all are scored.")
     for count, what in ((settings.samples, where), (len(reference.images), reference.name)):
         if count < max(2, settings.splits):
+            fewer = f"try --set score.splits={max(1, count // 100)}, or " if count > 1 else ""
             raise Mistake(f"{what} has {count} image{'s' * (count != 1)}, and score.splits = {settings.splits} needs "
-                          f"at least {max(2, settings.splits)}: try --set score.splits={max(1, count // 100)}, or give "
-                          f"more images.")
+                          f"at least {max(2, settings.splits)}: {fewer}give more images.")
     if settings.network == DOMAIN:
         if not networks.has_domain_network(reference.dataset):
             raise Mistake(f"{reference.name} has no full labels with a test part, from which a network of its own "

@@ -48,6 +48,16 @@ def test_the_network_is_trained_once_and_then_read(cache):
     assert first.error == float((answers.argmax(1) != data().test.labels).float().mean())
 
 
+def test_its_error_is_of_the_images_whose_class_is_known(cache):
+    test = data().test
+    labels = test.labels.clone()
+    labels[::2] = -1
+    with_gaps = Images.of(test.pixels, labels, test.classes)
+    network = domain_classifier.domain_classifier(data().train, with_gaps, "cpu")
+    answers = network.answers(test.gather(torch.arange(len(test)))).probabilities.argmax(1)
+    assert network.error == pytest.approx(float((answers[1::2] != test.labels[1::2]).float().mean()))
+
+
 def test_the_network_is_a_function_of_data_and_settings(cache, monkeypatch):
     torch.manual_seed(1)
     _, answers = make()

@@ -132,6 +132,7 @@ def test_a_pair_without_labels_is_scored_and_has_no_error(whole, tmp_path):
 
 def test_a_row_without_labels_tells_scores_alone_and_is_not_lost(tmp_path):
     folders = (WorkFolder.create(tmp_path, "1" * 16),)
+    folders[0].update(status="FINISHED")
 
     def row(name, against, errors, score, unlabelled=False):
         off = ("labels",) if unlabelled else ()
@@ -146,6 +147,18 @@ def test_a_row_without_labels_tells_scores_alone_and_is_not_lost(tmp_path):
     evidence = ablation_evidence(found, "x", "y")
     assert 'off = ["labels"]' in evidence and "error" not in evidence and "inception_score = [-0.5]" in evidence
     assert ablation_picture(found)[:4] == b"\x89PNG"
+
+
+def test_a_run_that_was_measured_and_has_failed_in_its_scores_is_told(tmp_path):
+    good, bad = (WorkFolder.create(tmp_path, each * 16) for each in "12")
+    good.update(status="FINISHED", name="good")
+    bad.update(status="FAILED", name="bad", error="No space left on device")
+    rows = tuple(AblationRow(name, (), (), {}, against, "", False, (folder,), [0.1], [{}], [2.0])
+                 for name, against, folder in (("as it is", None, good), ("without a", "as it is", bad)))
+    found = Ablation("digits", "digits", 100, ((0, 0),), rows, ())
+    assert found.lost == 0 and list(found.unfinished.values()) == ["No space left on device"]
+    assert "1 run evaluated, but not finished (No space left on device)" in ablation_markdown(found)
+    assert ablation_plain(found)["unfinished"] == found.unfinished
 
 
 def test_a_lost_run_is_left_out_of_its_pairs_and_the_verdict_names_what_is_sure(tmp_path):

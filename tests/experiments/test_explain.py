@@ -26,7 +26,8 @@ ASKED = {  # what people call it: what it is called here
     "score/inception_score_real": "inception_score", "train/unlabelled_loss": "gan", "gradient_length":
     "gradient_penalty", "hinge": "adversarial", "Wasserstein": "adversarial", "non-saturating": "adversarial",
     "smoothing": "smoothing", "one-sided": "smoothing", "label_noise": "label_noise", "instance_noise":
-    "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error"}
+    "instance_noise", "L1": "l1", "L2": "l2", "dropout": "dropout", "K+1": "gan", "generated_only": "generated_only_error",
+    "kid_std": "kid", "test/test/error": None}
 
 
 # The paper's techniques, the names, and the successors that the project's sources name: its page here.

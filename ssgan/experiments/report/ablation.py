@@ -43,6 +43,13 @@ class AblationRow:
         measured = self.step_ms if self.unlabelled else self.errors
         return sum(value is None for value in measured)
 
+    @property
+    def unfinished(self) -> tuple[WorkFolder, ...]:
+        """Runs that were measured and have failed later, in scoring say."""
+        measured = self.step_ms if self.unlabelled else self.errors
+        return tuple(folder for folder, value in zip(self.folders, measured, strict=True)
+                     if value is not None and folder.facts.get("status") != "FINISHED")
+
     def stat(self, measure: str, generator: str) -> Stat | None:
         """Of the runs that have it; None where none has."""
         found = [value for value in self.columns(generator)[measure] if value is not None]
@@ -78,6 +85,13 @@ class Ablation:
         """Runs that did not come through."""
         return sum(row.lost for row in self.rows)
 
+    @property
+    def unfinished(self) -> dict[str, str]:
+        """Why runs that were measured have not come to their end, by their names."""
+        facts = [folder.facts | {"id": folder.fingerprint} for row in self.rows for folder in row.unfinished]
+        return {f"{each.get('name', '')} ({each['id'][:8]})": each.get("error") or each.get("status", "")
+                for each in facts}
+
     def row(self, name: str) -> AblationRow:
         """The row of that name."""
         return next(row for row in self.rows if row.name == name)
@@ -99,7 +113,7 @@ def ablation_plain(found: Ablation) -> dict[str, Any]:
             "seeds": [{"seed": seed, "split_seed": split} for seed, split in found.seeds],
             "generator": found.generator, "real": dict(found.real), "score_network": found.network or None,
             "rows": [_row(found, row) for row in found.rows],
-            "left_out": list(found.left_out), "lost": found.lost}
+            "left_out": list(found.left_out), "lost": found.lost, "unfinished": found.unfinished}
 
 
 def _row(found: Ablation, row: AblationRow) -> dict[str, Any]:

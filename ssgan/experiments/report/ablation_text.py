@@ -28,6 +28,10 @@ def ablation_markdown(found: Ablation) -> str:
     if found.lost:
         notes.append(f"- {found.lost} run{'s' * (found.lost > 1)} did not come through: each row is compared over the "
                      f"seeds that it has.")
+    if found.unfinished:
+        reasons = "; ".join(dict.fromkeys(reason.splitlines()[0] for reason in found.unfinished.values() if reason))
+        notes.append(f"- {len(found.unfinished)} run{'s' * (len(found.unfinished) > 1)} evaluated, but not finished "
+                     f"({reasons}): scores are missing, or of fewer runs.")
     if several:
         notes.append(f"- {_verdict(found)}")
     return "\n".join([*lines, "", *notes]) + "\n"
