@@ -103,7 +103,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X, y):
-        """Trains on labelled and unlabelled samples together."""
+        """Trains on labelled and unlabelled samples together; until it has ended the classifier is not fitted."""
+        self.__dict__.pop("network_", None)
         X, found = self._deep(X)
         if y is None:
             validate_data(self, X, y)  # which says so
@@ -121,12 +122,15 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         split = _split(images, self.recipe_)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         try:
-            model = train(self.recipe_, images, split, seed, device=self.device,
+            model = train(self.recipe_, images, split, seed, device=str(self.device),
                           callback=_Progress(self, split, step_count(self.recipe_, split)))
         except Mistake as mistake:  # networks that do not fit X, say
             raise ValueError(str(mistake)) from None
         self.network_ = fold(model.discriminator()).double()
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
 
     def predict_proba(self, X):
         """The probabilities of the classes, in the order of `classes_`: [n, k]."""
@@ -158,7 +162,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         """
         known = labelled(y)
         if known.all():
-            return super().score(X, y, sample_weight)
+            return super().score(X, known_labels(y)[1], sample_weight)
         if not known.any():
             return 0.0
         return float(labelled_accuracy(self, X, y, sample_weight) * np.average(known, weights=sample_weight))
@@ -174,7 +178,8 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                  "recipe": as_table(self.recipe_), "shape": self.shape_, "channels_last": self._layout_.channels_last,
                  "labels_are_objects": self.classes_.dtype == object}
         with replacing(Path(path)) as file:
-            np.savez(file, about=np.array(json.dumps(about)), classes=_plain_labels(self.classes_),
+            text = json.dumps(about, default=lambda value: value.tolist())  # numpy's numbers may be parameters
+            np.savez(file, about=np.array(text), classes=_plain_labels(self.classes_),
                      features=self.n_features_in_, low=self.low_, range=self.range_, **named, **weights)
 
     @classmethod

@@ -241,3 +241,21 @@ def test_unlabelled_samples_count_as_wrong_but_for_the_scorer_that_leaves_them_o
                                 for scoring in (None, labelled_accuracy))
     assert with_unlabelled < 0.4 < without
     assert "scoring=labelled_accuracy" in SSGANClassifier.score.__doc__
+
+
+def test_after_a_fit_that_failed_it_is_not_fitted_and_objects_as_labels_are_scored(tmp_path):
+    from sklearn.exceptions import NotFittedError
+
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    X = random.normal(size=(60, 4)) + 3 * y[:, None]
+    model = SSGANClassifier("features", overrides=("train.least_steps=5", "train.most_steps=5"),
+                            learning_rate=np.float64(0.002))
+    model.fit(X, y)
+    assert model.score(X, y.astype(object)) == model.score(X, y)
+    model.set_params(image_shape=np.array([2, 2])).save(tmp_path / "s.npz")
+    assert (SSGANClassifier.load(tmp_path / "s.npz").predict(X) == model.predict(X)).all()
+    with pytest.raises(ValueError, match="nonsense"):
+        model.set_params(overrides=("gan.nonsense=1",), image_shape=None).fit(10 * X, np.array(["x", "y", "z"])[y])
+    with pytest.raises(NotFittedError):
+        model.predict(X)

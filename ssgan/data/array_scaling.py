@@ -8,6 +8,7 @@ import numpy as np
 # Values further from the middle than so many usual distances are left out of a feature's range, and cut: among ten
 # thousand values that are spread evenly or normally there are none such, exponentially one in three times.
 FEATURE_FENCE = 20
+FEW = 0.01  # of a feature's values are outliers at most, equal ones counted once
 # An image's brightest value may lie so many usual ranges, from dark to bright in one image, above that of the middle
 # image; its darkest likewise.
 IMAGE_FENCE = 4
@@ -81,11 +82,14 @@ def _image_range(darkest: np.ndarray, brightest: np.ndarray) -> tuple[np.float64
 
 
 def _feature_range(values: np.ndarray) -> tuple[float, float]:
+    """Without the few values that lie far beyond the others; where they are many, that is how the feature is spread."""
     with np.errstate(over="ignore"):
         away = np.abs(values - np.median(values))  # [n]
         usual = np.median(away[away > 0]) if (away > 0).any() else 0
-        inside = values[away <= FEATURE_FENCE * usual]
-    return inside.min(), inside.max()
+        beyond = away > FEATURE_FENCE * usual
+    inside = values[~beyond]
+    few = len(np.unique(values[beyond])) <= max(1, FEW * len(values))  # -999 may come often
+    return (inside.min(), inside.max()) if few else (values.min(), values.max())
 
 
 def _width(low: np.ndarray, high: np.ndarray) -> np.ndarray:

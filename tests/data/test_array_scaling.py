@@ -44,6 +44,13 @@ def test_features_take_the_range_of_the_data_whatever_their_type(kind):
     assert (Scaling.of_features(one_hot)(one_hot) == one_hot).all()
 
 
+def test_a_long_tail_is_no_outlier():
+    tail = 10 ** np.random.default_rng(0).uniform(-6, 0, (2000, 1))
+    assert len(np.unique(Scaling.of_features(tail)(tail))) == 2000
+    rounded = np.concatenate([np.full(50, 0.3), np.full(30, 0.1 + 0.2), np.linspace(0, 1, 20)])[:, None]
+    assert Scaling.of_features(rounded).range == 1
+
+
 @pytest.mark.parametrize("outlier", [1e6, -1e6, 1e30, 1.7e308, -1.7e308])
 def test_one_value_does_not_spoil_a_feature(outlier):
     before = Scaling.of_features(FEATURES)(FEATURES)
