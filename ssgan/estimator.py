@@ -70,7 +70,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
         `digits` for images and `features` for what is none. Those of data sets are made for as many images as these
         have (digits 1,437, the others 60,000), of classes that are equally frequent. `features` trains without a
         generator, by the answers of scikit-learn's LabelSpreading: compare it with LabelSpreading itself, which takes a
-        second and mostly has more mistakes (the figures are in the recipe).
+        second, and in the mean had more mistakes (the figures are in the recipe).
     epochs, batch, learning_rate : of the training; None takes the recipe's. With epochs=None, few samples are gone
         through more often: in 4,000 steps, or in as many as the recipe makes on its own data set where those are fewer;
         a recipe that has least or most steps keeps to them.

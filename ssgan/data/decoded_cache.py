@@ -125,6 +125,8 @@ def _decode(path: Path, source: Source, entries: Sequence[Entry], image_size: in
         for old in place.folder.glob("*.*"):
             if old.suffix == ".json" or (old.suffix in (".pixels", ".npz") and old.stem != place.digest):
                 old.unlink(missing_ok=True)
+    else:  # what was there of the same files, before --recheck say, does not fit to these pixels
+        (place.folder / f"{place.digest}.npz").unlink(missing_ok=True)
     return Decoded(pixels, kept, pairs, seen, _notes(place.folder, place.digest) if kept_long else None)
 
 

@@ -95,7 +95,7 @@ def _by_folders(parts: Parts, root: str, where: str) -> tuple[Labels, Labels, li
     def classes_in(part: str) -> set[str]:
         return set(_by_class(parts[part], f"{root}{part}/")[0].values())
 
-    beside = {name for name in parts if name and name not in (labelled, unlabelled, test)}
+    beside = {composed(name) for name in parts if name and name not in (labelled, unlabelled, test)}
     if labelled and labelled.lower() in TRAINS and beside and not unlabelled and not classes_in(labelled):
         beside, labelled = beside | {labelled}, None  # a class of that name
     flat = test if test and not classes_in(test) else None

@@ -63,6 +63,14 @@ def test_again_it_prints_the_same_and_as_text_the_table(ssgan, found):
     assert f"{100 * found['rows'][1]['error']['mean']:.2f} ± " in shown.stdout and "ssgan ui --compare" in shown.stdout
 
 
+def test_what_to_type_for_the_same_again_has_all_that_changes_the_data():
+    from ssgan.cli.ablate import _command
+
+    assert _command("digits", "gan", None, "2", 50, "folder:my own", 8, ["train.epochs=1"]) == (
+        "ssgan ablate digits --off gan --seeds 2 --labels 50 --dataset 'folder:my own' --image-size 8 --set "
+        "train.epochs=1")
+
+
 def test_the_evidence_is_ready_for_a_recipes_file(found):
     rows = tomllib.loads(Path(found["report"]["toml"]).read_text())["evidence"]["ablation"]
     assert [row["what"] for row in rows] == ["without gan", "labelled loss alone", "consistency alone"]

@@ -38,6 +38,7 @@ def test_all_of_a_messy_folder_is_in_the_text(photos):
     assert "unlabelled/broken.jpg: it is no image" in text
     assert "labelled/often/6.png = test/often/leaked.png" in text
     assert re.search(r"a run: 36 labelled and 70 unlabelled images, 3,000 steps of 32 images; .* ms a step here", text)
+    assert "with --skip-broken: without it a run stops at labelled images that cannot be decoded" in text
 
 
 def test_json_has_every_file_and_number(photos):

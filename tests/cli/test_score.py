@@ -108,6 +108,8 @@ def test_a_run_against_other_images_and_for_a_person(ssgan):
     done = ssgan("score", ssgan.run["run_id"], "--against", "digits", *SCORED)
     assert done.exit_code == 0 and "precision/recall" in done.output and "Inception Score" in done.output
     assert Path(ssgan.run["folder"], "run.json").read_bytes() == before, "its own scores stay"
+    done = ssgan("score", ssgan.run["run_id"], "--against", "digits", "--image-size", "64")
+    assert done.exit_code == 2 and "--image-size: the images of a run and those of digits" in done.output
 
 
 def test_what_real_images_alone_are_held_against_is_told():

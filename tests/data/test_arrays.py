@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from own_images import heard
 
 from ssgan.data.own_data import Reading, load
 from ssgan.errors import Mistake
@@ -84,6 +85,14 @@ def test_numbers_from_0_to_1_stay_and_others_are_refused(tmp_path):
 def test_what_is_no_data_set_is_one_mistake(arrays, told, tmp_path):
     with pytest.raises(Mistake, match=told):
         load(saved(tmp_path, **arrays), Reading())
+
+
+def test_text_in_x_is_a_mistake_and_unlabelled_test_images_are_told(tmp_path):
+    with pytest.raises(Mistake, match="x of .* is <U1; images are uint8, or numbers from 0 to 1"):
+        load(saved(tmp_path, x=np.full((12, 8, 8), "a"), y=Y), Reading())
+    how, said = heard()
+    found = load(saved(tmp_path, x=X, y=Y, x_test=X, y_test=np.where(np.arange(12) < 5, -1, Y)), how)
+    assert len(found.test.known) == 6 and "6 of the 12 images of x_test have no label in y_test" in said.text
 
 
 def test_a_file_that_is_none_is_a_mistake(tmp_path):

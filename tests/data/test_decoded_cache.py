@@ -70,6 +70,10 @@ def test_a_file_that_the_system_does_not_give_is_tried_again(photos, monkeypatch
     load(f"folder:{photos}", how)
     assert said.stages == BOTH and not any("cannot be decoded" in line for line in said.lines)
     assert stages(photos)[0] == []
+    monkeypatch.setattr(Image, "open", refused)
+    assert stages(photos, recheck=True)[0] == BOTH
+    monkeypatch.undo()
+    assert stages(photos)[0] == BOTH, "the earlier notes do not stand beside other pixels"
 
 
 def test_what_is_told_is_told_from_the_cache_too(photos):

@@ -118,6 +118,13 @@ def test_sixteen_bits_are_scaled_to_eight(name, tmp_path):
     assert (read(path, COLOUR)[0] == pixels).all()
 
 
+def test_twelve_bits_in_sixteen_are_told(tmp_path):
+    path = saved(Image.fromarray(np.array([[0, 4095], [17, 2048]], dtype=np.uint16)), tmp_path / "x.png")
+    said = read(path)[1]
+    assert any(f"stay below 4,096 and become nearly black: scale them to their range (first: {path})" in line
+               for line in said), said
+
+
 def test_pixels_without_a_known_range_are_not_guessed(tmp_path):
     assert "32-bit pixels have no known range" in reason(saved(
         Image.fromarray(PIXELS.astype(np.int32)), tmp_path / "i.tif"))

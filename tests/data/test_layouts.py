@@ -48,6 +48,8 @@ def test_a_validation_folder_stands_in_for_a_test_without_classes_and_beside_cla
     assert parts(found)[1] == {"val/b/3.png": "b"} and any("left out: test/4.png" in line for line in found.told)
     found = layout("a/1.png", "b/2.png", "val/a/3.png", "val/b/4.png")
     assert found.classes == ("a", "b") and parts(found)[1] == {"val/a/3.png": "a", "val/b/4.png": "b"}
+    found = layout("A\u0308/1.png", "b/2.png", "val/\u00c4/3.png")
+    assert list(parts(found)[1].values()) == ["\u00c4"]
     found = layout("a/1.png", "b/2.png", "val/c/3.png")
     assert found.classes == ("a", "b", "val"), "no validation part: it has other classes"
     found = layout("a/1.png", "b/2.png", "test/3.png")

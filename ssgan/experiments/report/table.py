@@ -12,6 +12,7 @@ import numpy as np
 from ssgan import recipes
 from ssgan.evaluation.baselines import BASELINES
 from ssgan.evaluation.ensembles import ensembles
+from ssgan.evaluation.scoring_network import OWN
 from ssgan.experiments.report.forecast import Forecast, Interval, forecast
 from ssgan.experiments.report.results import Result
 
@@ -126,7 +127,7 @@ class Row:
 
     @property
     def score(self) -> Stat | None:
-        """The Inception Score, where all runs have one, by one network."""
+        """The Inception Score, where all runs have one, by one network that is not each run's own."""
         return self._by_one_network([result.score for result in self.results])
 
     @property
@@ -145,7 +146,9 @@ class Row:
         return _stat_of_all([result.generated_only_error for result in self.results])
 
     def _by_one_network(self, values: list[float | None]) -> Stat | None:
-        return _stat_of_all(values) if len({result.network for result in self.results}) == 1 else None
+        networks = {result.network for result in self.results}
+        each_its_own = networks == {OWN} and len(self.results) > 1
+        return _stat_of_all(values) if len(networks) == 1 and not each_its_own else None
 
     @property
     def seconds(self) -> float:

@@ -241,6 +241,7 @@ def test_scores_by_several_networks_have_no_mean_and_are_not_drawn_together():
     assert score_pictures(compare(made)) == score_pictures(compare(made[:2])) and score_pictures(compare(made))
     own = [result(100, seed, network="itself", **scores) for seed in range(2)]
     assert score_pictures(compare(own)) == {"digits": None}, "each by its own classifier"
+    assert series_of(own).rows[0].fid is None and series_of(own[:1]).rows[0].fid.mean == 43.8
 
 
 def test_efficientnets_score_has_a_column_of_its_own_and_is_drawn_in_place_of_the_inception_score():
