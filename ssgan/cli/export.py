@@ -1,5 +1,6 @@
 """`ssgan export`: a run's classifier as a file or folder for people who do not have ssgan."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -124,15 +125,29 @@ def _images(folder, card, data_dir):
 
 
 def _registrable(folder, store, name: str) -> str:
-    """The run's id in the store. Raises Mistake where it is not there."""
+    """The run's id in the store. Raises Mistake where it is not there, and for names that no model can have."""
     from ssgan import tracking
+    from ssgan.tracking import Undelivered
+    from ssgan.tracking.store import faults
 
+    if not name.strip() or set(name) & set("/:"):
+        raise Mistake(f"--register {name!r}: a registered model's name is not empty, and has no / and no : in it.")
     run_id = tracking.run_id(folder, store)
+    if run_id is None:  # the store may have been moved since
+        run_id = next(filter(store.has_run, tracking.run_ids(folder)), None)
     if run_id is None and folder.path.parent.parent.name == "runs":
         run_id = folder.path.parent.name  # fetched from the store into the cache, which keeps it under its id
     if run_id is None or not store.has_run(run_id):
         raise Mistake(f"--register {name}: the run is not in {store.name} yet; bring it there first: "
                       f"ssgan deliver{store.options()}")
+    try:
+        with faults(store):
+            deleted = store.client().get_run(run_id).info.lifecycle_stage == "deleted"
+    except Undelivered as undelivered:
+        raise Mistake(f"--register {name}: {undelivered}.") from undelivered
+    if deleted:
+        raise Mistake(f"--register {name}: the run was deleted in MLflow; restore it there first:\n"
+                      f"MLFLOW_TRACKING_URI={shlex.quote(store.name)} mlflow runs restore --run-id {run_id}")
     return run_id
 
 
@@ -140,15 +155,19 @@ def _register(store, run_id: str, path: Path, name: str, card) -> str:
     """Puts the checked folder among the run's artifacts and registers it there; the new version's number. Raises
     Mistake.
     """
+    from mlflow.exceptions import MlflowException
+
     from ssgan.tracking import Undelivered
     from ssgan.tracking.store import faults
 
     try:
         with faults(store):
             client = store.client()
-            known = [model.name for model in client.search_registered_models(filter_string=f"name = '{name}'")]
-            if not known:
+            try:
                 client.create_registered_model(name, description="made by ssgan export")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
             client.log_artifacts(run_id, str(path), "classifier")
             source = f"{client.get_run(run_id).info.artifact_uri}/classifier"
             tags = {f"ssgan.{key}": str(getattr(card, key)) for key in ("dataset", "labels", "test_error")}

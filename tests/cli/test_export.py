@@ -154,7 +154,16 @@ mlflow.set_tracking_uri(sys.argv[1])
 numpy.save(sys.argv[3], mlflow.pyfunc.load_model("models:/digits/1").predict(numpy.load(sys.argv[2])))
 """, os.environ["MLFLOW_TRACKING_URI"], here / "images.npy", here / "answers.npy")
     assert (np.load("answers.npy")[:, 1].argmax(1) == handed.evaluated()).all()
-    assert "--register a/b failed" in run("export", "latest", "--register", "a/b", "-o", "third", code=2).stderr
+    assert "has no / and no :" in run("export", "latest", "--register", "a/b", "-o", "third", code=2).stderr
+    assert not (here / "third").exists(), "refused before anything is written"
+    assert "registered as O'Neil x, version 1" in run(
+        "export", "latest", "--register", "O'Neil x", "-o", "fourth").stdout
+    client.delete_run(found["run_id"])
+    said = run("export", "latest", "--register", "digits", "-o", "fifth", code=2).stderr
+    assert "the run was deleted in MLflow" in said and not (here / "fifth").exists()
+    environment = os.environ | {"PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))}
+    subprocess.run(said.splitlines()[-1], shell=True, check=True, env=environment, capture_output=True)
+    run("export", "latest", "--register", "digits", "-o", "fifth")
 
 
 @pytest.mark.slow
