@@ -95,7 +95,7 @@ OPTIONS = sorted({found for _, text in TEXTS for found in re.findall(r"(?<![\w-]
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_that_is_told_is_one(option):
-    of_others = {"--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--experiment-id",
+    of_others = {"--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--experiment-id", "--run-id",
                  "--no-optional-locks", "--porcelain", "--untracked-files"}  # MLflow's and git's
     assert option in options() | of_others
 
