@@ -164,6 +164,10 @@ numpy.save(sys.argv[3], mlflow.pyfunc.load_model("models:/digits/1").predict(num
     environment = os.environ | {"PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))}
     subprocess.run(said.splitlines()[-1], shell=True, check=True, env=environment, capture_output=True)
     run("export", "latest", "--register", "digits", "-o", "fifth")
+    store = Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
+    store.rename(here / "moved.db")
+    assert "registered as digits, version 4" in run("export", "latest", "--register", "digits", "-o", "sixth",
+                                                    "--tracking-uri", f"sqlite:///{here}/moved.db").stdout
 
 
 @pytest.mark.slow

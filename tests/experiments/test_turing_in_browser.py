@@ -119,6 +119,35 @@ def test_a_session_of_a_hundred_answers_ends_in_the_store(run):
     assert "turing/results.json" in files and stored.info.status == folder.facts["status"]
 
 
+LOST = """const real = window.fetch; let lost = %d;
+window.fetch = async (...given) => { if (given[0] === "begin" && !--lost) throw new TypeError("no reply");
+  const reply = await real(...given); if (given[0] === "answer" && lost >= 0 && !window.once) {
+    window.once = true; throw new TypeError("no reply"); } return reply; }; 1"""
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_an_answer_whose_reply_was_lost_is_not_given_twice(run, failures):
+    """The answer arrives, its reply does not: the next press is refused as the second, and the test goes on behind it;
+    also where what is known cannot be asked for at once.
+    """
+    name = ["Ida", "Eva"][failures]
+    with session(run, "--seed", "20", *NO_STORE) as (address, told), browser.Browser() as page:
+        enter(page, address, name)
+        place(page, 1)
+        page.evaluate(LOST % failures)
+        press(page, "r")
+        page.wait_for("does not answer")
+        press(page, "g")
+        if failures:
+            wait(page, "window.once && document.getElementById('real').getAttribute('aria-disabled') === 'false'")
+            page.wait_for("does not answer")
+            press(page, "g")
+        place(page, 2)
+        press(page, "g")
+        place(page, 3)
+    assert [row["people"][name]["answers"] for row in told[0]["results"] if name in row["people"]] == [2]
+
+
 def test_with_feedback_each_answer_is_told_and_the_keyboard_alone_is_enough(run):
     with session(run, "--feedback", "--top", "10%", *NO_STORE) as (address, told), browser.Browser() as page:
         enter(page, address, "Ann")
