@@ -96,6 +96,7 @@ def test_nothing_is_written_where_it_runs(digits, tmp_path, monkeypatch):
 # Semi-supervision
 
 
+@pytest.mark.slow
 def test_unlabelled_samples_teach():
     bunch = load_digits()
     X, y = bunch.images[:600], bunch.target[:600]

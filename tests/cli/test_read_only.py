@@ -44,10 +44,10 @@ READING = {"compare": "compare --json", "predict": "predict RUN pictures --json"
 
 
 @pytest.mark.parametrize(("command", "place"), [
-    ("compare", "work folder"), ("sample", "work folder"), ("predict", "store"),
+    ("sample", "work folder"),
     *(pytest.param(command, place, marks=pytest.mark.slow) for command, place in (
-        ("predict", "work folder"), ("export", "work folder"), ("compare", "store"), ("sample", "store"),
-        ("export", "store")))])
+        ("compare", "work folder"), ("predict", "work folder"), ("export", "work folder"),
+        ("compare", "store"), ("sample", "store"), ("predict", "store"), ("export", "store")))])
 def test_what_reads_reads(project, command, place):
     folder, run_id = project
     words = READING[command].replace("RUN", run_id).replace("PLACE", place.replace(" ", "-")).split()

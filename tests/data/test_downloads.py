@@ -207,6 +207,7 @@ def test_many_at_once_do_not_hurt_each_other(site, tmp_path):
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_have_the_file(site, tmp_path):
     command = [sys.executable, "-c", FETCH, f"{site}good/file.gz", MD5, str(tmp_path)]
     processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]

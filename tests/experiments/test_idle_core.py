@@ -101,6 +101,7 @@ def steps(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_the_run_finds_the_baselines_trained_and_the_same(tmp_path, alone, steps):
     folder = run(tmp_path)[1]()
     assert found(folder) == alone and len(alone) == 3
@@ -129,7 +130,8 @@ def test_a_process_that_dies_is_told_of_and_the_run_does_the_rest(tmp_path, alon
     assert len(set(steps)) == 3 and any("exit code -9" in text for text in heard.said)
 
 
-@pytest.mark.parametrize("stage", ["train", pytest.param("no-generator", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["train", "no-generator"])
 def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_path, alone, executors, stage):
     longer = replace(MEMBER, recipe=LONGER) if stage == "no-generator" else MEMBER
 

@@ -188,6 +188,7 @@ def test_what_cannot_be_done_is_a_mistake_before_anything_is_written(tmp_path, c
     assert len(str(caught.value).splitlines()) <= 3 and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_workers_do_what_one_process_does(tmp_path, monkeypatch):
     monkeypatch.setattr(progress := Progress(quiet=True), "tell",
                         lambda done, under_way, note, running: shown.append((done + under_way, running)))

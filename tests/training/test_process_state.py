@@ -223,6 +223,7 @@ for name, call in calls.items():
 """
 
 
+@pytest.mark.slow
 def test_no_public_call_changes_the_process(tmp_path):
     said = in_a_process(CALLS.format(tests=str(TESTS / "training"), folder=str(tmp_path)))
     assert [line for line in said if not line.endswith("{}")] == [] and len(said) == 7
