@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import time
 import zipfile
 import zlib
@@ -125,7 +126,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
             model = train(self.recipe_, images, split, seed, device=str(self.device),
                           callback=_Progress(self, split, step_count(self.recipe_, split)))
         except Mistake as mistake:  # networks that do not fit X, say
-            raise ValueError(str(mistake)) from None
+            raise ValueError(_in_parameters(mistake)) from None
         self.network_ = fold(model.discriminator()).double()
         return self
 
@@ -260,7 +261,7 @@ class SSGANClassifier(ClassifierMixin, BaseEstimator):
                 recipe = override(recipe, [f"{key}=0" for key in ("train.least_steps", "train.most_steps")
                                            if key not in said])
         except Mistake as mistake:
-            raise ValueError(str(mistake)) from None
+            raise ValueError(_in_parameters(mistake)) from None
         if is_image:
             return recipe
         if recipe.model.family != "mlp":
@@ -292,6 +293,12 @@ class _Progress:
 
     def _print(self, text: str) -> None:
         print(f"[SSGANClassifier] {text}", flush=True)
+
+
+def _in_parameters(mistake: Mistake) -> str:
+    """What a mistake says, with the estimator's parameters in place of the command line's options."""
+    text = re.sub(r"--set ([\w.]+=(?:\[[^]]*\]|\S+?))(?=[.,;:]?(?:\s|$))", r"overrides=('\1',)", str(mistake))
+    return re.sub(r"--(device|recipe) ", r"\1=", text)
 
 
 def _long_enough(recipe: Recipe, samples: int) -> Recipe:

@@ -275,7 +275,12 @@ def test_a_place_that_cannot_be_written_is_a_mistake(fitted, tmp_path):
     ({"recipe": "digit"}, "did you mean digits"),
     ({"overrides": ("model.wdths=[3]",)}, "did you mean model.widths"),
     ({"overrides": "gan.weight=0"}, "is a tuple of texts"),
-    ({"overrides": ("model.family=conv",)}, "needs images")])
+    ({"overrides": ("model.family=conv",)}, "needs images"),
+    ({"device": "cuda:9"}, "^device=cuda:9: torch finds .* try device=cpu"),
+    ({"recipe": "none.toml"}, "^recipe=none.toml: the file cannot be read"),
+    ({"overrides": ("smoothing.weight=1", "gan.weight=1", "gan.loss=wasserstein",
+                    "gradient_penalty.weight=10")},
+     r"for example overrides=\('[a-z_]+\.weight=0',\)\.$")])
 def test_what_cannot_be_fitted_is_a_value_error(change, said):
     data = {"X": np.arange(16.0).reshape(4, 4), "y": [0, 1, 0, 1]}
     parameters = {key: value for key, value in change.items() if key not in data}
