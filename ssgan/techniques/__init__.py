@@ -14,6 +14,7 @@ from ssgan.techniques.augmentation import Augmentation
 from ssgan.techniques.class_balance import ClassBalance
 from ssgan.techniques.conditional_generator import ConditionalGenerator
 from ssgan.techniques.consistency import Consistency
+from ssgan.techniques.contrastive import Contrastive
 from ssgan.techniques.diff_augment import DiffAugment
 from ssgan.techniques.entropy import Entropy
 from ssgan.techniques.feature_matching import FeatureMatching
@@ -47,6 +48,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     "diff_augment": DiffAugment,
     "consistency": Consistency,
     "label_spreading": LabelSpreading,
+    "contrastive": Contrastive,
     "class_balance": ClassBalance,
     "entropy": Entropy,
     "vat": VirtualAdversarial,

@@ -89,6 +89,7 @@ class View(NamedTuple):
     targets: Mapping[str, Tensor] = {}
     latent: Tensor | None = None  # [n, z] of the generated images, with what else the generator was given
     context: Context = Context()
+    index: Mapping[str, Tensor] = {}  # [n] int64 by part: which of the training images
 
 
 class Pool(NamedTuple):
@@ -98,6 +99,10 @@ class Pool(NamedTuple):
     labels: Tensor  # [p] int64: those that are known to the lane, else -1
     answers: Callable[[], Tensor]  # probabilities [p, k] by the averaged classifier, on images without augmentation
     images: Callable[[Tensor], Tensor]  # [m, c, h, w] in [0, 1], of training images by their index [m], as they are
+    # the same, changed anew by these numbers as unlabelled images are in a step: on the device of training, and in the
+    # type of its products
+    views: Callable[[Tensor, torch.Generator], Tensor]
+    seed: int  # of the lane's training
 
 
 class Term(NamedTuple):

@@ -29,8 +29,9 @@ class Feed:
     generator on the device.
 
     `draws` is a dict by player, of tuples by update, of dicts: images by part [r, n, c, h, w], labels by part [r, n],
-    the same images without change ("plain"), noise by pass, a latent [r, n, z] with the generator's context, what each
-    technique draws, and, the same in all of them, the class shares that the labels tell [r, k].
+    which images the unlabelled ones are ("index") [r, n], the same images without change ("plain"), noise by pass, a
+    latent [r, n, z] with the generator's context, what each technique draws, and, the same in all of them, the class
+    shares that the labels tell [r, k].
     """
 
     def __init__(self, gan: Gan, images: Images, splits: list[Split], seeds: tuple[int, ...], steps_per_epoch: int,
@@ -79,7 +80,7 @@ class Feed:
     def _update(self, i: int, numbers: dict[str, Any], states: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Of the players that have so many updates, their draws in number i."""
         players = [name for name in self.players if self.gan.players[name].optimiser.updates > i]
-        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": {}, "plain": {}, "noise": {},
+        drawn: dict[str, dict[str, Any]] = {name: {"images": {}, "labels": {}, "index": {}, "plain": {}, "noise": {},
                                                    "latent": None, "context": Context(), "shares": self.shares}
                                             for name in players}
         with part("images"):
@@ -110,6 +111,8 @@ class Feed:
         found = self._changed(found, i, numbers)
         for name in others:
             drawn[name]["images"] = {kind: found[kind] for kind in gan.parts[name] if kind in found}
+            if "unlabelled" in gan.parts[name]:
+                drawn[name]["index"] = {"unlabelled": index[:, wanted.index("unlabelled")]}
             if "labelled" in gan.parts[name]:
                 drawn[name]["labels"] = {"labelled": self.images.labels[index[:, 0, :size.labelled]]}
         if DISCRIMINATOR in drawn:
@@ -136,6 +139,18 @@ class Feed:
                                                         numbers["techniques"][name])
             images = {kind: x.unflatten(0, (lanes, -1)) for kind, x in changed.items()}
         return {kind: x.to(self.gan.compute) for kind, x in images.items()}
+
+    def views(self, index: Tensor, numbers: dict[str, Any], random: torch.Generator) -> Tensor:
+        """Training images by their index [m], changed as unlabelled ones are in a step with these numbers, by draws
+        from a generator on the CPU: [m, c, h, w] in the type of the products.
+        """
+        device = self.images.pixels.device
+        x = self.images.gather(index.to(device), dtype=self.gan.master)
+        for name, draw in self._changes.items():
+            drawn = torch.rand((len(index), *draw.shape), generator=random).to(device, self.gan.master)
+            x = self.gan.techniques[name].changed({"unlabelled": x}, {"unlabelled": drawn},
+                                                  numbers["techniques"][name])["unlabelled"]
+        return x.to(self.gan.compute)
 
     def _put_noise(self, i: int, drawn: dict[str, dict]) -> None:
         """All of an update in one block: the discriminator's passes in its own update, then those in the generator's.

@@ -62,7 +62,7 @@ def lane_loss(gan: Gan, player: str, resting: frozenset[str], by_hand: bool, num
         def view_of(name: str, out: dict[str, Output]) -> View:
             return View(images, labels, out, given["teacher"], networks, draws["techniques"].get(name, {}),
                         states.get(name, {}), numbers[name], draws["shares"], targets, draws["latent"],
-                        draws["context"])
+                        draws["context"], draws["index"])
 
         for name, technique in terms.items():
             images |= technique.images(player, view_of(name, {}))

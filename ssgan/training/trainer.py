@@ -227,7 +227,10 @@ class Trainer:
             return torch.cat([logits_of(images(part))
                               for part in index.split(1000)]).softmax(1).cpu()
 
-        return Pool(index, labels, answers, lambda index: images(index).cpu())
+        def views(index: Tensor, random: torch.Generator) -> Tensor:
+            return self.feed.views(index, self.numbers, random)
+
+        return Pool(index, labels, answers, lambda index: images(index).cpu(), views, self.seeds[lane])
 
     def _compile(self, program: Program) -> Callable[[Any], None]:
         return compiled(lambda trees: update(self.gan, *trees, program))

@@ -1,0 +1,114 @@
+"""Contrastive start: labels are spread in features that were learnt without labels, and taught at first."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ssgan.random_streams import numpy_generator, torch_generator
+from ssgan.settings import number
+from ssgan.techniques.contrastive_features import contrastive_features
+from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
+
+LARGEST_GRAPH = 10_000  # unlabelled images in the graph; the others are answered by their neighbours in it
+PIECE = 10_000
+
+
+@dataclass(frozen=True)
+class Contrastive(Technique):
+    """Before the first step a small network learns, without labels, which images are changes of one another; the labels
+    are spread over the nearest neighbours in its features, and the classifier begins with these answers.
+
+    What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
+    images have told first which of them belong together. Loss: the mean over unlabelled images of w CE(answer), w = 1 -
+    H(z) / log K by the spread distribution z (Iscen et al. 2019), until its share of the run. Costs a training of its
+    own, of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al.
+    2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers.
+    """
+
+    sees = frozenset({"labelled", "unlabelled"})
+    parts = {DISCRIMINATOR: ("unlabelled",)}
+    measures = ("contrastive_loss",)
+    requires = ("augment",)
+
+    weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
+    steps: int = number(400, 1, 1_000_000, "of the training without labels")
+    neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
+    until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
+
+    def numbers(self, moment: Moment) -> dict[str, float]:
+        """Whether it still teaches."""
+        return {"teaches": float(moment.step < self.until * moment.steps)}
+
+    def state(self, size: Size) -> dict[str, Tensor]:
+        """Of each training image the answer, and how far it counts."""
+        return {"answers": torch.zeros(size.images, dtype=torch.int64), "certainty": torch.zeros(size.images)}
+
+    def phases(self, steps: int) -> Collection[int]:
+        """Before the first step."""
+        return (0,)
+
+    def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
+        """The training without labels, and the graph."""
+        random = torch_generator(pool.seed, "contrastive")
+        features = contrastive_features(pool.index, pool.views, pool.images, self.steps, random)
+        answers, certainty = spread(features.numpy(), pool.labels.numpy(), self.neighbours, pool.seed)
+        kept = state["techniques"]["contrastive"]
+        found = {"answers": torch.zeros_like(kept["answers"], device="cpu"),
+                 "certainty": torch.zeros_like(kept["certainty"], device="cpu")}
+        found["answers"][pool.index] = torch.from_numpy(answers)
+        found["certainty"][pool.index] = torch.from_numpy(certainty).to(found["certainty"].dtype)
+        return found
+
+    def term(self, player: str, view: View) -> Term:
+        """Of the discriminator, on the unlabelled images as they are changed."""
+        index, logits = view.index["unlabelled"], view.out["unlabelled"].logits
+        wrong = functional.cross_entropy(logits, view.state["answers"][index], reduction="none")
+        loss = view.numbers["teaches"] * (view.state["certainty"][index].to(wrong.dtype) * wrong).mean()
+        return Term(loss, {"contrastive_loss": loss})
+
+
+def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Answers [n] to rows [n, f] with labels [n], -1 where there is none, and how certain each is [n], 0 to 1: 1 - H /
+    log K of its distribution over K classes, and 1 of a label. What no label reaches has certainty 0.
+    """
+    from sklearn.semi_supervised import LabelSpreading
+
+    known, others = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
+    if not len(others):
+        return labels, np.ones(len(labels))
+    inside = others
+    if len(others) > LARGEST_GRAPH:
+        inside = np.sort(numpy_generator(seed, "contrastive graph").choice(others, LARGEST_GRAPH, replace=False))
+    among = np.concatenate([known, inside])
+    neighbours = min(neighbours, len(among) - 1)
+    graph = LabelSpreading(kernel=lambda x, y: joined(x, y, neighbours), alpha=0.99, max_iter=10_000)
+    graph.fit(features[among], labels[among])
+    shares = np.zeros((len(labels), len(graph.classes_)))
+    shares[among] = graph.label_distributions_
+    outside = np.setdiff1d(others, inside)
+    for part in np.array_split(outside, -(-len(outside) // PIECE)) if len(outside) else ():
+        shares[part] = joined(graph.X_, features[part], neighbours).T @ graph.label_distributions_
+    total = shares.sum(1, keepdims=True)
+    shares = np.divide(shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    certainty = 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1]))
+    answers = graph.classes_[shares.argmax(1)]
+    return np.where(labels >= 0, labels, answers), np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1))
+
+
+def joined(x: np.ndarray, y: np.ndarray, neighbours: int):
+    """The graph as a sparse matrix of 0 and 1 [n, m]: of rows x among themselves, where y is x, with both joined if
+    either is a nearest neighbour of the other; else which rows of x are the nearest ones of each row of y.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    among = NearestNeighbors(n_neighbors=neighbours).fit(x)
+    if y is not x:
+        return among.kneighbors_graph(y).T.tocsr()
+    graph = among.kneighbors_graph()
+    return graph.maximum(graph.T).tocsr()
