@@ -36,7 +36,7 @@ class Contrastive(Technique):
     requires = ("augment",)
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
-    steps: int = number(400, 1, 1_000_000, "of the training without labels")
+    steps: int = number(200, 1, 1_000_000, "of the training without labels")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
