@@ -32,8 +32,9 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
         events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, scored=scored,
                                  should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
-        if group.resolved.compiled:
-            group.progress.begin(f"{stage}: compiling the step", 0)
+        waits = _before_the_first_step(trainer)
+        if waits:
+            group.progress.begin(f"{stage}: {waits}", 0)
         part = ""
         for event in events:
             part = _show(group, trainer, stage, part, event)
@@ -43,6 +44,12 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
                 _note(group, event)
         group.progress.end()
     return trainer
+
+
+def _before_the_first_step(trainer: Trainer) -> str:
+    """What takes long before the first step that is made here; empty where nothing does."""
+    work = trainer.gan.phases.get(trainer.done, ()) if trainer.done < trainer.gan.steps else ()
+    return ", ".join([*work, *["compiling the step"] * trainer.gan.compiled])
 
 
 def _score(group: "Group", trainer: Trainer, event: loop.Samples, scores: step_scores.StepScores) -> None:

@@ -37,6 +37,8 @@ class Contrastive(Technique):
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
     steps: int = number(200, 1, 1_000_000, "of the training without labels")
+    temperature: float = number(0.5, 0.01, 10, "by which cosines are divided in it: the lower it is, the more the "
+                                               "nearest images count")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
@@ -55,7 +57,7 @@ class Contrastive(Technique):
     def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
         """The training without labels, and the graph."""
         random = torch_generator(pool.seed, "contrastive")
-        features = contrastive_features(pool.index, pool.views, pool.images, self.steps, random)
+        features = contrastive_features(pool.index, pool.views, pool.images, self.steps, self.temperature, random)
         answers, certainty = spread(features.numpy(), pool.labels.numpy(), self.neighbours, pool.seed)
         kept = state["techniques"]["contrastive"]
         found = {"answers": torch.zeros_like(kept["answers"], device="cpu"),

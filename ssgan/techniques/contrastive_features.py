@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH = 256  # images in a step, at most, each in two changed forms
-TEMPERATURE = 0.2
 LEARNING_RATE = 2e-3
 WIDTHS, FEATURES, PROJECTED = (32, 64, 64, 64), 128, 64
 SMALLEST_SIDE = 7  # of the last map, at least: the image is halved as often as that allows
@@ -17,7 +16,7 @@ PIECE = 1000  # images in a pass that only looks
 Views = Callable[[Tensor, torch.Generator], Tensor]  # index [m], numbers -> images [m, c, h, w], each changed anew
 
 
-def nt_xent(projected: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def nt_xent(projected: Tensor, temperature: float) -> Tensor:
     """The normalised, temperature-scaled cross entropy of pairs: [2 m, p] -> [], row i and row m + i changes of one
     image. Each is to be told from all 2 m - 2 others by its cosine with its partner (Chen et al. 2020, eq. 1).
     """
@@ -29,7 +28,7 @@ def nt_xent(projected: Tensor, temperature: float = TEMPERATURE) -> Tensor:
 
 
 def contrastive_features(index: Tensor, views: Views, images: Callable[[Tensor], Tensor], steps: int,
-                         random: torch.Generator) -> Tensor:
+                         temperature: float, random: torch.Generator) -> Tensor:
     """Features [n, 128] of length 1, on the CPU, of images by their index [n], by a network that has seen no label.
 
     `views` gives changed images, in whose type products are computed, and `images` them as they are. On the CPU the
@@ -50,7 +49,7 @@ def contrastive_features(index: Tensor, views: Views, images: Callable[[Tensor],
             x = torch.cat([views(drawn, random), views(drawn, random)])
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 projected = both(_laid(x if half else x.float()))
-            loss = nt_xent(projected.float())
+            loss = nt_xent(projected.float(), temperature)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -64,7 +64,7 @@ def features_of(images: torch.Tensor, steps: int, seed: int = 0, dtype: torch.dt
         return torch.stack(moved).to(dtype)
 
     return contrastive_features(torch.arange(len(images)), views, lambda index: images[index], steps,
-                                torch_generator(seed))
+                                0.2, torch_generator(seed))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
@@ -95,7 +95,7 @@ def test_features_follow_from_the_seed_alone():
 def test_images_of_any_size_have_features(shape):
     images = torch.rand(6, *shape)
     found = contrastive_features(torch.arange(6), lambda index, random: images[index], lambda index: images[index], 2,
-                                 torch_generator(0))
+                                 0.5, torch_generator(0))
     assert found.shape == (6, 128) and found.isfinite().all()
 
 

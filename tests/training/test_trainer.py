@@ -121,7 +121,7 @@ def test_lanes_of_one_split_and_two_seeds_share_nothing_random():
     trainer = Trainer(recipe, data.train, [table, table], [0, 1], small.FP64)
     trainer.feed.open(0, trainer.gan.trained)
     tensors = [*drawn_tensors(trainer), *(small.weights(trainer, player) for player in small.PLAYERS)]
-    assert len(tensors) == 3 + 2 + 3 * 3 + 2 and not any(torch.equal(first, second) for first, second in tensors)
+    assert len(tensors) == 3 + 1 + 2 + 3 * 3 + 2 and not any(torch.equal(first, second) for first, second in tensors)
 
 
 def test_every_step_changes_every_kind_of_image_anew(monkeypatch):
