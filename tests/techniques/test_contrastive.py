@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ssgan.config import override
 from ssgan.data.images import Images
+from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
 from ssgan.techniques import active, contrastive
 from ssgan.techniques.contrastive import spread
@@ -191,6 +192,12 @@ def test_it_teaches_until_its_share_of_the_run_and_needs_changes():
         taught.append(trainer.read()["contrastive_loss"][0] > 0)
     assert taught == [step < 0.5 * trainer.gan.steps for step in range(trainer.gan.steps)]
     assert "contrastive" not in active(override(RECIPE, ["augment.shift=0", "augment.rotation=0"]))
+
+
+def test_a_person_is_told_of_the_work_before_the_first_step():
+    trainer = small.trainer(RECIPE)
+    assert _before_the_first_step(trainer) == "contrastive"
+    assert _before_the_first_step(run(trainer, 1)) == "" == _before_the_first_step(small.trainer(small.MLP))
 
 
 def test_replayed_and_resumed_it_is_the_same(monkeypatch, tmp_path):
