@@ -12,10 +12,10 @@ from torch.nn import functional
 from ssgan.random_streams import numpy_generator, torch_generator
 from ssgan.settings import number
 from ssgan.techniques.contrastive_features import contrastive_features
+from ssgan.techniques.label_spreading import affordable
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
-LARGEST_GRAPH = 10_000  # unlabelled images in the graph; the others are answered by their neighbours in it
-PIECE = 10_000
+PIECE = 10_000  # images outside the graph that are answered at once
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,26 @@ class Contrastive(Technique):
 
 def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Answers [n] to rows [n, f] with labels [n], -1 where there is none, and how certain each is [n], 0 to 1: 1 - H /
-    log K of its distribution over K classes, and 1 of a label. What no label reaches has certainty 0.
+    log K of its distribution over K classes, and 1 of a label. What no label reaches has certainty 0. The graph has
+    10,000 rows without a label at most, by the seed; others are answered by their neighbours in it.
     """
     from sklearn.semi_supervised import LabelSpreading
 
-    known, others = np.flatnonzero(labels >= 0), np.flatnonzero(labels < 0)
-    if not len(others):
+    if (labels >= 0).all():
         return labels, np.ones(len(labels))
-    inside = others
-    if len(others) > LARGEST_GRAPH:
-        inside = np.sort(numpy_generator(seed, "contrastive graph").choice(others, LARGEST_GRAPH, replace=False))
-    among = np.concatenate([known, inside])
+    among = affordable(labels, numpy_generator(seed, "contrastive graph"))
     neighbours = min(neighbours, len(among) - 1)
     graph = LabelSpreading(kernel=lambda x, y: joined(x, y, neighbours), alpha=0.99, max_iter=10_000)
     graph.fit(features[among], labels[among])
     shares = np.zeros((len(labels), len(graph.classes_)))
     shares[among] = graph.label_distributions_
-    outside = np.setdiff1d(others, inside)
+    outside = np.setdiff1d(np.arange(len(labels)), among)
     for part in np.array_split(outside, -(-len(outside) // PIECE)) if len(outside) else ():
         shares[part] = joined(graph.X_, features[part], neighbours).T @ graph.label_distributions_
     total = shares.sum(1, keepdims=True)
     shares = np.divide(shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    certainty = 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1]))
+    certainty = np.where(total[:, 0] > 0, 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1])), 0)
     answers = graph.classes_[shares.argmax(1)]
     return np.where(labels >= 0, labels, answers), np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1))
 

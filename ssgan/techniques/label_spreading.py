@@ -55,7 +55,7 @@ class LabelSpreading(Technique):
 
     def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
         """The fit, on all that is labelled and as much of the rest as is affordable."""
-        seen = _affordable(pool.labels.numpy())
+        seen = affordable(pool.labels.numpy(), numpy_generator(0, "label spreading"))
         index = pool.index[seen]
         answers = torch.from_numpy(_spread(pool.images(index).flatten(1).numpy(), pool.labels[seen].numpy(),
                                            self.neighbours))
@@ -103,9 +103,11 @@ def _spread(x: np.ndarray, y: np.ndarray, neighbours: int) -> np.ndarray:
     return np.where(y >= 0, y, answers)
 
 
-def _affordable(labels: np.ndarray) -> np.ndarray:
-    """The places of all labelled images and of at most LARGEST_POOL others, sorted."""
+def affordable(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The places of all labelled images and of at most LARGEST_POOL others, sorted; labels [n] are -1 where there is
+    none.
+    """
     others = np.flatnonzero(labels < 0)
     if len(others) > LARGEST_POOL:
-        others = numpy_generator(0, "label spreading").choice(others, LARGEST_POOL, replace=False)
+        others = random.choice(others, LARGEST_POOL, replace=False)
     return np.sort(np.concatenate([np.flatnonzero(labels >= 0), others]))

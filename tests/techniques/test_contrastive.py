@@ -14,7 +14,7 @@ from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
-from ssgan.techniques import active, contrastive
+from ssgan.techniques import active, contrastive, label_spreading
 from ssgan.techniques.contrastive import spread
 from ssgan.techniques.contrastive_features import contrastive_features, nt_xent
 from ssgan.techniques.technique import View
@@ -128,7 +128,7 @@ def test_answers_and_their_certainty_are_those_of_the_closed_form():
 def test_what_is_not_in_the_graph_is_answered_by_its_neighbours_in_it(monkeypatch):
     rows, labels = clouds()
     whole, _ = spread(rows, labels, 5, 0)
-    monkeypatch.setattr(contrastive, "LARGEST_GRAPH", 30)
+    monkeypatch.setattr(label_spreading, "LARGEST_POOL", 30)
     monkeypatch.setattr(contrastive, "PIECE", 7)
     part, certainty = spread(rows, labels, 5, 0)
     assert (part == whole).mean() > 0.85 and (part[labels >= 0] == labels[labels >= 0]).all()
