@@ -113,6 +113,8 @@ def main() -> None:
     # Threads that wait spin for microseconds, then sleep: for ever, they cost up to ten times the time beside other
     # work.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # torch's profiler tells on stderr when it starts and stops, and calls a machine without a GPU an error.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
 for command in (run_command, inspect_command, sweep_command, ablate_command, compare_command, tune_command,

@@ -9,16 +9,20 @@ MOST_TOLD = 10  # classes whose shares are told one by one
 
 
 def class_shares(images: Images, split: Split) -> np.ndarray:
-    """The share of each class [k] among the split's images, by its labels alone: (n_k + 1/k) / (n + 1), which sum to 1.
-
-    n_k of the n labelled images are of class k; one label in all is added, shared out evenly, so that a class that
-    has none yet is not ruled out (Perks 1947; of two classes it is Jeffreys' and Krichevsky and Trofimov's half).
-    Equal numbers give exactly 1/k.
-    """
-    count = len(images.classes)
+    """The share of each class [k] among the split's images, by its labels alone; see `smoothed`."""
     labels = images.labels.cpu().numpy()[split.labelled]
-    sizes = np.bincount(labels, minlength=count)  # [k]
-    return (count * sizes + 1) / (count * (len(labels) + 1))  # of whole numbers, so that equal ones stay so
+    return smoothed(np.bincount(labels, minlength=len(images.classes)))
+
+
+def smoothed(sizes: np.ndarray) -> np.ndarray:
+    """Shares [k] estimated from how many labels each class has [k]: (n_k + 1/k) / (n + 1), which sum to 1.
+
+    n_k of the n labels are of class k; one label in all is added, shared out evenly, so that a class that has none yet
+    is not ruled out (Perks 1947; of two classes it is Jeffreys' and Krichevsky and Trofimov's half). Equal numbers give
+    exactly 1/k.
+    """
+    count = len(sizes)
+    return (count * sizes + 1) / (count * (sizes.sum() + 1))  # of whole numbers, so that equal ones stay so
 
 
 def are_even(shares: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ssgan.data.class_shares import smoothed
 from ssgan.random_streams import numpy_generator, torch_generator
 from ssgan.settings import number
 from ssgan.techniques.contrastive_features import contrastive_features
@@ -27,7 +28,8 @@ class Contrastive(Technique):
     images have told first which of them belong together. Loss: the mean over unlabelled images of w CE(answer), w = 1 -
     H(z) / log K by the spread distribution z (Iscen et al. 2019), until its share of the run. Costs a training of its
     own, of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al.
-    2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers.
+    2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers,
+    and the classes brought to their shares by the labels (Zhu et al. 2003, section 4).
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -77,7 +79,9 @@ class Contrastive(Technique):
 def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Answers [n] to rows [n, f] with labels [n], -1 where there is none, and how certain each is [n], 0 to 1: 1 - H /
     log K of its distribution over K classes, and 1 of a label. What no label reaches has certainty 0. The graph has
-    10,000 rows without a label at most, by the seed; others are answered by their neighbours in it.
+    10,000 rows without a label at most, by the seed; others are answered by their neighbours in it. Where more is
+    spread of a class than its share, estimated from the labels, it counts for less in each answer, and the other way
+    round (class mass normalisation, Zhu et al. 2003, section 4).
     """
     from sklearn.semi_supervised import LabelSpreading
 
@@ -92,17 +96,20 @@ def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int)
     outside = np.setdiff1d(np.arange(len(labels)), among)
     for part in np.array_split(outside, -(-len(outside) // PIECE)) if len(outside) else ():
         shares[part] = joined(graph.X_, features[part], neighbours).T @ graph.label_distributions_
-    total = shares.sum(1, keepdims=True)
-    shares = np.divide(shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0)
+    reached = shares.sum(1) > 0
+    shares[reached] /= shares[reached].sum(1, keepdims=True)
+    sizes = (labels[:, None] == graph.classes_).sum(0)
+    shares[reached] *= smoothed(sizes) / shares[reached].mean(0)
+    shares[reached] /= shares[reached].sum(1, keepdims=True)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    certainty = np.where(total[:, 0] > 0, 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1])), 0)
+    certainty = np.where(reached, 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1])), 0)
     answers = graph.classes_[shares.argmax(1)]
     return np.where(labels >= 0, labels, answers), np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1))
 
 
 def joined(x: np.ndarray, y: np.ndarray, neighbours: int):
-    """The graph as a sparse matrix of 0 and 1 [n, m]: of rows x among themselves, where y is x, with both joined if
-    either is a nearest neighbour of the other; else which rows of x are the nearest ones of each row of y.
+    """The graph as a sparse matrix [n, m]: of rows x among themselves, where y is x, 1 where one of two is a nearest
+    neighbour of the other, and 2 where each is; else 1 where a row of x is a nearest one of a row of y.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -110,4 +117,4 @@ def joined(x: np.ndarray, y: np.ndarray, neighbours: int):
     if y is not x:
         return among.kneighbors_graph(y).T.tocsr()
     graph = among.kneighbors_graph()
-    return graph.maximum(graph.T).tocsr()
+    return (graph + graph.T).tocsr()

@@ -107,16 +107,20 @@ def clouds(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.where(np.arange(60) < 6, kinds, -1)
 
 
-def test_answers_and_their_certainty_are_those_of_the_closed_form():
+@pytest.mark.parametrize("known, wanted", [(6, [1 / 3, 1 / 3, 1 / 3]), (4, [7 / 15, 4 / 15, 4 / 15])])
+def test_answers_and_their_certainty_are_those_of_the_closed_form(known, wanted):
     rows, labels = clouds()
+    labels[known:] = -1
     answers, certainty = spread(rows, labels, 5, 0)
     distance = np.linalg.norm(rows[:, None] - rows[None], axis=2) + np.diag(np.full(60, np.inf))
     near = np.zeros((60, 60))
     np.put_along_axis(near, distance.argsort(1)[:, :5], 1, 1)
-    near = np.maximum(near, near.T)
+    near += near.T
     scale = 1 / np.sqrt(near.sum(1))
     given = np.where(labels >= 0, 1, 0)[:, None] * np.eye(3)[labels]
     shares = np.linalg.solve(np.eye(60) - 0.99 * scale[:, None] * near * scale, given)  # Zhou et al. 2004, eq. 4
+    shares /= shares.sum(1, keepdims=True)
+    shares *= wanted / shares.mean(0)  # Zhu et al. 2003, eq. 9
     shares /= shares.sum(1, keepdims=True)
     hidden = labels < 0
     assert (answers[hidden] == shares.argmax(1)[hidden]).mean() > 0.97 and (answers == labels)[~hidden].all()
