@@ -45,7 +45,8 @@ def cost_of(recipe: Recipe, dataset: Dataset, device: str) -> Cost:
     where there is no such run.
     """
     check(recipe, dataset)
-    recipe = replace(recipe, train=replace(recipe.train, compile="no"))  # what a compiler takes and saves is left out
+    recipe = replace(recipe, train=replace(recipe.train, compile="no"))
+    # Left out: what a compiler takes and saves, and what techniques do before the first step.
     resolved = resolved_for(recipe, dataset.train, device)
     folds = cross_validation.stages(dataset, recipe)
     step_seconds = 1 / lane_rate(recipe, dataset, resolved, 1)

@@ -300,7 +300,7 @@ class _endless:
 
 def _trainer(recipe: Recipe, dataset: Dataset, resolved: Resolved, lanes: int) -> Trainer:
     tables = [make_split(dataset, recipe.labels, seed, recipe.split) for seed in range(lanes)]
-    return Trainer(recipe, dataset.train, tables, list(range(lanes)), resolved)
+    return Trainer(recipe, dataset.train, tables, list(range(lanes)), resolved, trial=True)
 
 
 def _seconds_per_call(function: Callable[[], Any], seconds: float, device: str) -> dict[str, float]:

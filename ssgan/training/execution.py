@@ -218,7 +218,7 @@ def _problem_of_a_step(recipe: Recipe, resolved: Resolved, images: Images) -> st
     index, none = np.arange(len(images)), np.arange(0)
     split = Split(images.known[:1].numpy(), index, none, none, 1, 0, recipe.split.pool, recipe.dataset, images.sha256)
     with pinned(resolved):
-        trainer = Trainer(recipe, images, [split], [0], dataclasses.replace(resolved, compiled=True))
+        trainer = Trainer(recipe, images, [split], [0], dataclasses.replace(resolved, compiled=True), trial=True)
         try:
             trainer.step()
         except Mistake as mistake:

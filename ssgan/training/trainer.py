@@ -46,13 +46,15 @@ class Failure:
 
 class Trainer:
     """R lanes of one recipe: what does not change (`gan`), what an update changes (`state`), what it is given (`feed`,
-    `numbers`).
+    `numbers`). A `trial` makes steps for what they take alone: the host's work before them is left out.
 
     Raises Mistake where the recipe's techniques cannot be combined.
     """
 
-    def __init__(self, recipe: Recipe, images: Images, splits: list[Split], seeds: list[int], resolved: Resolved):
+    def __init__(self, recipe: Recipe, images: Images, splits: list[Split], seeds: list[int], resolved: Resolved, *,
+                 trial: bool = False):
         self.recipe, self.config, self.splits, self.seeds = recipe, recipe.train, splits, tuple(seeds)
+        self.trial = trial
         self.device = torch.device(resolved.device)
         self.master = torch.promote_types(resolved.dtype, torch.float32)
         self.images = images.to(self.device)
@@ -105,7 +107,7 @@ class Trainer:
 
     def step(self) -> None:
         """One update of every player that is trained in this step."""
-        if self.done < self.gan.steps:
+        if self.done < self.gan.steps and not self.trial:
             host_phases(self.gan, self.state, self.done, self._pool)
         program = self.gan.program(self.done)
         self._numbers.fill(self.gan.numbers(self.done))

@@ -20,6 +20,8 @@ from ssgan.techniques.contrastive_features import contrastive_features, nt_xent
 from ssgan.techniques.technique import View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
+from ssgan.training.benchmark import lane_rate
+from ssgan.training.execution import compile_problem
 from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Trainer
 
@@ -223,3 +225,14 @@ def test_a_compiled_program_is_taught_the_same():
                        for compiled in (False, True))
     for mine, its in zip(tree_leaves(eager.state), tree_leaves(compiled.state)):
         torch.testing.assert_close(its, mine, rtol=0, atol=1e-9)
+
+
+def test_a_trial_of_the_step_does_without_the_work_before_it(monkeypatch):
+    def refuse(self, moment, state, pool):
+        raise AssertionError("a trial has no need of it")
+
+    monkeypatch.setattr(contrastive.Contrastive, "phase", refuse)
+    assert lane_rate(RECIPE, small.dataset(), small.FP64, 1, seconds=0.01) > 0
+    assert compile_problem(RECIPE, small.dataset().train, dataclasses.replace(small.FP64, precision="fp32")) == ""
+    with pytest.raises(AssertionError, match="a trial"):
+        small.trainer(RECIPE).step()
