@@ -1,4 +1,4 @@
-"""Contrastive start: labels are spread in features that were learnt without labels, and taught at first."""
+"""Contrastive start: a small network learns without labels, few labels name its groups, and these are taught first."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.data.class_shares import smoothed
 from ssgan.random_streams import numpy_generator, torch_generator
 from ssgan.settings import number
-from ssgan.techniques.contrastive_features import contrastive_features
+from ssgan.techniques.contrastive_features import contrastive_network, features_of, grouped_answers
 from ssgan.techniques.label_spreading import affordable
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
@@ -22,14 +22,16 @@ PIECE = 10_000  # images outside the graph that are answered at once
 @dataclass(frozen=True)
 class Contrastive(Technique):
     """Before the first step a small network learns, without labels, which images are changes of one another; the labels
-    are spread over the nearest neighbours in its features, and the classifier begins with these answers.
+    are spread over the nearest neighbours in its features; it learns to group the images by classes, begun with these
+    answers, and the classifier begins with its.
 
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
     images have told first which of them belong together. Loss: the mean over unlabelled images of w CE(answer), w = 1 -
     H(z) / log K by the spread distribution z (Iscen et al. 2019), until its share of the run. Costs a training of its
     own, of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al.
     2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers,
-    and the classes brought to their shares by the labels (Zhu et al. 2003, section 4).
+    and the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq.
+    3 (invariant information clustering).
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -42,6 +44,8 @@ class Contrastive(Technique):
     temperature: float = number(0.5, 0.01, 10, "by which cosines are divided in it: the lower it is, the more the "
                                                "nearest images count")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
+    grouping_steps: int = number(200, 0, 1_000_000, "of the training that groups images by classes; 0 is none: the "
+                                                    "answers are those that were spread")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
@@ -57,10 +61,13 @@ class Contrastive(Technique):
         return (0,)
 
     def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
-        """The training without labels, and the graph."""
+        """The training without labels, the graph, and the training with its answers."""
         random = torch_generator(pool.seed, "contrastive")
-        features = contrastive_features(pool.index, pool.views, pool.images, self.steps, self.temperature, random)
+        network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
+        features = features_of(network, pool.index, pool.images)
         answers, certainty = spread(features.numpy(), pool.labels.numpy(), self.neighbours, pool.seed)
+        if self.grouping_steps:
+            answers, certainty = grouped(network, pool, answers, certainty, self.grouping_steps, random)
         kept = state["techniques"]["contrastive"]
         found = {"answers": torch.zeros_like(kept["answers"], device="cpu"),
                  "certainty": torch.zeros_like(kept["certainty"], device="cpu")}
@@ -74,6 +81,27 @@ class Contrastive(Technique):
         wrong = functional.cross_entropy(logits, view.state["answers"][index], reduction="none")
         loss = view.numbers["teaches"] * (view.state["certainty"][index].to(wrong.dtype) * wrong).mean()
         return Term(loss, {"contrastive_loss": loss})
+
+
+def grouped(network: nn.Module, pool: Pool, answers: np.ndarray, certainty: np.ndarray, steps: int,
+            random: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Answers [n] and how certain each is [n], of a network that learns on from those given, as in `spread`."""
+    labels = pool.labels.numpy()
+    classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    if len(classes) < 2 or (labels >= 0).all():
+        return answers, certainty
+    place = [torch.from_numpy(np.where(found >= 0, np.searchsorted(classes, found), -1)) for found in (labels, answers)]
+    shares = grouped_answers(network, pool.index, *place, torch.from_numpy(certainty),
+                             torch.from_numpy(smoothed(sizes)), pool.views, pool.images, steps, random)
+    return _answered(shares.double().numpy(), labels, classes)
+
+
+def _answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The answers of distributions [n, k] over classes [k], and their certainty; of a label its own, and 1."""
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    certainty = 1 + (shares * logs).sum(1) / np.log(max(2, len(classes)))
+    return (np.where(labels >= 0, labels, classes[shares.argmax(1)]),
+            np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1)))
 
 
 def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -101,10 +129,9 @@ def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int)
     sizes = (labels[:, None] == graph.classes_).sum(0)
     shares[reached] *= smoothed(sizes) / shares[reached].mean(0)
     shares[reached] /= shares[reached].sum(1, keepdims=True)
-    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    certainty = np.where(reached, 1 + (shares * logs).sum(1) / np.log(max(2, shares.shape[1])), 0)
-    answers = graph.classes_[shares.argmax(1)]
-    return np.where(labels >= 0, labels, answers), np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1))
+    shares[~reached] = 1 / shares.shape[1]
+    answers, certainty = _answered(shares, labels, graph.classes_)
+    return answers, np.where(reached, certainty, 0.0)
 
 
 def joined(x: np.ndarray, y: np.ndarray, neighbours: int):

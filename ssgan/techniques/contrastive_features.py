@@ -1,4 +1,5 @@
-"""Contrastive features: a small network that learns, without labels, which images are changes of one another."""
+"""A small network that learns, without labels, which images are changes of one another; its features, and its answers
+once it has learnt to group them."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH = 256  # images in a step, at most, each in two changed forms
-LEARNING_RATE = 2e-3
+LABELLED = 64  # images with their label beside them, once there are answers
+LEARNING_RATE, GROUPING_RATE = 2e-3, 1e-3  # the highest of the schedule
 WIDTHS, FEATURES, PROJECTED = (32, 64, 64, 64), 128, 64
 SMALLEST_SIDE = 7  # of the last map, at least: the image is halved as often as that allows
 PIECE = 1000  # images in a pass that only looks
@@ -27,37 +29,104 @@ def nt_xent(projected: Tensor, temperature: float) -> Tensor:
     return functional.cross_entropy(alike, partner)
 
 
-def contrastive_features(index: Tensor, views: Views, images: Callable[[Tensor], Tensor], steps: int,
-                         temperature: float, random: torch.Generator) -> Tensor:
-    """Features [n, 128] of length 1, on the CPU, of images by their index [n], by a network that has seen no label.
+def mutual_information(one: Tensor, other: Tensor, shares: Tensor) -> Tensor:
+    """Of the answers to two changes of each image, [n, k] probabilities each: how well one tells the other, at most 0.
 
-    `views` gives changed images, in whose type products are computed, and `images` them as they are. On the CPU the
-    same numbers give the same features for the same number of threads.
+    I(z; z') of the symmetric joint distribution of a batch (Ji et al. 2019, eq. 3), and the mean log share [k] of the
+    classes answered, so that answers which agree are best spread by the shares; of even ones that takes log k away.
+    """
+    joint = one.T @ other / len(one)
+    joint = (joint + joint.T).clamp_min(1e-8) / 2
+    of_class = joint.sum(1)
+    information = (joint * (joint / (of_class[:, None] * of_class)).log()).sum()
+    return information + (of_class * shares.log()).sum()
+
+
+def contrastive_network(index: Tensor, views: Views, steps: int, temperature: float,
+                        random: torch.Generator) -> nn.Module:
+    """Images [n, c, h, w] to features [n, 128], by training on those of an index [n] that has seen no label.
+
+    `views` gives changed images, in whose type products are computed. On the CPU the same numbers give the same network
+    for the same number of threads.
     """
     first = views(index[:1], random)
-    device, half = first.device, first.dtype == torch.bfloat16
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))
-        encoder, head = _encoder(tuple(first.shape[1:])), _head()
-    both = nn.Sequential(encoder, head).to(device, memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(both.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=max(2, steps))
+        network, head = _encoder(tuple(first.shape[1:])), _head()
     batch = min(BATCH, len(index))
+
+    def loss(both: nn.Module) -> Tensor:
+        drawn = index[torch.randint(len(index), (batch,), generator=random)]
+        return nt_xent(_computed(both, torch.cat([views(drawn, random), views(drawn, random)])), temperature)
+
+    _learn(nn.Sequential(network, head).to(first.device), loss, steps, LEARNING_RATE)
+    return network
+
+
+def features_of(network: nn.Module, index: Tensor, images: Callable[[Tensor], Tensor]) -> Tensor:
+    """Features [n, 128] of length 1, on the CPU, of images as `images` gives them by their index [n]."""
+    return torch.cat([functional.normalize(found.relu(), dim=1) for found in _looks(network, index, images)])
+
+
+def grouped_answers(network: nn.Module, index: Tensor, labels: Tensor, answers: Tensor, certainty: Tensor,
+                    shares: Tensor, views: Views, images: Callable[[Tensor], Tensor], steps: int,
+                    random: torch.Generator) -> Tensor:
+    """Probabilities [n, k], on the CPU, of images by their index [n], after the network has learnt, with a layer more,
+    to answer two changes of an image alike, and all images by the classes' shares [k] (`mutual_information`).
+
+    Which group is which class it is told by the labels [n], -1 where there is none, and in the first half of the steps
+    by the answers [n] given, as far as they are certain [n].
+    """
+    device, known = views(index[:1], random).device, torch.nonzero(labels >= 0)[:, 0]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=random)))
+        both = nn.Sequential(network, nn.ReLU(), nn.Linear(FEATURES, len(shares))).to(device)
+    batch, made = min(BATCH, len(index)), iter(range(steps))
+    shares = shares.to(device, torch.float32)
+
+    def loss(both: nn.Module) -> Tensor:
+        drawn = torch.randint(len(index), (batch,), generator=random)
+        told = known[torch.randint(len(known), (LABELLED,), generator=random)]
+        x = torch.cat([views(index[part], random) for part in (drawn, drawn, told)])
+        one, other, of_known = _computed(both, x).split([batch, batch, LABELLED])
+        found = functional.cross_entropy(of_known, labels[told].to(device)) - mutual_information(
+            one.softmax(1), other.softmax(1), shares)
+        if 2 * next(made) >= steps:
+            return found
+        target, weight = answers[drawn].to(device), certainty[drawn].to(device, torch.float32)
+        wrong = sum(functional.cross_entropy(each, target, reduction="none") for each in (one, other)) / 2
+        return found + (weight * wrong).mean()
+
+    _learn(both, loss, steps, GROUPING_RATE)
+    return torch.cat([found.softmax(1) for found in _looks(both, index, images)])
+
+
+def _learn(network: nn.Module, loss: Callable[[nn.Module], Tensor], steps: int, learning_rate: float) -> None:
+    network.to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=max(2, steps))
     with torch.enable_grad():
         for _ in range(steps):
-            drawn = index[torch.randint(len(index), (batch,), generator=random)]
-            x = torch.cat([views(drawn, random), views(drawn, random)])
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                projected = both(_laid(x if half else x.float()))
-            loss = nt_xent(projected.float(), temperature)
+            found = loss(network)
             optimiser.zero_grad()
-            loss.backward()
+            found.backward()
             optimiser.step()
             schedule.step()
-    encoder.eval()
+
+
+def _computed(network: nn.Module, x: Tensor) -> Tensor:
+    """In the type of the images, and float32 after it."""
+    half = x.dtype == torch.bfloat16
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        return network(_laid(x if half else x.float())).float()
+
+
+def _looks(network: nn.Module, index: Tensor, images: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """What the network makes of the images as they are, piece by piece, on the CPU."""
+    network.eval()
+    device = next(network.parameters()).device
     with torch.no_grad():
-        return torch.cat([functional.normalize(encoder(_laid(images(part).to(device).float())).relu(), dim=1).cpu()
-                          for part in index.split(PIECE)])
+        return [network(_laid(images(part).to(device).float())).cpu() for part in index.split(PIECE)]
 
 
 def _laid(x: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
 from ssgan.techniques import active, contrastive, label_spreading
 from ssgan.techniques.contrastive import spread
-from ssgan.techniques.contrastive_features import contrastive_features, nt_xent
+from ssgan.techniques.contrastive_features import (contrastive_network, features_of, grouped_answers,
+                                                   mutual_information, nt_xent)
 from ssgan.techniques.technique import View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
@@ -25,8 +26,8 @@ from ssgan.training.execution import compile_problem
 from ssgan.training.lanes import tree_leaves
 from ssgan.training.trainer import Trainer
 
-RECIPE = override(small.MLP, ["contrastive.weight=1", "contrastive.steps=3", "contrastive.until=0.5", "augment.shift=1",
-                              "augment.rotation=10"])
+RECIPE = override(small.MLP, ["contrastive.weight=1", "contrastive.steps=3", "contrastive.grouping_steps=2",
+                              "contrastive.until=0.5", "augment.shift=1", "augment.rotation=10"])
 
 
 def kept(trainer: Trainer, lane: int = 0) -> dict[str, torch.Tensor]:
@@ -61,13 +62,18 @@ def three_kinds(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, kinds
 
 
-def features_of(images: torch.Tensor, steps: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def views_of(images: torch.Tensor, dtype: torch.dtype = torch.float32):
     def views(index: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         moved = [image.roll(torch.randint(-4, 5, (2,), generator=random).tolist(), (1, 2)) for image in images[index]]
         return torch.stack(moved).to(dtype)
 
-    return contrastive_features(torch.arange(len(images)), views, lambda index: images[index], steps,
-                                0.2, torch_generator(seed))
+    return views
+
+
+def learnt(images: torch.Tensor, steps: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    index = torch.arange(len(images))
+    network = contrastive_network(index, views_of(images, dtype), steps, 0.2, torch_generator(seed))
+    return features_of(network, index, lambda index: images[index])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
@@ -78,7 +84,7 @@ def test_what_is_alike_under_the_changes_comes_to_lie_together(dtype):
         alike = (features @ features.T).fill_diagonal_(-1)
         return (kinds[alike.argmax(1)] == kinds).float().mean().item()
 
-    features = features_of(images, 40, dtype=dtype)
+    features = learnt(images, 40, dtype=dtype)
     assert features.shape == (90, 128) and features.dtype == torch.float32
     torch.testing.assert_close(features.norm(dim=1), torch.ones(90))
     assert right(features) > 0.95
@@ -88,18 +94,51 @@ def test_features_follow_from_the_seed_alone():
     images, _ = three_kinds(20)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one = features_of(images, 3)
+    one = learnt(images, 3)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert torch.equal(one, features_of(images, 3)) and not torch.equal(one, features_of(images, 3, seed=1))
+    assert torch.equal(one, learnt(images, 3)) and not torch.equal(one, learnt(images, 3, seed=1))
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 5), (2, 64, 48)])
 def test_images_of_any_size_have_features(shape):
     images = torch.rand(6, *shape)
-    found = contrastive_features(torch.arange(6), lambda index, random: images[index], lambda index: images[index], 2,
-                                 0.5, torch_generator(0))
+    network = contrastive_network(torch.arange(6), lambda index, random: images[index], 2, 0.5, torch_generator(0))
+    found = features_of(network, torch.arange(6), lambda index: images[index])
     assert found.shape == (6, 128) and found.isfinite().all()
+
+
+def test_mutual_information_is_that_of_the_joint_distribution():
+    one, other = torch.rand(2, 9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).softmax(2)
+    shares = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    joint = [[sum((one[n, i] * other[n, j] + one[n, j] * other[n, i]).item() for n in range(9)) / 18 for j in range(3)]
+             for i in range(3)]
+    of_class = [sum(row) for row in joint]
+    expected = sum(joint[i][j] * math.log(joint[i][j] / of_class[i] / of_class[j]) for i in range(3) for j in range(3))
+    expected += sum(of_class[i] * math.log(shares[i]) for i in range(3))
+    assert mutual_information(one, other, shares).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_mutual_information_is_largest_where_answers_agree_and_are_of_all_classes_by_their_shares():
+    shares, eye = torch.tensor([0.6, 0.2, 0.2]), torch.eye(3)
+    best = eye[torch.tensor([0, 0, 0, 1, 2])]
+    assert mutual_information(best, best, shares).item() == pytest.approx(0, abs=1e-5)
+    for other in (eye[torch.tensor([0, 0, 1, 1, 2])], eye[torch.tensor([0] * 5)], torch.full((5, 3), 1 / 3)):
+        assert mutual_information(other, other, shares) < -0.01
+    assert mutual_information(best, best.roll(1, 0), shares) < -0.3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_groups_are_named_by_few_labels_though_some_answers_given_are_wrong(dtype):
+    images, kinds = three_kinds(90)
+    index, random = torch.arange(90), torch_generator(0)
+    labels = torch.where(index < 3, kinds, -1)
+    given = torch.where(index % 4 == 3, (kinds + 1) % 3, kinds)  # a quarter wrong
+    network = contrastive_network(index, views_of(images, dtype), 40, 0.2, random)
+    found = grouped_answers(network, index, labels, given, torch.full((90,), 0.5), torch.full((3,), 1 / 3),
+                            views_of(images, dtype), lambda index: images[index], 80, random)
+    torch.testing.assert_close(found.sum(1), torch.ones(90))
+    assert (found.argmax(1) == kinds).float().mean() > 0.9
 
 
 def clouds(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
