@@ -4,7 +4,7 @@ player's loss.
 
 import dataclasses
 from abc import ABC
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -103,6 +103,9 @@ class Pool(NamedTuple):
     # type of its products
     views: Callable[[Tensor, torch.Generator], Tensor]
     seed: int  # of the lane's training
+    # equal where index, labels, images, views and seed are, and what computes with them: work from these comes to the
+    # same then
+    origin: tuple[Hashable, ...]
 
 
 class Term(NamedTuple):

@@ -152,6 +152,10 @@ class Feed:
                                                   numbers["techniques"][name])["unlabelled"]
         return x.to(self.gan.compute)
 
+    def changes(self, numbers: dict[str, Any]) -> tuple[str, ...]:
+        """What `views` are changed by, with these numbers: equal where it is the same."""
+        return tuple(f"{self.gan.techniques[name]} {numbers['techniques'][name]}" for name in self._changes)
+
     def _put_noise(self, i: int, drawn: dict[str, dict]) -> None:
         """All of an update in one block: the discriminator's passes in its own update, then those in the generator's.
         """

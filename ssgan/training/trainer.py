@@ -232,7 +232,10 @@ class Trainer:
         def views(index: Tensor, random: torch.Generator) -> Tensor:
             return self.feed.views(index, self.numbers, random)
 
-        return Pool(index, labels, answers, lambda index: images(index).cpu(), views, self.seeds[lane])
+        computed = self.images.sha256, self.seeds[lane], str(self.device), self.master, self.gan.compute
+        origin = (*computed, torch.get_num_threads(), index.numpy().tobytes(), labels.numpy().tobytes(),
+                  *self.feed.changes(self.gan.numbers(self.done)))
+        return Pool(index, labels, answers, lambda index: images(index).cpu(), views, self.seeds[lane], origin)
 
     def _compile(self, program: Program) -> Callable[[Any], None]:
         return compiled(lambda trees: update(self.gan, *trees, program))
