@@ -25,15 +25,16 @@ _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follo
 class Contrastive(Technique):
     """Before the first step a small network learns, without labels, which images are changes of one another; the labels
     are spread over the nearest neighbours in its features; it learns to group the images by classes, begun with these
-    answers, and the classifier begins with its.
+    answers; and the classifier begins with the answers that both give.
 
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
-    images have told first which of them belong together. Loss: the mean over unlabelled images of w CE(answer), w = 1 -
-    H(z) / log K by the spread distribution z (Iscen et al. 2019), until its share of the run. Costs a training of its
-    own, of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al.
-    2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers,
-    and the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq.
-    3 (invariant information clustering).
+    images have told first which of them belong together, and the graph's mistakes are not the groups'. Loss: the mean
+    over unlabelled images of w CE(answer), until its share of the run; w is 0 where the two differ, else the product of
+    their 1 - H(z) / log K, of the distribution z that each gives (Iscen et al. 2019). Costs two trainings of its own,
+    of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al. 2020,
+    eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers, and
+    the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3
+    (invariant information clustering).
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -46,8 +47,8 @@ class Contrastive(Technique):
     temperature: float = number(0.5, 0.01, 10, "by which cosines are divided in it: the lower it is, the more the "
                                                "nearest images count")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
-    grouping_steps: int = number(200, 0, 1_000_000, "of the training that groups images by classes; 0 is none: the "
-                                                    "answers are those that were spread")
+    grouping_steps: int = number(200, 0, 1_000_000, "of the training that groups images by classes; 0 is none: all "
+                                                    "answers that were spread are taught")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
@@ -84,9 +85,10 @@ class Contrastive(Technique):
         network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
         features = features_of(network, pool.index, pool.images)
         answers, certainty = spread(features.numpy(), pool.labels.numpy(), self.neighbours, pool.seed)
-        if not self.grouping_steps:
-            return answers, certainty
-        return grouped(network, pool, answers, certainty, self.grouping_steps, random)
+        if self.grouping_steps:
+            others, sure = grouped(network, pool, answers, certainty, self.grouping_steps, random)
+            certainty = certainty * sure * (answers == others)
+        return answers, certainty
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator, on the unlabelled images as they are changed."""

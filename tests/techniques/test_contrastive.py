@@ -281,6 +281,20 @@ def test_a_trial_of_the_step_does_without_the_work_before_it(monkeypatch):
         small.trainer(RECIPE).step()
 
 
+def test_only_what_the_graph_and_the_groups_agree_on_is_taught(monkeypatch):
+    def grouped(network, pool, answers, certainty, steps, random):
+        given.update(answers=answers, certainty=certainty)
+        return np.where(np.arange(len(answers)) % 3 == 0, answers, (answers + 1) % 4), np.full(len(answers), 0.5)
+
+    given: dict[str, np.ndarray] = {}
+    monkeypatch.setattr(contrastive, "grouped", grouped)
+    monkeypatch.setattr(contrastive, "_FOUND", {})
+    found = kept(run(small.trainer(RECIPE), 1))
+    agreed = np.where(np.arange(len(found["answers"])) % 3 == 0, 0.5 * given["certainty"], 0)
+    torch.testing.assert_close(found["certainty"].double(), torch.from_numpy(agreed), rtol=1e-6, atol=1e-7)
+    assert found["answers"].tolist() == given["answers"].tolist() and agreed.any()
+
+
 def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch):
     made = []
 
