@@ -14,6 +14,8 @@ from ssgan.experiments.group_training import train_group
 from ssgan.experiments.member import Member
 from ssgan.experiments.report.curve import picture
 from ssgan.experiments.run import run_group
+from ssgan.techniques import contrastive
+from ssgan.techniques.contrastive_features import contrastive_network
 from ssgan.tracking import views
 from ssgan.tracking.workfolder import WorkFolder
 
@@ -45,6 +47,16 @@ def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
     alone, _, other = baselines(tmp_path / "alone", monkeypatch, "gan.weight=0", "consistency.weight=5",
                                 "consistency.threshold=0.1", "consistency.start=0")
     assert other["test/error"] == found[NO_GENERATOR] and set(alone) == {SUPERVISED}
+
+
+def test_the_contrastive_start_is_found_once_for_the_recipe_and_its_gan_off_baseline(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(contrastive, "_FOUND", {})
+    monkeypatch.setattr(contrastive, "contrastive_network", lambda *given: (made.append(given),
+                                                                            contrastive_network(*given))[1])
+    _, trained, _ = baselines(tmp_path, monkeypatch, "contrastive.weight=1", "contrastive.steps=2",
+                              "contrastive.grouping_steps=1", "augment.shift=1")
+    assert [recipe.contrastive.weight for recipe in trained] == [1.0, 0.0, 1.0] and len(made) == 1
 
 
 def test_without_consistency_it_is_the_supervised_one_and_is_not_trained_twice(tmp_path, monkeypatch):
