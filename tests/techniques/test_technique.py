@@ -179,7 +179,8 @@ ON = {"augment": ["augment.shift=1"], "diff_augment": ["diff_augment.shift=1"],
       "consistency": ["consistency.weight=1", "consistency.start=0", "consistency.threshold=0"],
       "label_noise": ["label_noise.share=0.3"], "instance_noise": ["instance_noise.std=0.2"],
       "loss_ratio": ["loss_ratio.share=0.5"],
-      "contrastive": ["contrastive.weight=1", "contrastive.steps=2", "contrastive.until=1", "augment.shift=1"],
+      "contrastive": ["contrastive.weight=1", "contrastive.steps=2", "contrastive.grouping_steps=1",
+                      "contrastive.until=1", "augment.shift=1"],
       "pictures": ["pictures.steps=3", "pictures.batch=5", "train.epochs=0.1"]}
 
 
