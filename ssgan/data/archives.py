@@ -23,7 +23,7 @@ MOST_BYTES = 2**36  # of all members together, 64 GiB
 MOST_RATIO = 200  # of their bytes to the archive's, from so many bytes on:
 RATIO_FROM = 2**28
 MOST_OF_ONE = 2**28  # bytes of one member, which is read whole
-DAMAGE = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error, lzma.LZMAError,
+DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError,
           zipfile.BadZipFile, tarfile.TarError)
 
 

@@ -84,7 +84,7 @@ def _open_pt2(path: Path) -> Model:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch does not look at the check sums
             texts = [archive.read(name) for name in archive.namelist() if name.endswith(f"extra/{CARD_FILE}")]
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise _damaged(path, str(error)) from None
     if damaged:
         raise _damaged(path, damaged)

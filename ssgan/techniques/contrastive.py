@@ -12,7 +12,7 @@ from torch.nn import functional
 from ssgan.data.class_shares import smoothed
 from ssgan.random_streams import numpy_generator, torch_generator
 from ssgan.settings import number
-from ssgan.techniques.contrastive_features import contrastive_network, features_of, grouped_answers
+from ssgan.techniques.contrastive_network import contrastive_network, features_of, grouped_answers
 from ssgan.techniques.label_spreading import affordable
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
@@ -24,17 +24,17 @@ _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follo
 @dataclass(frozen=True)
 class Contrastive(Technique):
     """Before the first step a small network learns, without labels, which images are changes of one another; the labels
-    are spread over the nearest neighbours in its features; it learns to group the images by classes, begun with these
-    answers; and the classifier begins with the answers that both give.
+    are spread over the nearest neighbours in its features, and the classifier begins with these answers. Where it then
+    learns to group the images by classes too, begun with them, the classifier begins with what both say.
 
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
     images have told first which of them belong together, and the graph's mistakes are not the groups'. Loss: the mean
-    over unlabelled images of w CE(answer), until its share of the run; w is 0 where the two differ, else the product of
-    their 1 - H(z) / log K, of the distribution z that each gives (Iscen et al. 2019). Costs two trainings of its own,
-    of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features: Chen et al. 2020,
-    eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers, and
-    the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3
-    (invariant information clustering).
+    over unlabelled images of w CE(answer), until its share of the run; w = 1 - H(z) / log K by the spread distribution
+    z (Iscen et al. 2019), times that of the groups where there are any, and 0 where the two differ. Costs a training of
+    its own, or two, of so many steps of 256 images in two forms each, and a graph; nothing in a step. The features:
+    Chen et al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the
+    neighbours' answers, and the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups:
+    Ji et al. 2019, eq. 3 (invariant information clustering).
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -47,8 +47,8 @@ class Contrastive(Technique):
     temperature: float = number(0.5, 0.01, 10, "by which cosines are divided in it: the lower it is, the more the "
                                                "nearest images count")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
-    grouping_steps: int = number(200, 0, 1_000_000, "of the training that groups images by classes; 0 is none: all "
-                                                    "answers that were spread are taught")
+    grouping_steps: int = number(0, 0, 1_000_000, "of a training that then groups images by classes, 200, say; 0 is "
+                                                  "none: all answers that were spread are taught")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
@@ -100,7 +100,9 @@ class Contrastive(Technique):
 
 def grouped(network: nn.Module, pool: Pool, answers: np.ndarray, certainty: np.ndarray, steps: int,
             random: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Answers [n] and how certain each is [n], of a network that learns on from those given, as in `spread`."""
+    """Answers [n] and how certain each is [n], 0 to 1, of a network that learns on from those given [n] of the pool's
+    images; as certain as in `spread`. Those given where there is one class, or nothing to answer.
+    """
     labels = pool.labels.numpy()
     classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
     if len(classes) < 2 or (labels >= 0).all():

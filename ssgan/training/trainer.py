@@ -1,6 +1,7 @@
 """`Trainer`: a lane group in training, step by step."""
 
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -233,8 +234,8 @@ class Trainer:
             return self.feed.views(index, self.numbers, random)
 
         computed = self.images.sha256, self.seeds[lane], str(self.device), self.master, self.gan.compute
-        origin = (*computed, torch.get_num_threads(), index.numpy().tobytes(), labels.numpy().tobytes(),
-                  *self.feed.changes(self.gan.numbers(self.done)))
+        labelled = hashlib.sha256(torch.stack([index, labels]).numpy()).hexdigest()
+        origin = (*computed, torch.get_num_threads(), labelled, *self.feed.changes(self.gan.numbers(self.done)))
         return Pool(index, labels, answers, lambda index: images(index).cpu(), views, self.seeds[lane], origin)
 
     def _compile(self, program: Program) -> Callable[[Any], None]:

@@ -15,7 +15,7 @@ from ssgan.experiments.member import Member
 from ssgan.experiments.report.curve import picture
 from ssgan.experiments.run import run_group
 from ssgan.techniques import contrastive
-from ssgan.techniques.contrastive_features import contrastive_network
+from ssgan.techniques.contrastive_network import contrastive_network
 from ssgan.tracking import views
 from ssgan.tracking.workfolder import WorkFolder
 

@@ -16,7 +16,7 @@ from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
 from ssgan.techniques import active, contrastive, label_spreading
 from ssgan.techniques.contrastive import spread
-from ssgan.techniques.contrastive_features import (contrastive_network, features_of, grouped_answers,
+from ssgan.techniques.contrastive_network import (contrastive_network, features_of, grouped_answers,
                                                    mutual_information, nt_xent)
 from ssgan.techniques.technique import View
 from ssgan.training import checkpoint as checkpoints
@@ -29,6 +29,12 @@ from ssgan.training.update import update
 
 RECIPE = override(small.MLP, ["contrastive.weight=1", "contrastive.steps=3", "contrastive.grouping_steps=2",
                               "contrastive.until=0.5", "augment.shift=1", "augment.rotation=10"])
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What a test before has found is found anew."""
+    contrastive._FOUND.clear()
 
 
 def kept(trainer: Trainer, lane: int = 0) -> dict[str, torch.Tensor]:
@@ -206,7 +212,9 @@ def test_hidden_labels_are_not_seen_and_each_lane_has_its_own():
                                       small.FP64), 1)))
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
     assert (found[0]["answers"][split.labelled] == images.labels[split.labelled]).all()
-    together, alone = run(small.trainer(RECIPE, seeds=(3, 4)), 2), run(small.trainer(RECIPE, seeds=(4,)), 2)
+    together = run(small.trainer(RECIPE, seeds=(3, 4)), 2)
+    contrastive._FOUND.clear()
+    alone = run(small.trainer(RECIPE, seeds=(4,)), 2)
     assert all(torch.equal(kept(together, 1)[key], kept(alone)[key]) for key in kept(alone))
     assert not torch.equal(kept(together, 0)["certainty"], kept(together, 1)["certainty"])
     torch.testing.assert_close(small.weights(together)[1], small.weights(alone)[0], rtol=0, atol=1e-9)
@@ -288,7 +296,6 @@ def test_only_what_the_graph_and_the_groups_agree_on_is_taught(monkeypatch):
 
     given: dict[str, np.ndarray] = {}
     monkeypatch.setattr(contrastive, "grouped", grouped)
-    monkeypatch.setattr(contrastive, "_FOUND", {})
     found = kept(run(small.trainer(RECIPE), 1))
     agreed = np.where(np.arange(len(found["answers"])) % 3 == 0, 0.5 * given["certainty"], 0)
     torch.testing.assert_close(found["certainty"].double(), torch.from_numpy(agreed), rtol=1e-6, atol=1e-7)
@@ -303,7 +310,6 @@ def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch)
         return contrastive_network(*given)
 
     monkeypatch.setattr(contrastive, "contrastive_network", counted)
-    monkeypatch.setattr(contrastive, "_FOUND", {})
     monkeypatch.setattr(contrastive, "KEPT", 3)
 
     def answers(*changed: str, seeds: tuple[int, ...] = (3,)) -> dict[str, torch.Tensor]:

@@ -30,7 +30,8 @@ def nt_xent(projected: Tensor, temperature: float) -> Tensor:
 
 
 def mutual_information(one: Tensor, other: Tensor, shares: Tensor) -> Tensor:
-    """Of the answers to two changes of each image, [n, k] probabilities each: how well one tells the other, at most 0.
+    """Of the answers to two changes of each image, [n, k] probabilities each: how well one tells the other: [], in
+    nats, at most 0.
 
     I(z; z') of the symmetric joint distribution of a batch (Ji et al. 2019, eq. 3), and the mean log share [k] of the
     classes answered, so that answers which agree are best spread by the shares; of even ones that takes log k away.
