@@ -10,14 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssgan.data.class_shares import smoothed
-from ssgan.random_streams import numpy_generator, torch_generator
+from ssgan.random_streams import torch_generator
 from ssgan.settings import number
 from ssgan.techniques.contrastive_network import contrastive_network, features_of, grouped_answers
-from ssgan.techniques.label_spreading import affordable
+from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
-PIECE = 10_000  # images outside the graph that are answered at once
-SMALLEST = 1e-9  # probability in a product
+OF_LABELS, OF_GROUPS = 0.99, 0.98  # how far an image's answer is its neighbours', against what is said of it
 KEPT = 32  # lanes' answers that a process remembers
 _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follow from, the oldest first
 
@@ -26,18 +25,17 @@ _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follo
 class Contrastive(Technique):
     """Before the first step a small network learns, without labels, which images are changes of one another; the labels
     are spread over the nearest neighbours in its features, and the classifier begins with these answers. Where it then
-    learns to group the images by classes too, begun with them, the classifier begins with the product of both.
+    learns to group the images by classes too, begun with them, what it says of each is spread in the labels' place.
 
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
-    images have told first which of them belong together. The graph knows a way of writing by its nearest labels and is
-    lost where these are odd; the groups hardly depend on which images are labelled, but may put a rare way of writing
-    to another class, and are sure of it. Loss: the mean over unlabelled images of w CE(answer), until its share of the
-    run; the answer is the likeliest class by z, w = 1 - H(z) / log K (Iscen et al. 2019), z the distribution spread,
-    or, with groups, the product of it and a small power of theirs (a logarithmic opinion pool, Genest & Zidek 1986).
-    Costs a training of its own, or two, of so many steps of 256 images in two forms each, and a graph; nothing in a
-    step. The features: Chen et al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with
-    0.99 of the neighbours' answers, and the classes brought to their shares by the labels (Zhu et al. 2003, section 4);
-    the groups: Ji et al. 2019, eq. 3 (invariant information clustering).
+    images have told first which of them belong together. Labels that are spread go astray where a class has odd ones
+    alone; the groups hardly depend on which images are labelled, but may put a rare way of writing to another class,
+    and its neighbours then lead it back, or leave it in doubt. Loss: the mean over unlabelled images of w CE(answer),
+    until its share of the run; the answer is the likeliest class by what was spread, z, and w = 1 - H(z) / log K
+    (Iscen et al. 2019). Costs a training of its own, or two, of so many steps of 256 images in two forms each, and a
+    graph; nothing in a step. The features: Chen et al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a
+    symmetric graph, with 0.99 of the neighbours' answers (0.98 of the groups), and the classes brought to their shares
+    by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant information clustering).
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -52,8 +50,6 @@ class Contrastive(Technique):
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
     grouping_steps: int = number(0, 0, 1_000_000, "of a training that then groups images by classes, 200, say; 0 is "
                                                   "none: all answers that were spread are taught")
-    grouping_weight: float = number(0.1, 0, 10, "exponent of the groups' probabilities in the product with those that "
-                                                "were spread")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
@@ -72,7 +68,7 @@ class Contrastive(Technique):
         """The training without labels, the graph, and the training with its answers: once a process for the same images
         and labels, so that the baseline without generated images begins where the recipe does.
         """
-        key = (self.steps, self.temperature, self.neighbours, self.grouping_steps, self.grouping_weight, pool.origin)
+        key = (self.steps, self.temperature, self.neighbours, self.grouping_steps, pool.origin)
         if key not in _FOUND:
             while len(_FOUND) >= KEPT:
                 del _FOUND[next(iter(_FOUND))]
@@ -88,12 +84,17 @@ class Contrastive(Technique):
     def _found(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
         random = torch_generator(pool.seed, "contrastive")
         network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
-        features = features_of(network, pool.index, pool.images)
         labels = pool.labels.numpy()
-        shares, classes = spread(features.numpy(), labels, self.neighbours, pool.seed)
-        if self.grouping_steps and len(classes) > 1 and (labels < 0).any():
-            groups = grouped(network, pool, shares, classes, self.grouping_steps, random)
-            shares = pooled(shares, groups, self.grouping_weight)
+        classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
+        known, wanted = (labels[:, None] == classes).astype(float), smoothed(sizes)
+        if (labels >= 0).all():
+            return answered(known, labels, classes)
+        features = features_of(network, pool.index, pool.images).numpy()
+        graph = NeighbourGraph(features, labels, self.neighbours, pool.seed)
+        shares = graph.spread(known, wanted, OF_LABELS)
+        if self.grouping_steps and len(classes) > 1:
+            groups = grouped(network, pool, shares, classes, wanted, self.grouping_steps, random)
+            shares = graph.spread(np.where(labels[:, None] >= 0, known, groups), wanted, OF_GROUPS)
         return answered(shares, labels, classes)
 
     def term(self, player: str, view: View) -> Term:
@@ -104,24 +105,16 @@ class Contrastive(Technique):
         return Term(loss, {"contrastive_loss": loss})
 
 
-def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndarray, steps: int,
+def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndarray, wanted: np.ndarray, steps: int,
             random: torch.Generator) -> np.ndarray:
-    """Probabilities [n, k] of classes [k] by a network that learns on from those given [n, k] of the pool's images."""
+    """Probabilities [n, k] of classes [k], whose shares wanted are [k], by a network that learns on from those given
+    [n, k] of the pool's images.
+    """
     labels = pool.labels.numpy()
-    sizes = (labels[:, None] == classes).sum(0)
     answers, certainty = answered(shares, labels, classes)
     place = [torch.from_numpy(np.where(found >= 0, np.searchsorted(classes, found), -1)) for found in (labels, answers)]
-    found = grouped_answers(network, pool.index, *place, torch.from_numpy(certainty), torch.from_numpy(smoothed(sizes)),
-                            pool.views, pool.images, steps, random)
-    return found.double().numpy()
-
-
-def pooled(shares: np.ndarray, others: np.ndarray, weight: float) -> np.ndarray:
-    """Of two distributions for each row [n, k] the product, the second to a power, brought to a sum of 1: [n, k]. No
-    class is ruled out by one alone.
-    """
-    product = np.maximum(shares, SMALLEST) * np.maximum(others, SMALLEST) ** weight
-    return product / product.sum(1, keepdims=True)
+    return grouped_answers(network, pool.index, *place, torch.from_numpy(certainty), torch.from_numpy(wanted),
+                           pool.views, pool.images, steps, random).double().numpy()
 
 
 def answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,45 +125,3 @@ def answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tup
     certainty = 1 + (shares * logs).sum(1) / np.log(max(2, len(classes)))
     return (np.where(labels >= 0, labels, classes[shares.argmax(1)]),
             np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1)))
-
-
-def spread(features: np.ndarray, labels: np.ndarray, neighbours: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities [n, k], of rows [n, f] with labels [n], -1 where there is none, and the classes [k] that have a
-    label. Even ones of what no label reaches. The graph has 10,000 rows without a label at most, by the seed; others
-    are answered by their neighbours in it. Where more is spread of a class than its share, estimated from the labels,
-    it counts for less in each answer, and the other way round (class mass normalisation, Zhu et al. 2003, section 4).
-    """
-    from sklearn.semi_supervised import LabelSpreading
-
-    if (labels >= 0).all():
-        classes = np.unique(labels)
-        return (labels[:, None] == classes).astype(float), classes
-    among = affordable(labels, numpy_generator(seed, "contrastive graph"))
-    neighbours = min(neighbours, len(among) - 1)
-    graph = LabelSpreading(kernel=lambda x, y: joined(x, y, neighbours), alpha=0.99, max_iter=10_000)
-    graph.fit(features[among], labels[among])
-    shares = np.zeros((len(labels), len(graph.classes_)))
-    shares[among] = graph.label_distributions_
-    outside = np.setdiff1d(np.arange(len(labels)), among)
-    for part in np.array_split(outside, -(-len(outside) // PIECE)) if len(outside) else ():
-        shares[part] = joined(graph.X_, features[part], neighbours).T @ graph.label_distributions_
-    reached = shares.sum(1) > 0
-    shares[reached] /= shares[reached].sum(1, keepdims=True)
-    sizes = (labels[:, None] == graph.classes_).sum(0)
-    shares[reached] *= smoothed(sizes) / shares[reached].mean(0)
-    shares[reached] /= shares[reached].sum(1, keepdims=True)
-    shares[~reached] = 1 / shares.shape[1]
-    return shares, graph.classes_
-
-
-def joined(x: np.ndarray, y: np.ndarray, neighbours: int):
-    """The graph as a sparse matrix [n, m]: of rows x among themselves, where y is x, 1 where one of two is a nearest
-    neighbour of the other, and 2 where each is; else 1 where a row of x is a nearest one of a row of y.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    among = NearestNeighbors(n_neighbors=neighbours).fit(x)
-    if y is not x:
-        return among.kneighbors_graph(y).T.tocsr()
-    graph = among.kneighbors_graph()
-    return (graph + graph.T).tocsr()

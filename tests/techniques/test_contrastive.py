@@ -14,10 +14,11 @@ from ssgan.config import override
 from ssgan.data.images import Images
 from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
-from ssgan.techniques import active, contrastive, label_spreading
-from ssgan.techniques.contrastive import answered, pooled, spread
+from ssgan.techniques import active, contrastive
+from ssgan.techniques.contrastive import answered
 from ssgan.techniques.contrastive_network import (contrastive_network, features_of, grouped_answers,
                                                    mutual_information, nt_xent)
+from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
@@ -149,64 +150,6 @@ def test_groups_are_named_by_few_labels_though_some_answers_given_are_wrong(dtyp
     assert (found.argmax(1) == kinds).float().mean() > 0.9 or not learns
 
 
-def clouds(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [60, 2] in three clouds that touch, and labels with -1 for all but two of each."""
-    random, kinds = np.random.default_rng(seed), np.arange(60) % 3
-    rows = np.array([[0, 0], [3, 0], [0, 3]])[kinds] + random.normal(size=(60, 2))
-    return rows, np.where(np.arange(60) < 6, kinds, -1)
-
-
-@pytest.mark.parametrize("known, wanted", [(6, [1 / 3, 1 / 3, 1 / 3]), (4, [7 / 15, 4 / 15, 4 / 15])])
-def test_answers_and_their_certainty_are_those_of_the_closed_form(known, wanted):
-    rows, labels = clouds()
-    labels[known:] = -1
-    found, classes = spread(rows, labels, 5, 0)
-    answers, certainty = answered(found, labels, classes)
-    distance = np.linalg.norm(rows[:, None] - rows[None], axis=2) + np.diag(np.full(60, np.inf))
-    near = np.zeros((60, 60))
-    np.put_along_axis(near, distance.argsort(1)[:, :5], 1, 1)
-    near += near.T
-    scale = 1 / np.sqrt(near.sum(1))
-    given = np.where(labels >= 0, 1, 0)[:, None] * np.eye(3)[labels]
-    shares = np.linalg.solve(np.eye(60) - 0.99 * scale[:, None] * near * scale, given)  # Zhou et al. 2004, eq. 4
-    shares /= shares.sum(1, keepdims=True)
-    shares *= wanted / shares.mean(0)  # Zhu et al. 2003, eq. 9
-    shares /= shares.sum(1, keepdims=True)
-    hidden = labels < 0
-    assert (answers[hidden] == shares.argmax(1)[hidden]).mean() > 0.97 and (answers == labels)[~hidden].all()
-    np.testing.assert_allclose(found, shares, atol=0.015)
-    expected = 1 + (shares * np.log(np.clip(shares, 1e-300, 1))).sum(1) / np.log(3)
-    np.testing.assert_allclose(certainty[hidden], expected[hidden], atol=0.01)
-    assert (certainty[~hidden] == 1).all() and (certainty >= 0).all() and (certainty <= 1).all()
-
-
-def told(rows: np.ndarray, labels: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    shares, classes = spread(rows, labels, neighbours, 0)
-    return shares, labels, classes
-
-
-def test_what_is_not_in_the_graph_is_answered_by_its_neighbours_in_it(monkeypatch):
-    rows, labels = clouds()
-    whole, _ = answered(*told(rows, labels, 5))
-    monkeypatch.setattr(label_spreading, "LARGEST_POOL", 30)
-    monkeypatch.setattr(contrastive, "PIECE", 7)
-    part, certainty = answered(*told(rows, labels, 5))
-    assert (part == whole).mean() > 0.85 and (part[labels >= 0] == labels[labels >= 0]).all()
-    assert (certainty > 0).all()
-
-
-def test_no_label_no_answer_and_all_labels_their_own():
-    rows = np.concatenate([np.random.default_rng(0).normal(size=(20, 2)), np.full((20, 2), 900.0)
-                           + np.random.default_rng(1).normal(size=(20, 2))])
-    labels = np.array([1, 3, 1, 3] + [-1] * 36)  # classes 0 and 2 have no label
-    answers, certainty = answered(*told(rows, labels, 3))
-    assert set(answers[:20]) <= {1, 3} and (certainty[20:] < 1e-12).all() and (certainty[4:20] > 0).any()
-    answers, certainty = answered(*told(rows, np.arange(40), 3))
-    assert answers.tolist() == list(range(40)) and (certainty == 1).all()
-    answers, certainty = answered(*told(rows[:2], np.array([0, -1]), 15))
-    assert answers.tolist() == [0, 0]
-
-
 def test_hidden_labels_are_not_seen_and_each_lane_has_its_own():
     images = small.dataset().train
     split = small.split(RECIPE, small.dataset())
@@ -296,34 +239,32 @@ def test_a_trial_of_the_step_does_without_the_work_before_it(monkeypatch):
         small.trainer(RECIPE).step()
 
 
-def test_the_product_of_two_opinions_is_that_of_their_logarithms():
-    one, other = np.random.default_rng(0).dirichlet(np.ones(4), (2, 30))
-    log = np.log(one) + 0.3 * np.log(other)
-    np.testing.assert_allclose(pooled(one, other, 0.3), np.exp(log) / np.exp(log).sum(1, keepdims=True), rtol=1e-12)
-    np.testing.assert_allclose(pooled(one, other, 0), one, rtol=1e-12)
-    unclear, sure = np.full((1, 4), 0.25), np.array([[0.0, 1, 0, 0]])
-    assert pooled(unclear, sure, 0.1)[0].argmax() == 1 and pooled(sure, unclear, 0.1)[0, 1] > 0.999
-    assert np.isfinite(pooled(sure, sure[:, ::-1], 1)).all() and pooled(sure, sure[:, ::-1], 1).sum() == pytest.approx(1)
-
-
-def test_what_is_taught_is_the_product_of_what_was_spread_and_the_groups(monkeypatch):
-    def grouped(network, pool, shares, classes, steps, random):
-        given.update(shares=shares, labels=pool.labels.numpy(), classes=classes)
+def test_what_the_groups_say_is_spread_in_the_place_of_what_the_labels_say(monkeypatch):
+    def grouped(network, pool, shares, classes, wanted, steps, random):
+        seen.update(shares=shares, labels=pool.labels.numpy(), classes=classes, wanted=wanted)
         return groups[:len(shares)]
 
-    given: dict[str, np.ndarray] = {}
-    groups = np.random.default_rng(0).dirichlet(np.full(4, 0.05), 1000)
+    seen, spread, graphs = {}, [], []
+    groups, of_graph = np.random.default_rng(0).dirichlet(np.full(4, 0.05), 1000), NeighbourGraph.spread
     monkeypatch.setattr(contrastive, "grouped", grouped)
-    taught = {weight: kept(run(small.trainer(override(RECIPE, [f"contrastive.grouping_weight={weight}"])), 1))
-              for weight in ("0", "0.1", "10")}
-    for weight, found in taught.items():
-        shares = np.maximum(given["shares"], 1e-9) * np.maximum(groups[:len(given["shares"])], 1e-9) ** float(weight)
-        answers, certainty = answered(shares / shares.sum(1, keepdims=True), given["labels"], given["classes"])
-        assert found["answers"].tolist() == answers.tolist()
-        torch.testing.assert_close(found["certainty"].double(), torch.from_numpy(certainty), rtol=1e-6, atol=1e-7)
-    plain = kept(run(small.trainer(override(RECIPE, ["contrastive.grouping_steps=0"])), 1))
-    torch.testing.assert_close(taught["0"]["certainty"], plain["certainty"], rtol=1e-5, atol=1e-6)
-    assert (taught["10"]["answers"] != plain["answers"]).any()
+    monkeypatch.setattr(NeighbourGraph, "spread", lambda graph, *given: (
+        graphs.append(graph), spread.append((given, of_graph(graph, *given))))[1] or spread[-1][1])
+    found = kept(run(small.trainer(RECIPE), 1))
+    labels, known = seen["labels"], np.eye(4)[seen["labels"]] * (seen["labels"] >= 0)[:, None]
+    (first, its), (second, shares) = spread
+    assert graphs[0] is graphs[1] and (seen["shares"] == its).all() and seen["wanted"].sum() == pytest.approx(1)
+    assert (first[0] == known).all() and (second[0] == np.where(labels[:, None] >= 0, known, groups[:len(labels)])).all()
+    assert (first[2], second[2]) == (0.99, 0.98)
+    answers, certainty = answered(shares, labels, seen["classes"])
+    assert found["answers"].tolist() == answers.tolist()
+    torch.testing.assert_close(found["certainty"].double(), torch.from_numpy(certainty), rtol=1e-6, atol=1e-7)
+
+
+def test_certainty_is_what_entropy_leaves_and_a_label_is_certain():
+    shares, labels = np.array([[0.5, 0.5, 0], [0, 1, 0], [1 / 3] * 3, [0.2, 0.1, 0.7]]), np.array([-1, -1, -1, 5])
+    answers, certainty = answered(shares, labels, np.array([2, 5, 7]))
+    assert answers.tolist() == [2, 5, 2, 5]
+    np.testing.assert_allclose(certainty, [1 - math.log(2) / math.log(3), 1, 0, 1], atol=1e-12)
 
 
 def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch):
@@ -343,10 +284,10 @@ def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch)
     for again in ((), ("gan.weight=0", "train.learning_rate=0.1"), ("contrastive.weight=0.5",)):
         assert all(torch.equal(first[key], value) for key, value in answers(*again).items()) and len(made) == 1
     for count, other in enumerate(("augment.rotation=11", "labels=12", "contrastive.temperature=0.4",
-                                   "contrastive.grouping_steps=1", "contrastive.grouping_weight=0.2"), 2):
+                                   "contrastive.grouping_steps=1"), 2):
         answers(other)
         assert len(made) == count
     answers(seeds=(4,))
-    assert len(made) == 7 and len(contrastive._FOUND) == 3
+    assert len(made) == 6 and len(contrastive._FOUND) == 3
     answers()  # long forgotten
-    assert len(made) == 8
+    assert len(made) == 7
