@@ -82,13 +82,13 @@ class Contrastive(Technique):
         return found
 
     def _found(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-        random = torch_generator(pool.seed, "contrastive")
-        network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
         labels = pool.labels.numpy()
         classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
         known, wanted = (labels[:, None] == classes).astype(float), smoothed(sizes)
         if (labels >= 0).all():
             return answered(known, labels, classes)
+        random = torch_generator(pool.seed, "contrastive")
+        network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
         features = features_of(network, pool.index, pool.images).numpy()
         graph = NeighbourGraph(features, labels, self.neighbours, pool.seed)
         shares = graph.spread(known, wanted, OF_LABELS)
