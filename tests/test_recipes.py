@@ -75,7 +75,7 @@ def test_a_shipped_recipe_trains_a_gan_scores_its_images_and_shows_no_generator_
     assert NO_GENERATOR in {each.name for served in trained_without(recipe).values() for each in served}
     short = override(recipe, ["labels=10", *["pictures.steps=1"] * (recipe.pictures.steps > 0),
                               *["train.batch=10"] * (recipe.colours == "colour"),
-                              *["contrastive.steps=1"] * (recipe.contrastive.weight > 0),
+                              *["contrastive.steps=1", "contrastive.grouping_steps=1"] * (recipe.contrastive.weight > 0),
                               *NARROW.get(recipe.model.family, ())])
     count = 100 if recipe.colours == "colour" else 600
     trainer = small.trainer(short, small.FP32, data=small.dataset(count, shape_of(recipe), 10))

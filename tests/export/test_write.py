@@ -284,8 +284,8 @@ def test_the_papers_perceptron_is_under_8_mb_and_as_fast_as_torch(tmp_path):
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_mnist_from_one_run_three_exports_answer_as_evaluated(tmp_path, data_dir):
-    recipe = override(read("mnist").recipe, ["train.epochs=0.05", "contrastive.steps=2", "evaluate.supervised=false",
-                                             "evaluate.classical=false"])
+    recipe = override(read("mnist").recipe, ["train.epochs=0.05", "contrastive.steps=2", "contrastive.grouping_steps=2",
+                                             "evaluate.supervised=false", "evaluate.classical=false"])
     dataset = load("mnist", data_dir)
     folder, = run_group([Member(recipe, 0, 0, "mnist")], dataset,
                         Setting(tmp_path / "work", None, device="cpu", progress=Progress(quiet=True)), until="evaluate")
