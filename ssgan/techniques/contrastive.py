@@ -49,7 +49,7 @@ class Contrastive(Technique):
                                                "nearest images count")
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
     grouping_steps: int = number(0, 0, 1_000_000, "of a training that then groups images by classes, 200, say; 0 is "
-                                                  "none: what the labels say is spread, and nothing more")
+                                                  "none: all answers that were spread are taught")
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
 
     def numbers(self, moment: Moment) -> dict[str, float]:

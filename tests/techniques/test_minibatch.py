@@ -139,7 +139,7 @@ def test_features_are_those_before_it():
 @pytest.mark.slow
 def test_compiled_lanes_are_the_eager_ones_in_fp64():
     small.need_compiler()
-    recipe = override(RECIPE, ["conditional.weight=0.5"])
+    recipe = override(RECIPE, ["vat.weight=0.5", "conditional.weight=0.5"])
     eager, compiled = (small.trainer(recipe, dataclasses.replace(small.FP64, compiled=each), (0, 1))
                        for each in (False, True))
     for trainer in (eager, compiled):
