@@ -16,7 +16,7 @@ from ssgan.techniques.contrastive_network import contrastive_network, features_o
 from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
-OF_LABELS, OF_GROUPS = 0.99, 0.98  # how far an image's answer is its neighbours', against what is said of it
+ALPHA_OF_LABELS, ALPHA_OF_GROUPS = 0.99, 0.98  # the share of the neighbours in what is spread
 KEPT = 32  # lanes' answers that a process remembers
 _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follow from, the oldest first
 
@@ -91,10 +91,10 @@ class Contrastive(Technique):
         network = contrastive_network(pool.index, pool.views, self.steps, self.temperature, random)
         features = features_of(network, pool.index, pool.images).numpy()
         graph = NeighbourGraph(features, labels, self.neighbours, pool.seed)
-        shares = graph.spread(known, wanted, OF_LABELS)
+        shares = graph.spread(known, wanted, ALPHA_OF_LABELS)
         if self.grouping_steps and len(classes) > 1:
             groups = grouped(network, pool, shares, classes, wanted, self.grouping_steps, random)
-            shares = graph.spread(np.where(labels[:, None] >= 0, known, groups), wanted, OF_GROUPS)
+            shares = graph.spread(np.where(labels[:, None] >= 0, known, groups), wanted, ALPHA_OF_GROUPS)
         return answered(shares, labels, classes)
 
     def term(self, player: str, view: View) -> Term:

@@ -19,7 +19,7 @@ from ssgan.techniques.contrastive import answered
 from ssgan.techniques.contrastive_network import (contrastive_network, features_of, grouped_answers,
                                                    mutual_information, nt_xent)
 from ssgan.techniques.neighbour_graph import NeighbourGraph
-from ssgan.techniques.technique import View
+from ssgan.techniques.technique import Pool, View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
 from ssgan.training.benchmark import lane_rate
@@ -253,7 +253,8 @@ def test_what_the_groups_say_is_spread_in_the_place_of_what_the_labels_say(monke
     labels, known = seen["labels"], np.eye(4)[seen["labels"]] * (seen["labels"] >= 0)[:, None]
     (first, its), (second, shares) = spread
     assert graphs[0] is graphs[1] and (seen["shares"] == its).all() and seen["wanted"].sum() == pytest.approx(1)
-    assert (first[0] == known).all() and (second[0] == np.where(labels[:, None] >= 0, known, groups[:len(labels)])).all()
+    assert (first[0] == known).all()
+    assert (second[0] == np.where(labels[:, None] >= 0, known, groups[:len(labels)])).all()
     assert (first[2], second[2]) == (0.99, 0.98)
     answers, certainty = answered(shares, labels, seen["classes"])
     assert found["answers"].tolist() == answers.tolist()
@@ -265,6 +266,17 @@ def test_certainty_is_what_entropy_leaves_and_a_label_is_certain():
     answers, certainty = answered(shares, labels, np.array([2, 5, 7]))
     assert answers.tolist() == [2, 5, 2, 5]
     np.testing.assert_allclose(certainty, [1 - math.log(2) / math.log(3), 1, 0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("labels, classes", [([1, 3, 1, 3], {1, 3}), ([2], {2}), ([0, 1, 2] * 10, {0, 1, 2})],
+                         ids=["two of five classes", "one class", "all labelled"])
+def test_only_classes_with_a_label_are_answered(labels, classes):
+    images, _ = three_kinds(30)
+    known = torch.tensor(labels + [-1] * (30 - len(labels)))
+    pool = Pool(torch.arange(30), known, lambda: None, lambda index: images[index], views_of(images), 0, ())
+    answers, certainty = dataclasses.replace(RECIPE.contrastive, weight=1.0)._found(pool)
+    assert set(answers.tolist()) == classes and answers[:len(labels)].tolist() == labels
+    assert (certainty[:len(labels)] == 1).all() and (certainty >= 0).all() and (certainty <= 1).all()
 
 
 def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch):
