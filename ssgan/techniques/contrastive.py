@@ -1,5 +1,6 @@
 """Contrastive start: a small network learns without labels, few labels name its groups, and these are taught first."""
 
+import math
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from ssgan.techniques.contrastive_network import contrastive_network, features_o
 from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
-ALPHA_OF_LABELS, ALPHA_OF_GROUPS = 0.99, 0.98  # the share of the neighbours in what is spread
+ALPHA_OF_LABELS, ALPHA_OF_ANSWERS = 0.99, 0.98  # the share of the neighbours in what is spread
 KEPT = 32  # lanes' answers that a process remembers
 _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follow from, the oldest first
 
@@ -30,12 +31,15 @@ class Contrastive(Technique):
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
     images have told first which of them belong together. Labels that are spread go astray where a class has odd ones
     alone; the groups hardly depend on which images are labelled, but may put a rare way of writing to another class,
-    and its neighbours then lead it back, or leave it in doubt. Loss: the mean over unlabelled images of w CE(answer),
+    and its neighbours then lead it back, or leave it in doubt. Where answers are spread again, the classifier's own are,
+    once the first ones have been taught, over the graph of neighbours in its logits, and are taught as long: a rare way
+    of writing of which fewer than half are taken for another class is outvoted, not taught on. Loss: the mean over unlabelled images of w CE(answer),
     until its share of the run; the answer is the likeliest class by what was spread, z, and w = 1 - H(z) / log K
     (Iscen et al. 2019). Costs a training of its own, or two, of so many steps of 256 images in two forms each, and a
     graph; nothing in a step. The features: Chen et al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a
-    symmetric graph, with 0.99 of the neighbours' answers (0.98 of the groups), and the classes brought to their shares
-    by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant information clustering).
+    symmetric graph, with 0.99 of the neighbours' answers (0.98 of groups and of the classifier's), and the classes
+    brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant
+    information clustering); again: Iscen et al. 2019, algorithm 1, with the classifier's answers beside the labels.
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -50,30 +54,30 @@ class Contrastive(Technique):
     neighbours: int = number(15, 1, 1000, "nearest neighbours of an image that are joined to it")
     grouping_steps: int = number(0, 0, 1_000_000, "of a training that then groups images by classes, 200, say; 0 is "
                                                   "none: all answers that were spread are taught")
-    until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more")
+    until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more, or are those "
+                                            "of the classifier, spread again")
+    again: int = number(0, 0, 1000, "times that the classifier's own answers are spread, one after the other, and "
+                                    "taught for as long")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
         """Whether it still teaches."""
-        return {"teaches": float(moment.step < self.until * moment.steps)}
+        return {"teaches": float(moment.step < (1 + self.again) * self.until * moment.steps)}
 
     def state(self, size: Size) -> dict[str, Tensor]:
         """Of each training image the answer, and how far it counts."""
         return {"answers": torch.zeros(size.images, dtype=torch.int64), "certainty": torch.zeros(size.images)}
 
     def phases(self, steps: int) -> Collection[int]:
-        """Before the first step."""
-        return (0,)
+        """Before the first step, and where the answers of each further time begin to be taught."""
+        found = (math.ceil(time * self.until * steps) for time in range(1 + self.again))
+        return [step for step in found if step < steps]
 
     def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
         """The training without labels, the graph, and the training with its answers: once a process for the same images
-        and labels, so that the baseline without generated images begins where the recipe does.
+        and labels, so that the baseline without generated images begins where the recipe does. Later the classifier's
+        answers.
         """
-        key = (self.steps, self.temperature, self.neighbours, self.grouping_steps, pool.origin)
-        if key not in _FOUND:
-            while len(_FOUND) >= KEPT:
-                del _FOUND[next(iter(_FOUND))]
-            _FOUND[key] = self._found(pool)
-        answers, certainty = _FOUND[key]
+        answers, certainty = self._again(pool) if moment.step else self._first(pool)
         kept = state["techniques"]["contrastive"]
         found = {"answers": torch.zeros_like(kept["answers"], device="cpu"),
                  "certainty": torch.zeros_like(kept["certainty"], device="cpu")}
@@ -81,10 +85,25 @@ class Contrastive(Technique):
         found["certainty"][pool.index] = torch.from_numpy(certainty).to(found["certainty"].dtype)
         return found
 
+    def _first(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+        key = (self.steps, self.temperature, self.neighbours, self.grouping_steps, pool.origin)
+        if key not in _FOUND:
+            while len(_FOUND) >= KEPT:
+                del _FOUND[next(iter(_FOUND))]
+            _FOUND[key] = self._found(pool)
+        return _FOUND[key]
+
+    def _again(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+        labels, classes, known, wanted = _told(pool)
+        if (labels >= 0).all():
+            return answered(known, labels, classes)
+        said = pool.answers().double().numpy()
+        graph = NeighbourGraph(directions(said), labels, self.neighbours, pool.seed)
+        given = np.where(labels[:, None] >= 0, known, said[:, classes])
+        return answered(graph.spread(given, wanted, ALPHA_OF_ANSWERS), labels, classes)
+
     def _found(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-        labels = pool.labels.numpy()
-        classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
-        known, wanted = (labels[:, None] == classes).astype(float), smoothed(sizes)
+        labels, classes, known, wanted = _told(pool)
         if (labels >= 0).all():
             return answered(known, labels, classes)
         random = torch_generator(pool.seed, "contrastive")
@@ -94,7 +113,7 @@ class Contrastive(Technique):
         shares = graph.spread(known, wanted, ALPHA_OF_LABELS)
         if self.grouping_steps and len(classes) > 1:
             groups = grouped(network, pool, shares, classes, wanted, self.grouping_steps, random)
-            shares = graph.spread(np.where(labels[:, None] >= 0, known, groups), wanted, ALPHA_OF_GROUPS)
+            shares = graph.spread(np.where(labels[:, None] >= 0, known, groups), wanted, ALPHA_OF_ANSWERS)
         return answered(shares, labels, classes)
 
     def term(self, player: str, view: View) -> Term:
@@ -117,6 +136,16 @@ def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndar
                            pool.views, pool.images, steps, random).double().numpy()
 
 
+def directions(said: np.ndarray) -> np.ndarray:
+    """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: near one another are those
+    that lean the same way, however far. One that is even is 0.
+    """
+    logits = np.log(np.maximum(said, np.finfo(np.float32).tiny))
+    logits -= logits.mean(1, keepdims=True)
+    length = np.linalg.norm(logits, axis=1, keepdims=True)
+    return np.divide(logits, length, out=np.zeros_like(logits), where=length > 0).astype(np.float32)
+
+
 def answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The likeliest of classes [k] by distributions [n, k], and how certain it is, 1 - H / log k, 0 to 1: [n] each; of
     a label its own, and 1.
@@ -125,3 +154,10 @@ def answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tup
     certainty = 1 + (shares * logs).sum(1) / np.log(max(2, len(classes)))
     return (np.where(labels >= 0, labels, classes[shares.argmax(1)]),
             np.where(labels >= 0, 1.0, np.clip(certainty, 0, 1)))
+
+
+def _told(pool: Pool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The labels [n], the classes [k] that have one, which is whose [n, k], and the classes' shares by them [k]."""
+    labels = pool.labels.numpy()
+    classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
+    return labels, classes, (labels[:, None] == classes).astype(float), smoothed(sizes)
