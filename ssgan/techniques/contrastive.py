@@ -31,15 +31,16 @@ class Contrastive(Technique):
     What few labels let a fresh classifier believe of a rare way of writing is taught on by its own answers; here all
     images have told first which of them belong together. Labels that are spread go astray where a class has odd ones
     alone; the groups hardly depend on which images are labelled, but may put a rare way of writing to another class,
-    and its neighbours then lead it back, or leave it in doubt. Where answers are spread again, the classifier's own are,
-    once the first ones have been taught, over the graph of neighbours in its logits, and are taught as long: a rare way
-    of writing of which fewer than half are taken for another class is outvoted, not taught on. Loss: the mean over unlabelled images of w CE(answer),
-    until its share of the run; the answer is the likeliest class by what was spread, z, and w = 1 - H(z) / log K
-    (Iscen et al. 2019). Costs a training of its own, or two, of so many steps of 256 images in two forms each, and a
-    graph; nothing in a step. The features: Chen et al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a
-    symmetric graph, with 0.99 of the neighbours' answers (0.98 of groups and of the classifier's), and the classes
-    brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant
-    information clustering); again: Iscen et al. 2019, algorithm 1, with the classifier's answers beside the labels.
+    and its neighbours then lead it back, or leave it in doubt. Where answers are spread again, the classifier's own
+    are, once the first ones have been taught, over the graph of neighbours in its logits, and are taught as long: a
+    rare way of writing of which fewer than half are taken for another class is outvoted, not taught on. Loss: the mean
+    over unlabelled images of w CE(answer), until their share of the run; the answer is the likeliest class by what was
+    spread, z, and w = 1 - H(z) / log K (Iscen et al. 2019). Costs a training of its own, or two, of so many steps of
+    256 images in two forms each, and graphs; nothing in a step. The features: Chen et al. 2020, eq. 1 (SimCLR); the
+    spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers (0.98 of groups and of the
+    classifier's), and the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et
+    al. 2019, eq. 3 (invariant information clustering); again: Iscen et al. 2019, algorithm 1, with the classifier's
+    answers beside the labels.
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -98,6 +99,8 @@ class Contrastive(Technique):
         if (labels >= 0).all():
             return answered(known, labels, classes)
         said = pool.answers().double().numpy()
+        if not np.isfinite(said).all():  # a lane whose training has failed: nothing is taught any more
+            return np.where(labels >= 0, labels, classes[0]), (labels >= 0).astype(float)
         graph = NeighbourGraph(directions(said), labels, self.neighbours, pool.seed)
         given = np.where(labels[:, None] >= 0, known, said[:, classes])
         return answered(graph.spread(given, wanted, ALPHA_OF_ANSWERS), labels, classes)
@@ -137,7 +140,7 @@ def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndar
 
 
 def directions(said: np.ndarray) -> np.ndarray:
-    """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: near one another are those
+    """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: those are near one another
     that lean the same way, however far. One that is even is 0.
     """
     logits = np.log(np.maximum(said, np.finfo(np.float32).tiny))

@@ -258,6 +258,18 @@ def test_answers_are_spread_again_where_the_ones_before_end(until, times, begins
     assert teaches == [float(step < ends) for step in range(8)]
 
 
+def test_a_lane_that_is_lost_takes_no_other_with_it():
+    recipe = override(RECIPE, ["contrastive.until=0.25", "contrastive.again=1"])
+    sound, spoilt = (run(small.trainer(recipe, seeds=(3, 4)), 1) for _ in range(2))
+    small.spoil(spoilt, 0)
+    run(sound, 3), run(spoilt, 3)
+    assert [failure.lane for failure in spoilt.failures()] == [0]
+    assert all(torch.equal(kept(spoilt, 1)[key], kept(sound, 1)[key]) for key in kept(sound, 1))
+    known = spoilt.splits[0].labelled
+    assert (kept(spoilt)["answers"][known] == spoilt.images.labels[known]).all()
+    assert kept(spoilt)["certainty"].sum() == len(known)
+
+
 def test_a_person_is_told_of_the_work_before_the_first_step():
     trainer = small.trainer(RECIPE)
     assert _before_the_first_step(trainer) == "contrastive"
