@@ -140,8 +140,8 @@ def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndar
 
 
 def directions(said: np.ndarray) -> np.ndarray:
-    """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: those are near one another
-    that lean the same way, however far. One that is even is 0.
+    """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: those that lean the same
+    way, however far, are near one another. One that is even is 0.
     """
     logits = np.log(np.maximum(said, np.finfo(np.float32).tiny))
     logits -= logits.mean(1, keepdims=True)
