@@ -278,7 +278,7 @@ def test_the_papers_perceptron_is_under_8_mb_and_as_fast_as_torch(tmp_path):
             began = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - began)
-    assert min(times["onnx"]) <= 1.2 * min(times["torch"]), times  # the fastest of fifteen still differs by so much
+    assert min(times["onnx"]) <= min(times["torch"]), times
 
 
 @pytest.mark.slow
