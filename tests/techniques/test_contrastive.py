@@ -12,16 +12,15 @@ from recorded import RecordedGraphs
 from torch.nn import functional
 
 from ssgan.config import override
-from ssgan.data.class_shares import smoothed
 from ssgan.data.images import Images
 from ssgan.experiments.group_training import _before_the_first_step
 from ssgan.random_streams import torch_generator
 from ssgan.techniques import active, contrastive
-from ssgan.techniques.contrastive import answered, directions
+from ssgan.techniques.contrastive import answered
 from ssgan.techniques.contrastive_network import (contrastive_network, features_of, grouped_answers,
                                                    mutual_information, nt_xent)
 from ssgan.techniques.neighbour_graph import NeighbourGraph
-from ssgan.techniques.technique import Moment, Pool, View
+from ssgan.techniques.technique import Pool, View
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import trainer as trainer_module
 from ssgan.training.benchmark import lane_rate
@@ -202,72 +201,6 @@ def test_it_teaches_until_its_share_of_the_run_and_needs_changes():
         taught.append(trainer.read()["contrastive_loss"][0] > 0)
     assert taught == [step < 0.5 * trainer.gan.steps for step in range(trainer.gan.steps)]
     assert "contrastive" not in active(override(RECIPE, ["augment.shift=0", "augment.rotation=0"]))
-
-
-def again(trainer: Trainer, answers: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What is taught from the middle on, where the classifier answers so."""
-    trainer._pool = lambda lane: pool_of(lane)._replace(answers=lambda: answers)
-    pool_of = Trainer._pool.__get__(trainer)
-    return kept(run(trainer, trainer.gan.steps // 2 + 1))
-
-
-def test_answers_that_fewer_than_half_of_a_cluster_have_are_outvoted():
-    recipe = override(RECIPE, ["contrastive.again=1", "contrastive.neighbours=5"])
-    trainer = small.trainer(recipe)
-    labels = trainer.images.labels
-    known = torch.from_numpy(trainer.splits[0].labelled)
-    hidden = torch.ones(len(labels), dtype=torch.bool).index_fill(0, known, False)
-    truth = functional.one_hot(labels, 4).double()
-    wrong = hidden & (torch.arange(len(labels)) % 3 == 0)
-    other = functional.one_hot((labels + 1) % 4, 4)
-    leaning = torch.where(wrong[:, None], 0.44 * truth + 0.56 * other, 0.9 * truth + 0.1 * other)
-    found = again(trainer, leaning)
-    assert wrong.sum() >= 10 and (leaning.argmax(1)[wrong] != labels[wrong]).all()
-    assert torch.equal(found["answers"], labels)
-    assert (found["certainty"][known] == 1).all() and (found["certainty"][hidden] < 1).all()
-
-
-def test_the_classifiers_own_answers_are_spread_over_its_logits(monkeypatch):
-    graphs, of_rows = [], NeighbourGraph.__init__
-    monkeypatch.setattr(NeighbourGraph, "__init__", lambda graph, *given: (graphs.append((graph, given)),
-                                                                           of_rows(graph, *given))[1])
-    trainer = small.trainer(override(RECIPE, ["contrastive.again=1"]))
-    said = torch.rand(len(trainer.images), 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    said /= said.sum(1, keepdim=True)
-    found = again(trainer, said)
-    (_, _), (graph, (rows, labels, _, _)) = graphs
-    np.testing.assert_allclose(rows, functional.normalize(said.log() - said.log().mean(1, keepdim=True)), atol=1e-6)
-    classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
-    given = np.where(labels[:, None] >= 0, labels[:, None] == classes, said.numpy()[:, classes])
-    answers, certainty = answered(graph.spread(given, smoothed(sizes), 0.98), labels, classes)
-    assert found["answers"].tolist() == answers.tolist()
-    np.testing.assert_allclose(found["certainty"], certainty, atol=1e-6)
-
-
-def test_even_answers_have_no_direction_and_sure_ones_are_finite():
-    found = directions(np.array([[0.25] * 4, [1.0, 0, 0, 0], [0.7, 0.1, 0.1, 0.1]]))
-    np.testing.assert_allclose(found, [[0] * 4, *[[3 / 12 ** 0.5, *[-1 / 12 ** 0.5] * 3]] * 2], atol=1e-6)
-
-
-@pytest.mark.parametrize("until, times, begins, ends", [(0.25, 0, [0], 2), (0.25, 1, [0, 2], 4), (0.3, 2, [0, 3, 5], 8),
-                                                        (0.5, 3, [0, 4], 8)])
-def test_answers_are_spread_again_where_the_ones_before_end(until, times, begins, ends):
-    technique = dataclasses.replace(RECIPE.contrastive, until=until, again=times)
-    assert sorted(technique.phases(8)) == begins
-    teaches = [technique.numbers(Moment(step, 8, 0.5))["teaches"] for step in range(8)]
-    assert teaches == [float(step < ends) for step in range(8)]
-
-
-def test_a_lane_that_is_lost_takes_no_other_with_it():
-    recipe = override(RECIPE, ["contrastive.until=0.25", "contrastive.again=1"])
-    sound, spoilt = (run(small.trainer(recipe, seeds=(3, 4)), 1) for _ in range(2))
-    small.spoil(spoilt, 0)
-    run(sound, 3), run(spoilt, 3)
-    assert [failure.lane for failure in spoilt.failures()] == [0]
-    assert all(torch.equal(kept(spoilt, 1)[key], kept(sound, 1)[key]) for key in kept(sound, 1))
-    known = spoilt.splits[0].labelled
-    assert (kept(spoilt)["answers"][known] == spoilt.images.labels[known]).all()
-    assert kept(spoilt)["certainty"].sum() == len(known)
 
 
 def test_a_person_is_told_of_the_work_before_the_first_step():
