@@ -18,6 +18,8 @@ from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
 
 ALPHA_OF_LABELS, ALPHA_OF_ANSWERS = 0.99, 0.98  # the share of the neighbours in what is spread
+LEAST = 1e-6  # a probability below it says no more about who is near
+SIDE = 32  # pixels of an image that is compared with others
 KEPT = 32  # lanes' answers that a process remembers
 _FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follow from, the oldest first
 
@@ -32,15 +34,16 @@ class Contrastive(Technique):
     images have told first which of them belong together. Labels that are spread go astray where a class has odd ones
     alone; the groups hardly depend on which images are labelled, but may put a rare way of writing to another class,
     and its neighbours then lead it back, or leave it in doubt. Where answers are spread again, the classifier's own
-    are, once the first ones have been taught, over the graph of neighbours in its logits, and are taught as long: a
-    rare way of writing of which fewer than half are taken for another class is outvoted, not taught on. Loss: the mean
-    over unlabelled images of w CE(answer), until their share of the run; the answer is the likeliest class by what was
-    spread, z, and w = 1 - H(z) / log K (Iscen et al. 2019). Costs a training of its own, or two, of so many steps of
-    256 images in two forms each, and graphs; nothing in a step. The features: Chen et al. 2020, eq. 1 (SimCLR); the
-    spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers (0.98 of groups and of the
-    classifier's), and the classes brought to their shares by the labels (Zhu et al. 2003, section 4); the groups: Ji et
-    al. 2019, eq. 3 (invariant information clustering); again: Iscen et al. 2019, algorithm 1, with the classifier's
-    answers beside the labels.
+    are, once the first ones have been taught, over the graph of those that it answers alike and that look alike, and
+    are taught as long: a rare way of writing that is taken for another class here and there is outvoted, not taught on.
+    Loss: the mean over unlabelled images of w CE(answer), until their share of the run; the answer is the likeliest
+    class by what was spread, z, and w = 1 - H(z) / log K (Iscen et al. 2019), 1 where answers are spread again: they
+    are righter than the classifier, whose own confident ones are taught in full beside them. Costs a training of its
+    own, or two, of so many steps of 256 images in two forms each, and graphs; nothing in a step. The features: Chen et
+    al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours'
+    answers (0.98 of groups and of the classifier's), and the classes brought to their shares by the labels (Zhu et al.
+    2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant information clustering); again: Iscen et al. 2019,
+    algorithm 1, with the classifier's answers beside the labels.
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -58,7 +61,7 @@ class Contrastive(Technique):
     until: float = number(0.0625, 0.001, 1, "share of the run after which the answers are taught no more, or are those "
                                             "of the classifier, spread again")
     again: int = number(0, 0, 1000, "times that the classifier's own answers are spread, one after the other, and "
-                                    "taught for as long")
+                                    "taught for as long, in full")
 
     def numbers(self, moment: Moment) -> dict[str, float]:
         """Whether it still teaches."""
@@ -101,9 +104,11 @@ class Contrastive(Technique):
         said = pool.answers().double().numpy()
         if not np.isfinite(said).all():  # a lane whose training has failed: nothing is taught any more
             return np.where(labels >= 0, labels, classes[0]), (labels >= 0).astype(float)
-        graph = NeighbourGraph(directions(said), labels, self.neighbours, pool.seed)
+        rows = np.concatenate([directions(said), looks(pool)], axis=1)
+        graph = NeighbourGraph(rows, labels, self.neighbours, pool.seed)
         given = np.where(labels[:, None] >= 0, known, said[:, classes])
-        return answered(graph.spread(given, wanted, ALPHA_OF_ANSWERS), labels, classes)
+        answers, _ = answered(graph.spread(given, wanted, ALPHA_OF_ANSWERS), labels, classes)
+        return answers, np.ones(len(answers))
 
     def _found(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
         labels, classes, known, wanted = _told(pool)
@@ -141,12 +146,22 @@ def grouped(network: nn.Module, pool: Pool, shares: np.ndarray, classes: np.ndar
 
 def directions(said: np.ndarray) -> np.ndarray:
     """Probabilities [n, k] as float32 rows [n, k] of length 1, of their logits less the mean: those that lean the same
-    way, however far, are near one another. One that is even is 0.
+    way, however far, are near one another. Below a millionth they are one; one that is even is 0.
     """
-    logits = np.log(np.maximum(said, np.finfo(np.float32).tiny))
-    logits -= logits.mean(1, keepdims=True)
-    length = np.linalg.norm(logits, axis=1, keepdims=True)
-    return np.divide(logits, length, out=np.zeros_like(logits), where=length > 0).astype(np.float32)
+    logits = np.log(np.maximum(said, LEAST))
+    return _of_length_1(logits - logits.mean(1, keepdims=True))
+
+
+def looks(pool: Pool) -> np.ndarray:
+    """The pool's images as float32 rows [n, p] of length 1, of pixels, at most SIDE a side; a black one is 0."""
+    parts = (pool.images(part).float() for part in pool.index.split(1000))
+    small = [functional.adaptive_avg_pool2d(part, [min(side, SIDE) for side in part.shape[2:]]) for part in parts]
+    return _of_length_1(torch.cat(small).flatten(1).numpy())
+
+
+def _of_length_1(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0).astype(np.float32)
 
 
 def answered(shares: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

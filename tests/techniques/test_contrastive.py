@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -165,7 +164,8 @@ def test_hidden_labels_are_not_seen_and_each_lane_has_its_own():
     for one, other in zip(*found):
         assert all(torch.equal(one[key], other[key]) for key in one)
         assert (one["answers"][split.labelled] == images.labels[split.labelled]).all()
-    assert all(not torch.equal(one["certainty"], other["certainty"]) for one, other in pairwise(found[0]))
+    first, *later = (each["certainty"] for each in found[0])
+    assert (first < 1).any() and all((each == 1).all() for each in later)  # answers spread again are taught in full
     together = run(small.trainer(RECIPE, seeds=(3, 4)), 2)
     contrastive._FOUND.clear()
     alone = run(small.trainer(RECIPE, seeds=(4,)), 2)

@@ -1,6 +1,7 @@
 """The contrastive start's second part: the classifier's own answers are spread again, and taught in turn."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from ssgan.config import override
 from ssgan.data.class_shares import smoothed
-from ssgan.techniques.contrastive import answered, directions
+from ssgan.techniques.contrastive import answered, directions, looks
 from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import Moment
 from ssgan.training.trainer import Trainer
@@ -37,10 +38,10 @@ def test_answers_that_fewer_than_half_of_a_cluster_have_are_outvoted():
     found = again(trainer, leaning)
     assert wrong.sum() >= 10 and (leaning.argmax(1)[wrong] != labels[wrong]).all()
     assert torch.equal(found["answers"], labels)
-    assert (found["certainty"][known] == 1).all() and (found["certainty"][hidden] < 1).all()
+    assert (found["certainty"] == 1).all()
 
 
-def test_the_classifiers_own_answers_are_spread_over_its_logits(monkeypatch):
+def test_the_classifiers_own_answers_are_spread_over_those_it_answers_alike_and_that_look_alike(monkeypatch):
     graphs, of_rows = [], NeighbourGraph.__init__
     monkeypatch.setattr(NeighbourGraph, "__init__", lambda graph, *given: (graphs.append((graph, given)),
                                                                            of_rows(graph, *given))[1])
@@ -49,17 +50,38 @@ def test_the_classifiers_own_answers_are_spread_over_its_logits(monkeypatch):
     said /= said.sum(1, keepdim=True)
     found = again(trainer, said)
     (_, _), (graph, (rows, labels, _, _)) = graphs
-    np.testing.assert_allclose(rows, functional.normalize(said.log() - said.log().mean(1, keepdim=True)), atol=1e-6)
+    leaning = functional.normalize(said.log() - said.log().mean(1, keepdim=True))
+    look = functional.normalize(trainer.images.gather(torch.arange(len(said)), dtype=torch.float64).flatten(1))
+    np.testing.assert_allclose(rows, torch.cat([leaning, look], 1), atol=1e-6)
     classes, sizes = np.unique(labels[labels >= 0], return_counts=True)
     given = np.where(labels[:, None] >= 0, labels[:, None] == classes, said.numpy()[:, classes])
-    answers, certainty = answered(graph.spread(given, smoothed(sizes), 0.98), labels, classes)
-    assert found["answers"].tolist() == answers.tolist()
-    np.testing.assert_allclose(found["certainty"], certainty, atol=1e-6)
+    answers, _ = answered(graph.spread(given, smoothed(sizes), 0.98), labels, classes)
+    assert found["answers"].tolist() == answers.tolist() and (found["certainty"] == 1).all()
 
 
 def test_even_answers_have_no_direction_and_sure_ones_are_finite():
-    found = directions(np.array([[0.25] * 4, [1.0, 0, 0, 0], [0.7, 0.1, 0.1, 0.1]]))
-    np.testing.assert_allclose(found, [[0] * 4, *[[3 / 12 ** 0.5, *[-1 / 12 ** 0.5] * 3]] * 2], atol=1e-6)
+    found = directions(np.array([[0.25] * 4, [1.0, 0, 0, 0], [0.7, 0.1, 0.1, 0.1], [1 - 3e-9, 1e-9, 1e-9, 1e-9]]))
+    np.testing.assert_allclose(found, [[0] * 4, *[[3 / 12 ** 0.5, *[-1 / 12 ** 0.5] * 3]] * 3], atol=1e-6)
+
+
+def test_below_a_millionth_a_probability_says_no_more():
+    near, far = (directions(np.array([[1 - 2 * least, least, least, 1e-3]]))[0] for least in (1e-6, 1e-12))
+    np.testing.assert_allclose(far, near, atol=1e-6)
+
+
+def test_images_are_compared_by_their_pixels_and_large_ones_by_means_of_them():
+    def looks_of(images: torch.Tensor) -> np.ndarray:
+        return looks(SimpleNamespace(index=torch.arange(len(images)), images=lambda index: images[index]))
+
+    images = torch.rand(3, 2, 8, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images[1] = 0
+    found = looks_of(images)
+    assert found.dtype == np.float32 and found.shape == (3, 2 * 8 * 32) and not found[1].any()
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(looks_of(images[:1] * 0.1), found[:1], atol=1e-6)
+    blocks = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    large = blocks.repeat_interleave(3, 2).repeat_interleave(3, 3)
+    np.testing.assert_allclose(looks_of(large), looks_of(blocks), atol=1e-6)
 
 
 @pytest.mark.parametrize("until, times, begins, ends", [(0.25, 0, [0], 2), (0.25, 1, [0, 2], 4), (0.3, 2, [0, 3, 5], 8),
