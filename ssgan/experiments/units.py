@@ -19,7 +19,8 @@ from ssgan.tracking import Store
 from ssgan.training.execution import prepare_process
 from ssgan.training.loop import Interrupted
 
-FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError)  # of one unit alone; torch's are RuntimeErrors
+# of one unit alone; torch's are RuntimeErrors, a system of equations that is not solved is an ArithmeticError
+FAULTS = (Failed, Mistake, OSError, RuntimeError, MemoryError, ArithmeticError)
 STOPPED = "stopped"  # how a unit ends that was told to
 
 Unit = list[Member]

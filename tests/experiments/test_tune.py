@@ -194,10 +194,11 @@ def test_by_default_a_sixth_is_held_out_or_what_the_recipe_says_or_what_the_budg
     assert held_out(budgets=(1350,)) == most_validation(small.digits(), 1350) < 1437 // 6
 
 
-def test_a_value_whose_runs_are_lost_is_told_and_stands_last(tmp_path, monkeypatch):
+@pytest.mark.parametrize("fault", [RuntimeError("the device is on fire"), ArithmeticError("no solution")])
+def test_a_value_whose_runs_are_lost_is_told_and_stands_last(tmp_path, monkeypatch, fault):
     def failing(unit, *arguments, **options):
         if unit[0].recipe.gan.weight == 1 and unit[0].seed == 0:
-            raise RuntimeError("the device is on fire")
+            raise fault
         return run_group(unit, *arguments, **options)
 
     monkeypatch.setattr(units, "run_group", failing)
