@@ -150,7 +150,9 @@ def test_groups_are_named_by_few_labels_though_some_answers_given_are_wrong(dtyp
     assert (found.argmax(1) == kinds).float().mean() > 0.9 or not learns
 
 
-def test_hidden_labels_are_not_seen_and_each_lane_has_its_own():
+def test_hidden_labels_are_not_seen_and_each_lane_has_its_own(monkeypatch):
+    said, of_answers = [], contrastive.directions
+    monkeypatch.setattr(contrastive, "directions", lambda answers: (said.append(answers), of_answers(answers))[1])
     images, often = small.dataset().train, override(RECIPE, ["contrastive.until=0.1", "contrastive.again=2"])
     split = small.split(RECIPE, small.dataset())
     hidden = torch.from_numpy(np.setdiff1d(np.arange(len(images)), split.labelled))
@@ -164,6 +166,8 @@ def test_hidden_labels_are_not_seen_and_each_lane_has_its_own():
     for one, other in zip(*found):
         assert all(torch.equal(one[key], other[key]) for key in one)
         assert (one["answers"][split.labelled] == images.labels[split.labelled]).all()
+    first, second, mine, its = said  # of each turn, when answers are spread for the second time and for the third
+    assert not np.array_equal(first, second) and np.array_equal(mine, first) and np.array_equal(its, second)
     first, *later = (each["certainty"] for each in found[0])
     assert (first < 1).any() and all((each == 1).all() for each in later)  # answers spread again are taught in full
     together = run(small.trainer(RECIPE, seeds=(3, 4)), 2)
