@@ -265,7 +265,7 @@ def test_without_the_packages_for_onnx_the_cure_is_said(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_papers_perceptron_is_under_8_mb_and_as_fast_as_torch(tmp_path):
-    discriminator = build_discriminator(read("mnist").recipe.model, (1, 28, 28), 10, torch_generator(0))
+    discriminator = build_discriminator(read("salimans2016-mnist").recipe.model, (1, 28, 28), 10, torch_generator(0))
     card = dataclasses.replace(CARD, classes=tuple("0123456789"), channels=1, height=28, width=28)
     discriminator.initialise(torch.rand(500, 1, 28, 28, generator=torch_generator(1)), Context())
     export.export_classifier(discriminator, card, "onnx", tmp_path / "x.onnx", export.random_images(card))
