@@ -30,10 +30,12 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage of `total` steps starts, of which `done` were made before."""
+        """A stage of `total` steps starts, of which `done` were made before; of a total of 0 nobody knows how many."""
         self._open(self.prefix + stage, total, done)
         if self.terminal:
             self._start(_bar(), self._stage, total, completed=done, note="")
+        elif not total and not self.quiet:  # what may take minutes, of which there is no further line
+            self.say(f"{self._stage} …")
 
     def update(self, done: int, total: int | None = None, values: dict[str, float] | None = None) -> None:
         """The stage has come to step `done`; `values` are shown beside it, and `total` may be known only now."""

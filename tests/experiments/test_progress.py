@@ -23,3 +23,13 @@ def test_quiet_shows_nothing_of_a_stage(monkeypatch, capsys):
     shown.begin("train", 10)
     shown.update(5)
     assert capsys.readouterr().err == ""
+
+
+def test_a_stage_of_which_nobody_knows_the_steps_is_said_at_once(capsys):
+    """What takes minutes before its first line, as a start that learns without labels does."""
+    shown = Progress()
+    shown.begin("train: contrastive", 0)
+    shown.begin("train", 10)
+    shown.update(5)
+    Progress(quiet=True).begin("scikit-learn", 0)
+    assert capsys.readouterr().err.splitlines() == ["train: contrastive …"]
