@@ -1,7 +1,7 @@
 """Contrastive start: a small network learns without labels, few labels name its groups, and these are taught first."""
 
 import math
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 from ssgan.data.class_shares import smoothed
 from ssgan.random_streams import torch_generator
 from ssgan.settings import number
+from ssgan.techniques.answers_cache import found_once
 from ssgan.techniques.contrastive_network import contrastive_network, features_of, grouped_answers
 from ssgan.techniques.neighbour_graph import NeighbourGraph
 from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Technique, Term, View
@@ -20,8 +21,6 @@ from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Techni
 ALPHA_OF_LABELS, ALPHA_OF_ANSWERS = 0.99, 0.98  # the share of the neighbours in what is spread
 LEAST = 1e-6  # a probability below it says no more about who is near
 SIDE = 32  # pixels of an image that is compared with others
-KEPT = 32  # lanes' answers that a process remembers
-_FOUND: dict[Hashable, tuple[np.ndarray, np.ndarray]] = {}  # by what they follow from, the oldest first
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,12 @@ class Contrastive(Technique):
     Loss: the mean over unlabelled images of w CE(answer), until their share of the run; the answer is the likeliest
     class by what was spread, z, and w = 1 - H(z) / log K (Iscen et al. 2019), 1 where answers are spread again: they
     are righter than the classifier, whose own confident ones are taught in full beside them. Costs a training of its
-    own, or two, of so many steps of 256 images in two forms each, and graphs; nothing in a step. The features: Chen et
-    al. 2020, eq. 1 (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours'
-    answers (0.98 of groups and of the classifier's), and the classes brought to their shares by the labels (Zhu et al.
-    2003, section 4); the groups: Ji et al. 2019, eq. 3 (invariant information clustering); again: Iscen et al. 2019,
-    algorithm 1, with the classifier's answers beside the labels.
+    own, or two, of so many steps of 256 images in two forms each, and graphs: once for the same images, labels and
+    seed, as the first answers stay in the user's cache; nothing in a step. The features: Chen et al. 2020, eq. 1
+    (SimCLR); the spreading: Zhou et al. 2004, over a symmetric graph, with 0.99 of the neighbours' answers (0.98 of
+    groups and of the classifier's), and the classes brought to their shares by the labels (Zhu et al. 2003, section 4);
+    the groups: Ji et al. 2019, eq. 3 (invariant information clustering); again: Iscen et al. 2019, algorithm 1, with
+    the classifier's answers beside the labels.
     """
 
     sees = frozenset({"labelled", "unlabelled"})
@@ -77,25 +77,18 @@ class Contrastive(Technique):
         return [step for step in found if step < steps]
 
     def phase(self, moment: Moment, state: Mapping[str, Any], pool: Pool) -> dict[str, Tensor]:
-        """The training without labels, the graph, and the training with its answers: once a process for the same images
-        and labels, so that the baseline without generated images begins where the recipe does. Later the classifier's
+        """The training without labels, the graph, and the training with its answers: once for the same images, labels
+        and seed, so that the baseline without generated images begins where the recipe does. Later the classifier's
         answers.
         """
-        answers, certainty = self._again(pool) if moment.step else self._first(pool)
+        origin = (self.steps, self.temperature, self.neighbours, self.grouping_steps, pool.origin)
+        answers, certainty = self._again(pool) if moment.step else found_once(origin, lambda: self._found(pool))
         kept = state["techniques"]["contrastive"]
         found = {"answers": torch.zeros_like(kept["answers"], device="cpu"),
                  "certainty": torch.zeros_like(kept["certainty"], device="cpu")}
         found["answers"][pool.index] = torch.from_numpy(answers)
         found["certainty"][pool.index] = torch.from_numpy(certainty).to(found["certainty"].dtype)
         return found
-
-    def _first(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
-        key = (self.steps, self.temperature, self.neighbours, self.grouping_steps, pool.origin)
-        if key not in _FOUND:
-            while len(_FOUND) >= KEPT:
-                del _FOUND[next(iter(_FOUND))]
-            _FOUND[key] = self._found(pool)
-        return _FOUND[key]
 
     def _again(self, pool: Pool) -> tuple[np.ndarray, np.ndarray]:
         labels, classes, known, wanted = _told(pool)

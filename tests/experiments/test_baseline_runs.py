@@ -51,7 +51,7 @@ def test_the_gan_off_baseline_keeps_consistency(tmp_path, monkeypatch):
 
 def test_the_contrastive_start_is_found_once_for_the_recipe_and_its_gan_off_baseline(tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(contrastive, "_FOUND", {})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(contrastive, "contrastive_network", lambda *given: (made.append(given),
                                                                             contrastive_network(*given))[1])
     _, trained, _ = baselines(tmp_path, monkeypatch, "contrastive.weight=1", "contrastive.steps=2",

@@ -33,9 +33,9 @@ RECIPE = override(small.MLP, ["contrastive.weight=1", "contrastive.steps=3", "co
 
 
 @pytest.fixture(autouse=True)
-def forgotten():
+def forgotten(tmp_path, monkeypatch):
     """What a test before has found is found anew."""
-    contrastive._FOUND.clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def kept(trainer: Trainer, lane: int = 0) -> dict[str, torch.Tensor]:
@@ -150,7 +150,7 @@ def test_groups_are_named_by_few_labels_though_some_answers_given_are_wrong(dtyp
     assert (found.argmax(1) == kinds).float().mean() > 0.9 or not learns
 
 
-def test_hidden_labels_are_not_seen_and_each_lane_has_its_own(monkeypatch):
+def test_hidden_labels_are_not_seen_and_each_lane_has_its_own(tmp_path, monkeypatch):
     said, of_answers = [], contrastive.directions
     monkeypatch.setattr(contrastive, "directions", lambda answers: (said.append(answers), of_answers(answers))[1])
     images, often = small.dataset().train, override(RECIPE, ["contrastive.until=0.1", "contrastive.again=2"])
@@ -171,7 +171,7 @@ def test_hidden_labels_are_not_seen_and_each_lane_has_its_own(monkeypatch):
     first, *later = (each["certainty"] for each in found[0])
     assert (first < 1).any() and all((each == 1).all() for each in later)  # answers spread again are taught in full
     together = run(small.trainer(RECIPE, seeds=(3, 4)), 2)
-    contrastive._FOUND.clear()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
     alone = run(small.trainer(RECIPE, seeds=(4,)), 2)
     assert all(torch.equal(kept(together, 1)[key], kept(alone)[key]) for key in kept(alone))
     assert not torch.equal(kept(together, 0)["certainty"], kept(together, 1)["certainty"])
@@ -292,29 +292,3 @@ def test_only_classes_with_a_label_are_answered(labels, classes):
     answers, certainty = dataclasses.replace(RECIPE.contrastive, weight=1.0)._found(pool)
     assert set(answers.tolist()) == classes and answers[:len(labels)].tolist() == labels
     assert (certainty[:len(labels)] == 1).all() and (certainty >= 0).all() and (certainty <= 1).all()
-
-
-def test_what_follows_from_the_same_images_and_labels_is_found_once(monkeypatch):
-    made = []
-
-    def counted(*given):
-        made.append(given)
-        return contrastive_network(*given)
-
-    monkeypatch.setattr(contrastive, "contrastive_network", counted)
-    monkeypatch.setattr(contrastive, "KEPT", 3)
-
-    def answers(*changed: str, seeds: tuple[int, ...] = (3,)) -> dict[str, torch.Tensor]:
-        return kept(run(small.trainer(override(RECIPE, list(changed)), seeds=seeds), 1))
-
-    first = answers()
-    for again in ((), ("gan.weight=0", "train.learning_rate=0.1"), ("contrastive.weight=0.5",)):
-        assert all(torch.equal(first[key], value) for key, value in answers(*again).items()) and len(made) == 1
-    for count, other in enumerate(("augment.rotation=11", "labels=12", "contrastive.temperature=0.4",
-                                   "contrastive.grouping_steps=1"), 2):
-        answers(other)
-        assert len(made) == count
-    answers(seeds=(4,))
-    assert len(made) == 6 and len(contrastive._FOUND) == 3
-    answers()  # long forgotten
-    assert len(made) == 7
