@@ -20,7 +20,7 @@ from ssgan.techniques.technique import DISCRIMINATOR, Moment, Pool, Size, Techni
 
 ALPHA_OF_LABELS, ALPHA_OF_ANSWERS = 0.99, 0.98  # the share of the neighbours in what is spread
 LEAST = 1e-6  # a probability below it says no more about who is near
-SIDE = 32  # pixels of an image that is compared with others
+SIDE = 16  # pixels of an image that is compared with others, at most
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,16 @@ def directions(said: np.ndarray) -> np.ndarray:
 
 
 def looks(pool: Pool) -> np.ndarray:
-    """The pool's images as float32 rows [n, p] of length 1, of pixels, at most SIDE a side; a black one is 0."""
+    """The pool's images as float32 rows [n, p] of length 1, of pixels; of larger ones than SIDE of means of as few of
+    them as bring each side below it. A black one is 0.
+    """
     parts = (pool.images(part).float() for part in pool.index.split(1000))
-    small = [functional.adaptive_avg_pool2d(part, [min(side, SIDE) for side in part.shape[2:]]) for part in parts]
+    small = [functional.adaptive_avg_pool2d(part, [_shortened(side) for side in part.shape[2:]]) for part in parts]
     return _of_length_1(torch.cat(small).flatten(1).numpy())
+
+
+def _shortened(side: int) -> int:
+    return math.ceil(side / math.ceil(side / SIDE))
 
 
 def _of_length_1(rows: np.ndarray) -> np.ndarray:
