@@ -231,7 +231,11 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
     else:
         # Two networks at once on half of the cores each do more than one after the other on all.
         at_once = 2 if beside and trained_without(recipe) else 1
-        resolved = resolved_for(recipe, dataset.train, setting.device, at_once)
+        try:
+            resolved = resolved_for(recipe, dataset.train, setting.device, at_once,
+                                    lambda: setting.progress.begin("compiling the step", 0))
+        finally:
+            setting.progress.end()
     tags = {f"ssgan.{key}": str(value)
             for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
     for member, folder in zip(members, folders):

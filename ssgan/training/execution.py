@@ -188,23 +188,29 @@ def size_of(recipe: Recipe, images: Images) -> Size:
                 recipe.train.steps_of(len(images) / recipe.train.batch) + sum(further(recipe).values()))
 
 
-def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:
-    """What is decided at the start of a run of the recipe on these images, one of so many at once. Raises Mistake."""
-    return resolve(device, recipe.train, size_of(recipe, images), lambda found: compile_problem(recipe, images, found),
-                   at_once)
+def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1,
+                 told: Callable[[], None] = lambda: None) -> Resolved:
+    """What is decided at the start of a run of the recipe on these images, one of so many at once. Raises Mistake.
+
+    `told` is called before a step is compiled to see whether that can be done, which may take a minute.
+    """
+    return resolve(device, recipe.train, size_of(recipe, images),
+                   lambda found: compile_problem(recipe, images, found, told), at_once)
 
 
 _PROBLEMS: dict[tuple[Recipe, str, Resolved], str] = {}  # what was found for a recipe and the content of its images
 
 
-def compile_problem(recipe: Recipe, images: Images, resolved: Resolved) -> str:
-    """Why the recipe's step cannot be compiled here, found by doing it, once a process; empty where it can.
+def compile_problem(recipe: Recipe, images: Images, resolved: Resolved, told: Callable[[], None] = lambda: None) -> str:
+    """Why the recipe's step cannot be compiled here, found by doing it, once a process; empty where it can. `told` is
+    called before that.
 
     The run's own step is then found in torch's cache.
     """
     recipe = dataclasses.replace(recipe, labels=len(images.classes))  # the step is that of every budget
     key = recipe, images.sha256, resolved
     if key not in _PROBLEMS:
+        told()
         _PROBLEMS[key] = _problem_of_a_step(*key[::2], images)
     return _PROBLEMS[key]
 

@@ -174,7 +174,7 @@ def test_the_cores_are_shared_only_where_baselines_are_trained_beside(tmp_path, 
                                                                       at_once):
     asked = []
 
-    def resolving(recipe, images, device, number):
+    def resolving(recipe, images, device, number, told):
         asked.append(number)
         raise Mistake("as much as is to be known")
 

@@ -1,5 +1,6 @@
 """The compiled step: what the eager one does, from a program that Python is no part of."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -17,6 +18,8 @@ from ssgan.errors import Mistake
 from ssgan.evaluation.baselines import trained_without
 from ssgan.experiments import baseline_runs, group_training
 from ssgan.experiments.member import Group, Member
+from ssgan.experiments.progress import Progress
+from ssgan.experiments.run import Setting, run_group
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import checkpoint as checkpoints
 from ssgan.training import compile as compiled_module
@@ -116,10 +119,27 @@ def test_a_step_that_does_not_compile_is_made_eagerly_unless_it_was_wanted(monke
 
     monkeypatch.setattr(compiled_module, "_compile", fails)
     images = small.images(60, (2, 6, 8), 4, 0)  # of its own: what was found is kept
-    many = override(small.MLP, [f"train.epochs={resolve.MANY_STEPS}"])
-    assert not resolved_for(many, images, "cpu").compiled
+    many, told = override(small.MLP, [f"train.epochs={resolve.MANY_STEPS}"]), []
+    for _ in range(2):
+        assert not resolved_for(many, images, "cpu", told=lambda: told.append("a minute")).compiled
+    assert told == ["a minute"]  # what is known is not tried again
     with pytest.raises(Mistake, match="because"):
         resolved_for(override(many, ["train.compile=yes"]), images, "cpu")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "yes"])
+def test_a_person_is_told_that_it_is_tried_before_it_is(tmp_path, monkeypatch, capsys, wanted):
+    def fails(graph, tensors):
+        shown.append(capsys.readouterr().err)
+        raise Mistake("torch's compiler fails here: because.")
+
+    monkeypatch.setattr(compiled_module, "_compile", fails)
+    monkeypatch.setattr(resolve, "_PROBLEMS", {})
+    shown, setting = [], Setting(tmp_path, None, "cpu", progress=Progress())
+    recipe = override(small.MLP, [f"train.epochs={resolve.MANY_STEPS}", f"train.compile={wanted}"])
+    with contextlib.nullcontext() if wanted == "auto" else pytest.raises(Mistake, match="because"):
+        run_group([Member(recipe, 0, 0)], small.dataset(), setting, until="split")
+    assert shown == ["compiling the step …\n"]
 
 
 def test_the_step_that_is_tried_is_the_runs_own(compiler, monkeypatch):
