@@ -1,7 +1,9 @@
-"""The baselines that are the same network trained without something, on the splits of a lane group's members."""
+"""The baselines of a lane group's members: the same network trained without something, and scikit-learn's methods."""
 
 import dataclasses
+import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,8 +11,10 @@ import torch
 from ssgan.config import Recipe
 from ssgan.data.splits import Split
 from ssgan.evaluation import classifier
-from ssgan.evaluation.baselines import Measured, trained_without
+from ssgan.evaluation.baselines import Measured, fitted, measure_fitted, trained_without
 from ssgan.experiments.group_training import train_group
+from ssgan.files import write_text
+from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training import loop
 from ssgan.training.execution import compile_problem
 from ssgan.training.trained_model import TrainedModel
@@ -18,6 +22,9 @@ from ssgan.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from ssgan.experiments.member import Group
+
+
+FITTED = "fitted.json"  # in a work folder, until the run has been evaluated: what scikit-learn's methods came to
 
 
 def train_all(group: "Group", tables: list[Split]) -> None:
@@ -34,6 +41,41 @@ def measure_all(group: "Group", tables: list[Split]) -> list[dict[str, Measured]
             rows[lane] |= {baseline.name: dataclasses.replace(measured, name=baseline.name, note=baseline.note)
                            for baseline in served}
     return rows
+
+
+def fit_all(group: "Group", tables: list[Split]) -> None:
+    """Fits scikit-learn's methods on every lane's split, and saves what they came to, which `fit` then takes."""
+    for lane, folder in enumerate(group.folders):
+        rows = [dataclasses.asdict(measured) for measured in fit(group, lane, tables[lane])]
+        if rows:
+            write_text(folder.path / FITTED, json.dumps(rows))
+
+
+def fit(group: "Group", lane: int, table: Split) -> list[Measured]:
+    """scikit-learn's baselines of one lane, fitted where that has not been done."""
+    wanted, found = fitted(group.recipe), _saved(group.folders[lane])
+    missing = [baseline for baseline in wanted if baseline.name not in found]
+    if missing:
+        group.progress.begin("scikit-learn", 0)
+        rows = measure_fitted(missing, group.dataset, table, group.members[lane].split_seed)
+        found |= {measured.name: measured for measured in rows}
+        group.progress.end()
+    return [found[baseline.name] for baseline in wanted]
+
+
+def forget(folder: WorkFolder) -> None:
+    """Removes what was saved until the run has been evaluated."""
+    for path in (*folder.path.glob("checkpoint-*.pt"), folder.path / FITTED):
+        path.unlink(missing_ok=True)
+
+
+def _saved(folder: WorkFolder) -> dict[str, Measured]:
+    """By name; none where there is no file, or not a whole one."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        rows = json.loads((folder.path / FITTED).read_text())
+        return {row["name"]: Measured(**{key: tuple(value) if isinstance(value, list) else value
+                                         for key, value in row.items()}) for row in rows}
+    return {}
 
 
 def train(group: "Group", tables: list[Split], recipe: Recipe) -> Trainer:

@@ -1,8 +1,7 @@
-"""A core that a run leaves idle trains the networks of its baselines, and what scores images, in a process of their
-own.
+"""A core that a run leaves idle trains and fits its baselines, and what scores images, in a process of their own.
 
-The process writes nothing but the baselines' checkpoints and the user's cache, with which the run goes on: what it did
-not come to, the run does itself.
+The process writes nothing but the baselines' checkpoints, what scikit-learn's came to, and the user's cache, with which
+the run goes on: what it did not come to, the run does itself.
 """
 
 import contextlib
@@ -34,7 +33,7 @@ LEAST_STEPS = 500  # of a run; fewer are made before a process has begun
 
 @dataclass(frozen=True, eq=False)
 class BaselineJob(Job):
-    """The networks of the baselines of one lane group."""
+    """The baselines of one lane group."""
 
     members: list[Member]
     folders: list[Path]
@@ -53,6 +52,7 @@ class BaselineJob(Job):
         group = Group(self.members, folders, dataset, self.resolved, progress, stop)
         try:
             baseline_runs.train_all(group, self.tables)
+            baseline_runs.fit_all(group, self.tables)
             if self.scored:
                 scoring(group.recipe, group.dataset, self.resolved.device, watched(progress, stop))
         except Interrupted as stopped:

@@ -17,7 +17,7 @@ from ssgan.data.dataset import Dataset
 from ssgan.data.images import Images
 from ssgan.errors import Failed
 from ssgan.evaluation import classifier, figures, generator_scores, networks, ranking, scoring_network
-from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout, fitted, measure_fitted
+from ssgan.evaluation.baselines import BASELINES, Measured, TrainedWithout
 from ssgan.evaluation.image_list import ImageList
 from ssgan.evaluation.metrics import are_uneven
 from ssgan.evaluation.scoring_network import DOMAIN
@@ -150,8 +150,8 @@ def evaluate(group: Group, tables: list[splits.Split], *, again: bool = False) -
         else:
             _estimate_lane(group, lane, tables[lane], again)
         folder.finish_stage("evaluate", time.monotonic() - began + shared_seconds)
-    for path in (path for folder in group.folders for path in folder.path.glob("checkpoint-*.pt")):
-        path.unlink()
+    for folder in group.folders:
+        baseline_runs.forget(folder)
 
 
 def score(group: Group, *, again: bool = False) -> None:
@@ -191,7 +191,7 @@ def _evaluate_lane(group: Group, lane: int, table: splits.Split, trained: dict[s
     logits_of = TrainedModel.of_run(folder).classifier(group.resolved.device)
     evaluation = classifier.evaluate(logits_of, group.dataset.test, torch.from_numpy(table.test))
     evaluation.save(folder.stage_folder("evaluate") / "test.npz")
-    compared = [*trained.values(), *_fitted(group, lane, table)]
+    compared = [*trained.values(), *baseline_runs.fit(group, lane, table)]
     gains = _gains(trained, evaluation.error)
     step = _step(folder, again)
     folder.measure(step, evaluation.measurements())
@@ -221,17 +221,6 @@ def _compared(evaluation: classifier.Evaluation, baselines: Sequence[Measured], 
     """Name and value of the baselines' errors, and where classes are uneven of their balanced ones."""
     kinds = ("error", *["balanced_error"] * are_uneven(evaluation.confusion.sum(1)))
     return {BASELINES[each.name].metric(where, kind): getattr(each, kind) for kind in kinds for each in baselines}
-
-
-def _fitted(group: Group, lane: int, table: splits.Split) -> list[Measured]:
-    """scikit-learn's baselines of one member."""
-    wanted = fitted(group.recipe)
-    if not wanted:
-        return []
-    group.progress.begin("scikit-learn", 0)
-    rows = measure_fitted(wanted, group.dataset, table, group.members[lane].split_seed)
-    group.progress.end()
-    return rows
 
 
 def _write_evaluation(folder: WorkFolder, summary: dict[str, Any], compared: Sequence[Measured]) -> None:

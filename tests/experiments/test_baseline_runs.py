@@ -1,6 +1,8 @@
 """The baselines of a run: trained and fitted on its split, each once, and reported."""
 
 
+from dataclasses import replace
+
 import pytest
 import small
 from sklearn.dummy import DummyClassifier
@@ -11,7 +13,7 @@ from ssgan.evaluation.baselines import BASELINES, NO_GENERATOR, SUPERVISED, Fitt
 from ssgan.experiments import baseline_runs, report, stages
 from ssgan.experiments.eta import share
 from ssgan.experiments.group_training import train_group
-from ssgan.experiments.member import Member
+from ssgan.experiments.member import Group, Member
 from ssgan.experiments.report.curve import picture
 from ssgan.experiments.run import run_group
 from ssgan.techniques import contrastive
@@ -87,3 +89,51 @@ def test_a_baseline_of_a_persons_own_is_one_line(tmp_path, monkeypatch):
     compared = report.compare([report.of_folder(folder)])
     written = report.markdown(compared, "digits")
     assert "no balance" in written and "first class" in written and picture(compared, "digits").startswith(b"\x89PNG")
+
+
+class Fits:
+    """Every fit of scikit-learn's methods: which ones."""
+
+    def __init__(self, monkeypatch):
+        self.names, of_fitted = [], baseline_runs.measure_fitted
+        monkeypatch.setattr(baseline_runs, "measure_fitted", lambda wanted, *given: (
+            self.names.append([baseline.name for baseline in wanted]), of_fitted(wanted, *given))[1])
+
+
+def fitted_group(tmp_path, *changes):
+    recipe = override(RECIPE, ["labels=50", "evaluate.classical=true", *changes])
+    return (Group([Member(recipe, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.digits(), small.FP32),
+            [small.split(recipe, small.digits())])
+
+
+def test_what_another_process_has_fitted_is_not_fitted_again(tmp_path, monkeypatch):
+    fits = Fits(monkeypatch)
+    group, (table,) = fitted_group(tmp_path)
+    first = baseline_runs.fit(group, 0, table)
+    assert [measured.name for measured in first] == fits.names[0] == ["LabelSpreading", "SelfTraining", "SVM"]
+    baseline_runs.fit_all(group, [table])
+    assert len(fits.names) == 2
+    for mine, its in zip(first, baseline_runs.fit(group, 0, table), strict=True):
+        assert replace(mine, seconds=0) == replace(its, seconds=0) and its.seconds > 0
+    monkeypatch.setitem(BASELINES, "first class", Fitted(
+        "first class", "a constant", "classical", 0.01, DummyClassifier(strategy="constant", constant=0).fit,
+        unlabelled=False))
+    assert [measured.name for measured in baseline_runs.fit(group, 0, table)] == [*fits.names[0], "first class"]
+    assert fits.names[2:] == [["first class"]]
+    baseline_runs.forget(group.folders[0])
+    baseline_runs.fit(group, 0, table)
+    assert len(fits.names[-1]) == 4
+
+
+@pytest.mark.parametrize("content", ["", "[", "{}", '[{"name": "SVM"}]', '[{"nobody": 1}]', "[1]"])
+def test_a_broken_file_of_fits_is_none(tmp_path, monkeypatch, content):
+    fits = Fits(monkeypatch)
+    group, (table,) = fitted_group(tmp_path)
+    (group.folders[0].path / baseline_runs.FITTED).write_text(content)
+    assert len(baseline_runs.fit(group, 0, table)) == len(fits.names[0]) == 3
+
+
+def test_nothing_is_saved_where_nothing_is_to_be_fitted(tmp_path):
+    group, tables = fitted_group(tmp_path, "evaluate.classical=false")
+    baseline_runs.fit_all(group, tables)
+    assert not (group.folders[0].path / baseline_runs.FITTED).exists()

@@ -9,7 +9,7 @@ import small
 from ssgan.config import override
 from ssgan.errors import Mistake
 from ssgan.evaluation import figures as reports
-from ssgan.experiments import idle_core
+from ssgan.experiments import baseline_runs, idle_core
 from ssgan.experiments import run as runs
 from ssgan.experiments.executors import local
 from ssgan.experiments.member import Member
@@ -102,11 +102,15 @@ def steps(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_run_finds_the_baselines_trained_and_the_same(tmp_path, alone, steps):
-    folder = run(tmp_path)[1]()
-    assert found(folder) == alone and len(alone) == 3
-    assert set(steps) == {RECIPE}
-    assert not list(folder.path.glob("checkpoint*"))
+def test_the_run_finds_the_baselines_trained_and_fitted_and_the_same(tmp_path, alone, steps, monkeypatch):
+    member = replace(MEMBER, recipe=override(RECIPE, ["evaluate.classical=true"]))
+    fitted = found(run(tmp_path / "alone", member, beside=False)[1]())
+    assert fitted[:2] == alone[:2] and len(fitted) == 6
+    steps.clear()
+    monkeypatch.setattr(baseline_runs, "measure_fitted", lambda *given: pytest.fail("they are fitted here too"))
+    folder = run(tmp_path, member)[1]()
+    assert found(folder) == fitted and set(steps) == {member.recipe}
+    assert not list(folder.path.glob("checkpoint*")) and not (folder.path / baseline_runs.FITTED).exists()
 
 
 def test_no_process_begins_where_no_core_is_idle_or_nothing_is_to_be_trained(tmp_path, monkeypatch):
