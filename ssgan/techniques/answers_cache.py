@@ -15,7 +15,7 @@ from ssgan.files import cache_folder, locked, replacing
 from ssgan.settings import fingerprint
 
 VERSION = 1  # of what is found, to be raised where it is found otherwise
-KEPT = 100  # files, of some five bytes an image
+ROOM = 200_000_000  # bytes that the files may take, of some five an image each
 WAIT_SECONDS = 24 * 3600.0  # for another process that finds the same
 
 Answers = tuple[np.ndarray, np.ndarray]  # int64 [n] classes, and how certain each is: float32 [n]
@@ -65,8 +65,10 @@ def _read(place: Path) -> Answers | None:
 
 
 def _forget_the_oldest(folder: Path) -> None:
-    """Leaves the newest files, and the locks that belong to them."""
+    """Leaves the newest files, as many as there is room for, and the locks that belong to them."""
     with contextlib.suppress(OSError):  # another process forgets the same
-        for old in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+        newest_first = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
+        taken = np.cumsum([file.stat().st_size for file in newest_first])
+        for old in (file for file, size in zip(newest_first[1:], taken[1:]) if size > ROOM):
             old.unlink()
             old.with_suffix(".lock").unlink(missing_ok=True)

@@ -135,17 +135,27 @@ def test_what_fails_leaves_no_file_and_no_lock():
     assert find.asked == 1
 
 
-def test_the_oldest_are_forgotten(monkeypatch):
-    monkeypatch.setattr(answers_cache, "KEPT", 3)
+def test_the_oldest_are_forgotten_where_there_is_no_room(monkeypatch):
     find, paths = Counting(), []
-    for number in range(5):
+
+    def asked(number: int) -> None:
         found_once((number,), find)
-        paths += [path for path in folder().glob("*.npz") if path not in paths]
+        paths.extend(path for path in folder().glob("*.npz") if path not in paths)
         os.utime(paths[-1], (number, number))
+
+    asked(0)
+    monkeypatch.setattr(answers_cache, "ROOM", 3 * paths[0].stat().st_size)
+    for number in range(1, 5):
+        asked(number)
     assert sorted(folder().glob("*.npz")) == sorted(paths[2:])
     assert len(list(folder().glob("*.lock"))) <= 3
     found_once((0,), find)
     assert find.asked == 6
+    monkeypatch.setattr(answers_cache, "ROOM", 1)
+    found_once((9,), find)
+    assert len(list(folder().glob("*.npz"))) == 1  # the newest stays, however large it is
+    found_once((9,), find)
+    assert find.asked == 7
 
 
 def test_a_start_is_found_once_for_what_it_follows_from_by_all_runs(monkeypatch):
