@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from ssgan import techniques
 from ssgan.config import Recipe
 from ssgan.data.class_shares import are_even, class_shares, told
@@ -30,6 +32,7 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
         if record:
             _tell_shares(group, tables)
         events = loop.run_to_end(trainer, checkpoint, checkpoint_seconds=group.checkpoint_seconds, scored=scored,
+                                 before_further=lambda: _take_all_cores(group),
                                  should_stop=lambda: group.stop.requested,
                                  before_save=lambda: [folder.flush() for folder in group.folders])
         waits = _before_the_first_step(trainer)
@@ -44,6 +47,13 @@ def train_group(group: "Group", recipe: Recipe, tables: list[Split], stage: str,
                 _note(group, event)
         group.progress.end()
     return trainer
+
+
+def _take_all_cores(group: "Group") -> None:
+    """Gives what is trained after the classifier the cores that were another process's. Raises Interrupted."""
+    if group.resolved.further_threads:
+        group.alone()
+        torch.set_num_threads(group.resolved.further_threads)
 
 
 def _before_the_first_step(trainer: Trainer) -> str:

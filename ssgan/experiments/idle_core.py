@@ -70,7 +70,11 @@ class BaselinesBeside:
             BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source, scored))
 
     def wait(self) -> None:
-        """Shows how far it is until it is done. Raises Interrupted when the run is asked to stop."""
+        """Shows how far it is until it is done, and says once where it has failed. Raises Interrupted when the run is
+        asked to stop.
+        """
+        if self.task.end is not None:
+            return
         shown = self.task.stage
         with self.group.stop.polite():
             while not self.executor.wait(0.2):

@@ -1,5 +1,6 @@
 """`Member`, one run of a plan, and `Group`, the members that train at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ssgan.config import Recipe
@@ -32,6 +33,7 @@ class Group:
     stop: Stop = field(default_factory=Stop)
     checkpoint_seconds: float = 30.0
     estimate: bool = True  # whether the error is estimated by cross-validation where there is no test part
+    alone: Callable[[], None] = lambda: None  # returns when the group has all cores to itself
 
     @property
     def recipe(self) -> Recipe:

@@ -90,10 +90,11 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
             tables = split(group)
             scored = "score" in wanted
             with baselines_beside(group, tables, setting.data_source, wanted=idle, scored=scored) as baselines:
+                if baselines:
+                    group.alone = baselines.wait
                 if "train" in wanted:
                     train(group, tables)
-                if baselines:
-                    baselines.wait()
+                group.alone()
             if "evaluate" in wanted:
                 evaluate(group, tables)
             if "score" in wanted:

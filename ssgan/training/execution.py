@@ -46,6 +46,7 @@ class Resolved:
     threads: int
     torch: str
     compiled: bool = False  # whether torch's compiler has made one program of the update, on a CPU
+    further_threads: int = 0  # of what is trained after the classifier, where it has more cores; 0 is as many
 
     @property
     def dtype(self):
@@ -73,7 +74,8 @@ def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Res
     device, precision = find_device(device), config.precision
     if precision == "auto":
         precision = "fp32" if max(size.parameters, size.products) < SMALL or not _bf16_is_fast(device) else "bf16"
-    found = Resolved(device, precision, _threads(size.products < SMALL, at_once), torch.__version__)
+    threads, alone = (_threads(size.products < SMALL, number) for number in (at_once, 1))
+    found = Resolved(device, precision, threads, torch.__version__, further_threads=alone if alone > threads else 0)
     return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
 
 

@@ -53,13 +53,14 @@ class Interrupted(Exception):
 
 def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds: float = 30.0,
                should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
-               until: int | None = None, deadline: float = math.inf,
-               looks: bool = True, scored: bool = False) -> Iterator[Record | Sheet | Samples | Failure]:
+               before_further: Callable[[], object] = lambda: None, until: int | None = None,
+               deadline: float = math.inf, looks: bool = True, scored: bool = False) -> Iterator[Record | Sheet | Samples | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is
     one.
 
     A failed lane keeps its rows of the last good checkpoint and the others go on; with no lane left the loop ends.
     `before_save` brings to the disk what was yielded. Raises Interrupted after saving when `should_stop` says so.
+    `before_further` is called before the first step here that trains what comes after the classifier, if there is any.
     It ends before the last step after the step `until`, and at the `deadline`, a time of `time.monotonic`. Without
     `looks` it yields neither validation errors nor sheets; `scored`, it yields samples as often as the recipe says.
     """
@@ -72,7 +73,15 @@ def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds:
     monitor_steps, sheet_steps = (_multiple(steps / parts, trainer.record_steps)
                                   for steps, parts in ((trainer.gan.steps, MONITORS), (trainer.steps, SHEETS)))
     limit = math.inf if until is None else until
+    further = False
     while trainer.done < min(limit, trainer.steps) and time.monotonic() < deadline:
+        if trainer.done >= trainer.gan.steps and not further:
+            further = True
+            if checkpoint and trainer.done > trainer.first:  # what is called may take long, and be stopped
+                before_save()
+                save(trainer, checkpoint)
+                saved = time.monotonic()
+            before_further()
         began = time.monotonic()
         trainer.step()
         last = trainer.done == trainer.steps

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import small
+import torch
 
 from ssgan.config import override
 from ssgan.errors import Mistake
@@ -16,6 +17,7 @@ from ssgan.experiments.member import Member
 from ssgan.experiments.progress import Progress
 from ssgan.experiments.run import Setting, run_group
 from ssgan.recipes import read
+from ssgan.training import execution
 from ssgan.training.loop import Interrupted
 from ssgan.training.trainer import Trainer
 
@@ -159,6 +161,8 @@ def test_a_process_that_is_stopped_saves_what_it_has(tmp_path, executors):
     setting, start = run(tmp_path, longest)
 
     def stop(stage):
+        if stage == "compiling the step":  # before the process
+            return
         task, = executors[0]._busy
         while task.step == 0:
             executors[0].wait(0.1)
@@ -169,6 +173,28 @@ def test_a_process_that_is_stopped_saves_what_it_has(tmp_path, executors):
         start()
     folder, = (tmp_path / "work").iterdir()
     assert (folder / "checkpoint-supervised-only.pt").exists() and process(executors).exitcode == 0
+
+
+@pytest.mark.slow
+def test_pictures_have_all_cores_when_the_process_has_ended(tmp_path, executors, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.setattr(execution, "SMALL", 0)
+    seen, step = [], Trainer.step
+
+    def watched(trainer):
+        step(trainer)
+        further = trainer.done > trainer.gan.steps
+        seen.append((further, torch.get_num_threads(), bool(executors) and bool(executors[0]._busy)))
+
+    monkeypatch.setattr(Trainer, "step", watched)
+    member = replace(MEMBER, recipe=override(RECIPE, ["pictures.steps=2"]))
+    before = torch.get_num_threads()
+    folder = run(tmp_path, member)[1]()
+    assert seen[-2:] == [(True, 2, False)] * 2 and {each[:2] for each in seen[:-2]} == {(False, 1)}
+    assert torch.get_num_threads() == before and folder.facts["resolved"]["further_threads"] == 2
+    seen.clear()
+    alone = run(tmp_path / "alone", member, beside=False)[1]()
+    assert {each[1] for each in seen} == {2} and not alone.facts["resolved"]["further_threads"]
 
 
 @pytest.mark.parametrize("until, beside, changes, at_once", [

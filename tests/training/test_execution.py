@@ -104,6 +104,19 @@ def test_threads_are_those_of_the_environment_or_the_cores_and_one_for_a_small_p
         threads or 1)
 
 
+def test_what_comes_after_the_classifier_has_the_cores_that_were_shared(monkeypatch):
+    monkeypatch.setattr(resolve.os, "sched_getaffinity", lambda pid: set(range(4)))
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+
+    def threads(at_once: int, products: int = resolve.SMALL) -> tuple[int, int]:
+        found = resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, products), never, at_once)
+        return found.threads, found.further_threads
+
+    assert (threads(1), threads(2), threads(2, 1)) == ((4, 0), (2, 4), (1, 0))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads(2) == (3, 0)
+
+
 def test_pinning_holds_the_threads_and_lets_them_go_again():
     before = torch.get_num_threads()
     with pytest.raises(KeyError), resolve.pinned(resolve.Resolved("cpu", "fp32", before + 1, "")):

@@ -21,6 +21,7 @@ from ssgan.training import checkpoint as checkpoints
 from ssgan.training import loop as training
 from ssgan.training import optimisers
 from ssgan.training import trainer as trainer_module
+from ssgan.training.lanes import tree_leaves
 from ssgan.training.loop import Interrupted, Record, Sheet, run_to_end
 from ssgan.training.trained_model import TrainedModel
 from ssgan.training.trainer import Failure, Trainer
@@ -192,6 +193,28 @@ def test_measurements_are_on_the_disk_before_the_checkpoint(tmp_path):
     assert steps == [(step, step + 1) for step in range(STEPS)]
     assert list(run_to_end(again, path)) == []
     assert again.done == STEPS and all(map(torch.equal, tensors(again), tensors(trainer)))
+
+
+def test_what_comes_after_the_classifier_is_told_of_once_and_nothing_before_it_is_lost(tmp_path):
+    recipe, told, path = override(small.MLP, ["pictures.steps=3", "pictures.batch=8"]), [], tmp_path / "c.pt"
+
+    def stopped():
+        told.append(checkpoints.load(path)["done"])
+        raise Interrupted(-1)
+
+    def to_end(trainer, before_further, checkpoint=path):
+        list(run_to_end(trainer, checkpoint, checkpoint_seconds=10**6, before_further=before_further))
+        return trainer
+
+    whole = to_end(small.trainer(recipe), lambda: told.append("whole"), None)
+    assert told == ["whole"] and whole.steps == whole.gan.steps + 3
+    with pytest.raises(Interrupted):
+        to_end(small.trainer(recipe), stopped)
+    assert told[1:] == [whole.gan.steps]
+    its = to_end(small.trainer(recipe), lambda: told.append(path.stat().st_mtime_ns))
+    assert told[2:] == [path.stat().st_mtime_ns]  # what is there already is not saved again
+    assert all(map(torch.equal, tree_leaves(whole.state), tree_leaves(its.state)))
+    to_end(small.trainer(small.MLP), lambda: pytest.fail("nothing comes after it"), None)
 
 
 def test_a_damaged_checkpoint_is_a_mistake(tmp_path):
