@@ -54,7 +54,8 @@ class Interrupted(Exception):
 def run_to_end(trainer: Trainer, checkpoint: Path | None, *, checkpoint_seconds: float = 30.0,
                should_stop: Callable[[], bool] = lambda: False, before_save: Callable[[], object] = lambda: None,
                before_further: Callable[[], object] = lambda: None, until: int | None = None,
-               deadline: float = math.inf, looks: bool = True, scored: bool = False) -> Iterator[Record | Sheet | Samples | Failure]:
+               deadline: float = math.inf, looks: bool = True,
+               scored: bool = False) -> Iterator[Record | Sheet | Samples | Failure]:
     """Runs the trainer to its last step, yielding records, sheets and failures; goes on from the checkpoint if there is
     one.
 
