@@ -82,7 +82,8 @@ def train(group: "Group", tables: list[Split], recipe: Recipe) -> Trainer:
     """The trainer of a recipe of baselines at its end, saved until the run has been evaluated. Raises Interrupted."""
     stage = _stage(group, recipe)
     path = group.folders[0].path / f"checkpoint-{stage}.pt"
-    if group.resolved.compiled and compile_problem(recipe, group.dataset.train, group.resolved):
+    if group.resolved.compiled and compile_problem(recipe, group.dataset.train, group.resolved,
+                                                   lambda: group.progress.begin(f"{stage}: compiling the step", 0)):
         group = dataclasses.replace(group, resolved=dataclasses.replace(group.resolved, compiled=False))
     trainer = train_group(group, recipe, tables, stage, path, record=False)
     if trainer.first < trainer.steps:

@@ -11,24 +11,24 @@ import numpy as np
 import torch
 
 from ssgan.errors import Mistake
-from ssgan.files import cache_folder, locked, replacing
+from ssgan.files import cache_folder, locked, remove_leftovers, replacing
 from ssgan.settings import fingerprint
 
 VERSION = 1  # of what is found, to be raised where it is found otherwise
 ROOM = 200_000_000  # bytes that the files may take, of some five an image each
-WAIT_SECONDS = 24 * 3600.0  # for another process that finds the same
+WAIT_SECONDS = 1800.0  # for another process that finds the same; then it is found here too
 
 Answers = tuple[np.ndarray, np.ndarray]  # int64 [n] classes, and how certain each is: float32 [n]
 
 
 def found_once(origin: tuple[Hashable, ...], find: Callable[[], Answers]) -> Answers:
-    """What `find` returns, from the cache where it has been found from the same origin, by the same libraries on such a
-    processor; a broken file is found anew. Processes that ask at once wait for the first. Where the cache cannot be
-    written all find it for themselves.
+    """What `find` returns, in these types, from the cache where it has been found from the same origin, by the same
+    libraries on such a processor; a broken file is found anew. Processes that ask at once wait for the first. Where the
+    cache cannot be written all find it for themselves.
     """
     place = _place(origin)
     if place is None:
-        return find()
+        return _as_kept(*find())
     if (answers := _read(place)) is not None:
         return answers
     with contextlib.ExitStack() as held:
@@ -36,13 +36,18 @@ def found_once(origin: tuple[Hashable, ...], find: Callable[[], Answers]) -> Ans
             held.enter_context(locked(place.with_suffix(".lock"), WAIT_SECONDS))
         if (answers := _read(place)) is not None:
             return answers
-        classes, certainty = find()
-        answers = classes.astype(np.int64), certainty.astype(np.float32)
-        with contextlib.suppress(Mistake):
+        answers = _as_kept(*find())
+        with contextlib.suppress(Mistake, OSError):
+            remove_leftovers(place)
             with replacing(place) as file:
                 np.savez_compressed(file, classes=answers[0], certainty=answers[1])
             _forget_the_oldest(place.parent)
     return answers
+
+
+def _as_kept(classes: np.ndarray, certainty: np.ndarray) -> Answers:
+    """The same to the last bit whether they are read or have just been found."""
+    return classes.astype(np.int64), certainty.astype(np.float32)
 
 
 def _place(origin: tuple[Hashable, ...]) -> Path | None:

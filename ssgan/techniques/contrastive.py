@@ -146,8 +146,8 @@ def directions(said: np.ndarray) -> np.ndarray:
 
 
 def looks(pool: Pool) -> np.ndarray:
-    """The pool's images as float32 rows [n, p] of length 1, of pixels; of larger ones than SIDE of means of as few of
-    them as bring each side below it. A black one is 0.
+    """The pool's images as float32 rows [n, p] of length 1, of pixels; a side longer than SIDE is brought to at most
+    that by means of whole blocks, as small as will do. A black one is 0.
     """
     parts = (pool.images(part).float() for part in pool.index.split(1000))
     small = [functional.adaptive_avg_pool2d(part, [_shortened(side) for side in part.shape[2:]]) for part in parts]

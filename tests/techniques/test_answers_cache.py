@@ -13,6 +13,7 @@ import torch
 from test_contrastive import RECIPE, forgotten, kept, run  # noqa: F401
 
 from ssgan.config import override
+from ssgan.files import locked
 from ssgan.techniques import answers_cache, contrastive
 from ssgan.techniques.answers_cache import found_once
 from ssgan.techniques.contrastive_network import contrastive_network
@@ -79,7 +80,8 @@ def test_where_the_cache_cannot_be_made_or_written_answers_are_found_each_time(t
     place.write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(place))
     for _ in range(2):
-        assert found_once(("a",), find)[0].tolist() == CLASSES.tolist()
+        classes, certainty = found_once(("a",), find)
+        assert classes.tolist() == CLASSES.tolist() and certainty.dtype == np.float32  # as it would be read
     assert find.asked == 2
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "full"))
 
@@ -90,6 +92,28 @@ def test_where_the_cache_cannot_be_made_or_written_answers_are_found_each_time(t
     for _ in range(2):
         assert found_once(("a",), find)[0].tolist() == CLASSES.tolist()
     assert find.asked == 4 and not list(folder().glob("*.npz")) and not list(folder().glob(".*"))
+
+
+def test_what_a_killed_process_has_left_is_removed():
+    find = Counting()
+    found_once(("a",), find)
+    path, = folder().glob("*.npz")
+    path.unlink()
+    stale = path.with_name(f".{path.name}.1.tmp")
+    stale.write_bytes(b"half")
+    found_once(("a",), find)
+    assert find.asked == 2 and path.exists() and not stale.exists()
+
+
+def test_after_waiting_long_it_is_found_here_too(monkeypatch):
+    find = Counting()
+    found_once(("a",), find)
+    path, = folder().glob("*.npz")
+    path.unlink()
+    monkeypatch.setattr(answers_cache, "WAIT_SECONDS", 0.01)
+    with locked(path.with_suffix(".lock")):
+        assert found_once(("a",), find)[0].tolist() == CLASSES.tolist()
+    assert find.asked == 2 and path.exists()
 
 
 def test_where_there_are_no_locks_answers_are_kept_all_the_same(monkeypatch):

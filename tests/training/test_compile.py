@@ -160,7 +160,7 @@ def test_the_step_that_is_tried_is_the_runs_own(compiler, monkeypatch):
 def test_a_baseline_whose_own_step_does_not_compile_is_trained_eagerly(tmp_path, monkeypatch, problem, compiled):
     made = []
     monkeypatch.setattr(baseline_runs, "compile_problem",
-                        lambda recipe, images, resolved: problem if recipe.gan.weight == 0 else "?")
+                        lambda recipe, images, resolved, told: problem if recipe.gan.weight == 0 else "?")
     monkeypatch.setattr(group_training, "Trainer", lambda *arguments: made.append(arguments[-1]) or Trainer(*arguments))
     monkeypatch.setattr(trainer_module, "compiled", lambda function: function)  # what is compiled is seen elsewhere
     group = Group([Member(small.MLP, 0, 0)], [WorkFolder.create(tmp_path, "f")], small.dataset(),
