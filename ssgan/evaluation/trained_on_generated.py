@@ -1,9 +1,12 @@
 """How good generated images are to learn from: the test error of a fixed network that has seen no other images."""
 
 import contextlib
+import functools
 import json
 import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import torch
@@ -81,27 +84,52 @@ def errors_of_real(train: Images, test: Images, trainings: Trainings, device: st
 
 def _errors(pixels: Tensor, labels: Tensor, test: Images, trainings: Trainings, device: str, progress: Told,
             ) -> list[float]:
-    """The test error of each training, on the test images of known class."""
-    found, steps = [], trainings.steps
-    pixels, labels = pixels.to(device), labels.to(device)
-    with one_thread():
-        for number in range(trainings.times):
-            def told(step: int, before: int = number * steps) -> None:
-                progress(before + step, trainings.times * steps)
-
-            found.append(_error(_trained(pixels, labels, len(test.classes), steps, number, told), test, device))
-    return found
-
-
-def _trained(pixels: Tensor, labels: Tensor, classes: int, steps: int, seed: int, told: Callable[[int], None],
-             ) -> nn.Module:
-    """A network trained on images [n, c, h, w] with labels [n]: AdamW on a one-cycle schedule; on the CPU always the
-    same one, whatever torch's own generator has drawn.
+    """The test error of each training, on the test images of known class. Each has one thread; on several cores of a
+    CPU, where torch has them, all are trained at once.
     """
-    batch, device = SETTINGS["batch"], pixels.device
+    pixels, labels = pixels.to(device), labels.to(device)
+    numbers, total = range(trainings.times), trainings.times * trainings.steps
+    modules = [_first(tuple(pixels.shape[1:]), len(test.classes), number) for number in numbers]
+    done, halted = [0] * trainings.times, threading.Event()
+
+    def told(number: int, step: int) -> None:
+        done[number] = step
+        if halted.is_set():
+            raise _Halted
+
+    def error(number: int) -> float:
+        return _error(_trained(modules[number], pixels, labels, trainings.steps, number,
+                               functools.partial(told, number)), test, device)
+
+    at_once = trainings.times if device == "cpu" and torch.get_num_threads() > 1 else 1
+    with one_thread(), ThreadPoolExecutor(at_once) as pool:
+        trained = [pool.submit(error, number) for number in numbers]
+        try:
+            while wait(trained, 0.1).not_done:
+                progress(sum(done), total)
+            progress(sum(done), total)
+        finally:  # where a person stops it, the trainings end with their next step
+            halted.set()
+    return [training.result() for training in trained]
+
+
+class _Halted(Exception):
+    """Ends a training that nobody waits for."""
+
+
+def _first(shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+    """A network before training: always the same one, whatever torch's own generator has drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = _network(tuple(pixels.shape[1:]), classes)
+        return _network(shape, classes)
+
+
+def _trained(module: nn.Module, pixels: Tensor, labels: Tensor, steps: int, seed: int, told: Callable[[int], None],
+             ) -> nn.Module:
+    """The network trained on images [n, c, h, w] with labels [n]: AdamW on a one-cycle schedule; on the CPU always the
+    same.
+    """
+    batch, device = SETTINGS["batch"], pixels.device
     module = module.to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(module.parameters(), lr=SETTINGS["learning_rate"],
                                   weight_decay=SETTINGS["weight_decay"], fused=True)

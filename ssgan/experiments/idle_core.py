@@ -1,7 +1,8 @@
-"""A core that a run leaves idle trains and fits its baselines, and what scores images, in a process of their own.
+"""A core that a run leaves idle trains what scores images, and trains and fits the baselines, in their own process.
 
-The process writes nothing but the baselines' checkpoints, what scikit-learn's came to, and the user's cache, with which
-the run goes on: what it did not come to, the run does itself.
+It begins before the run's step is compiled, with what needs nothing of that. The process writes nothing but the
+baselines' checkpoints, what scikit-learn's came to, and the user's cache, with which the run goes on: what it did not
+come to, the run does itself.
 """
 
 import contextlib
@@ -11,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ssgan.data.named import load
 from ssgan.data.own_data import Reading
-from ssgan.data.splits import Split
 from ssgan.evaluation.baselines import trained_without
 from ssgan.experiments import baseline_runs
 from ssgan.experiments.executors.executor import End, Executor, Job
@@ -21,7 +23,7 @@ from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import scoring, watched
+from ssgan.experiments.stages import make_split, scoring, split, watched
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted
@@ -37,8 +39,6 @@ class BaselineJob(Job):
 
     members: list[Member]
     folders: list[Path]
-    tables: list[Split]
-    resolved: Resolved
     dataset: str  # by its name
     data_source: str
     scored: bool  # whether what scores images is made ready too
@@ -49,25 +49,36 @@ class BaselineJob(Job):
         recipe = self.members[0].recipe
         reading = Reading(recipe.image_size, skip_broken=True, colours=recipe.colours)  # what is broken has been told
         dataset = load(self.dataset, Path(self.data_source), reading)
-        group = Group(self.members, folders, dataset, self.resolved, progress, stop)
         try:
-            baseline_runs.train_all(group, self.tables)
-            baseline_runs.fit_all(group, self.tables)
             if self.scored:
-                scoring(group.recipe, group.dataset, self.resolved.device, watched(progress, stop))
+                torch.set_num_threads(1)  # the other cores are the run's
+                scoring(recipe, dataset, "cpu", watched(progress, stop))
+            _await_begun(folders, stop)
+            resolved = Resolved(**folders[0].facts["resolved"])
+            group = Group(self.members, folders, dataset, resolved, progress, stop)
+            tables = split(group)  # there already
+            baseline_runs.train_all(group, tables)
+            baseline_runs.fit_all(group, tables)
         except Interrupted as stopped:
             return End(stopped_at=stopped.step)
         return End()
 
 
+def _await_begun(folders: list[WorkFolder], stop: Stop) -> None:
+    """Waits until the run has decided how it trains, and on what. Raises Interrupted."""
+    while not all(folder.stage_finished("split") for folder in folders):
+        if stop.requested:
+            raise Interrupted(0)
+        time.sleep(0.1)
+
+
 class BaselinesBeside:
     """The job while the run is at work."""
 
-    def __init__(self, group: Group, tables: list[Split], data_source: str, scored: bool, executor: Executor):
+    def __init__(self, group: Group, data_source: str, scored: bool, executor: Executor):
         self.group, self.executor = group, executor
         folders = [folder.path for folder in group.folders]
-        self.task = executor.submit(
-            BaselineJob(group.members, folders, tables, group.resolved, group.dataset.name, data_source, scored))
+        self.task = executor.submit(BaselineJob(group.members, folders, group.dataset.name, data_source, scored))
 
     def wait(self) -> None:
         """Shows how far it is until it is done, and says once where it has failed. Raises Interrupted when the run is
@@ -97,22 +108,21 @@ class BaselinesBeside:
             self.executor.wait(0.2)
 
 
-def pays(group: Group, tables: list[Split]) -> bool:
+def pays(group: Group) -> bool:
     """Whether the group has such baselines before it and steps enough, and leaves a core idle for them."""
     before = trained_without(group.recipe) and not all(folder.stage_finished("evaluate") for folder in group.folders)
     idle = group.resolved.device == "cpu" and group.resolved.threads < len(os.sched_getaffinity(0))
-    return bool(before) and idle and step_count(group.recipe, tables[0]) >= LEAST_STEPS
+    return bool(before) and idle and step_count(group.recipe, make_split(group.members[0], group.dataset)) >= LEAST_STEPS
 
 
 @contextlib.contextmanager
-def baselines_beside(group: Group, tables: list[Split], data_source: str, *, wanted: bool,
-                     scored: bool) -> Iterator[BaselinesBeside | None]:
-    """The job while it lasts; None where it is not wanted or does not pay. `scored` says whether generators will be."""
-    if not wanted or not pays(group, tables):
+def baselines_beside(group: Group, data_source: str, *, scored: bool) -> Iterator[BaselinesBeside | None]:
+    """The job while it lasts; None where it does not pay. `scored` says whether generators will be."""
+    if not pays(group):
         yield None
         return
     with LocalExecutor(1, None, group.progress.say) as executor:
-        beside = BaselinesBeside(group, tables, data_source, scored, executor)
+        beside = BaselinesBeside(group, data_source, scored, executor)
         try:
             yield beside
         finally:

@@ -25,7 +25,7 @@ from ssgan.experiments.stages import check, evaluate, saved_split, score, split,
 from ssgan.settings import flatten
 from ssgan.techniques import draws_images
 from ssgan.tracking.workfolder import STAGES, WorkFolder
-from ssgan.training.execution import Resolved, find_device, resolved_for
+from ssgan.training.execution import Resolved, compiled_for, find_device, uncompiled_for
 from ssgan.training.loop import Interrupted
 
 FINAL_DELIVERY_SECONDS = 60.0
@@ -84,14 +84,23 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
                     folder.update(status="FINISHED", error=None)
             deliver_finished(folders, setting)
             return _came_through(asked)
-        idle = setting.beside and "evaluate" in wanted and dataset.tested
-        group = _group(members, folders, dataset, setting, beside=idle)
+        _bring_through(members, folders, dataset, setting, wanted)
+    return _came_through(asked)
+
+
+def _bring_through(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting,
+                   wanted: list[str]) -> None:
+    """Brings members whose folders are held through the stages that are wanted of them."""
+    idle = setting.beside and "evaluate" in wanted and dataset.tested
+    group = _group(members, folders, dataset, setting, beside=idle)
+    with contextlib.ExitStack() as beside:
+        if idle:  # before the step is compiled, which leaves a core idle too
+            baselines = beside.enter_context(baselines_beside(group, setting.data_source, scored="score" in wanted))
+            group.alone = baselines.wait if baselines else group.alone
+        _begin(group, setting)
         with _tracked(group, setting):
             tables = split(group)
-            scored = "score" in wanted
-            with baselines_beside(group, tables, setting.data_source, wanted=idle, scored=scored) as baselines:
-                if baselines:
-                    group.alone = baselines.wait
+            with beside.pop_all():  # so that its process has ended before the way that the run ends is noted
                 if "train" in wanted:
                     train(group, tables)
                 group.alone()
@@ -100,7 +109,6 @@ def run_group(members: list[Member], dataset: Dataset, setting: Setting, *, unti
             if "score" in wanted:
                 score(group)
             _finish(folders)
-    return _came_through(asked)
 
 
 def stages_of(member: Member, until: str) -> list[str]:
@@ -124,6 +132,7 @@ def stage_again(folder: WorkFolder, member: Member, dataset: Dataset, setting: S
     check(member.recipe, dataset, stage, name_of(folder)[:8])
     with folder.lock():
         group = _group([member], [folder], dataset, setting)
+        _begin(group, setting)
         with _tracked(group, setting):
             tables = split(group)
             evaluate(group, tables, again=True) if stage == "evaluate" else score(group, again=True)
@@ -219,8 +228,8 @@ def _folder(member: Member, dataset: Dataset, work: Path, again: bool) -> WorkFo
 
 def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, setting: Setting, *,
            beside: bool = False) -> Group:
-    """The group with what was resolved at its start: read where it is stored, else decided now and stored. `beside`:
-    whether its baselines are trained at the same time.
+    """The group with what was resolved at its start: read where it is stored, else what of it is found at once.
+    `beside`: whether its baselines are trained at the same time.
     """
     stored = folders[0].facts.get("resolved")
     recipe = members[0].recipe
@@ -232,11 +241,22 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
     else:
         # Two networks at once on half of the cores each do more than one after the other on all.
         at_once = 2 if beside and trained_without(recipe) else 1
+        resolved = uncompiled_for(recipe, dataset.train, setting.device, at_once)
+    return Group(members, folders, dataset, resolved, setting.progress, setting.stop, estimate=setting.estimate)
+
+
+def _begin(group: Group, setting: Setting) -> None:
+    """Decides the rest of what is resolved at the start, where that is not stored; then stores what a run is, and that
+    it runs. Raises Mistake.
+    """
+    members, folders, dataset = group.members, group.folders, group.dataset
+    if "resolved" not in folders[0].facts:
         try:
-            resolved = resolved_for(recipe, dataset.train, setting.device, at_once,
-                                    lambda: setting.progress.begin("compiling the step", 0))
+            group.resolved = compiled_for(group.resolved, group.recipe, dataset.train,
+                                          lambda: setting.progress.begin("compiling the step", 0))
         finally:
             setting.progress.end()
+    resolved = group.resolved
     tags = {f"ssgan.{key}": str(value)
             for key, value in resolved.table().items()} | tracking.environment_tags() | setting.tags
     for member, folder in zip(members, folders):
@@ -251,7 +271,6 @@ def _group(members: list[Member], folders: list[WorkFolder], dataset: Dataset, s
             lanes = [[other.recipe.labels, other.seed, other.split_seed] for other in members]
             facts |= _identity(member, dataset, setting) | {"resolved": resolved.table(), "group": lanes}
         folder.update(**facts)
-    return Group(members, folders, dataset, resolved, setting.progress, setting.stop, estimate=setting.estimate)
 
 
 def joined_tags(folder: WorkFolder, tags: dict[str, str]) -> dict[str, str]:

@@ -68,6 +68,12 @@ def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Res
     `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done,
     and says nothing where it can. The cores are shared by `at_once` trainings.
     """
+    found = uncompiled(device, config, size, at_once)
+    return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
+
+
+def uncompiled(device: str, config: TrainConfig, size: Size, at_once: int = 1) -> Resolved:
+    """All of it that is found at once: but for whether the step is compiled. Raises Mistake."""
     import torch
 
     prepare_process()
@@ -75,8 +81,7 @@ def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Res
     if precision == "auto":
         precision = "fp32" if max(size.parameters, size.products) < SMALL or not _bf16_is_fast(device) else "bf16"
     threads, alone = (_threads(size.products < SMALL, number) for number in (at_once, 1))
-    found = Resolved(device, precision, threads, torch.__version__, further_threads=alone if alone > threads else 0)
-    return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
+    return Resolved(device, precision, threads, torch.__version__, further_threads=alone if alone > threads else 0)
 
 
 @contextlib.contextmanager
@@ -190,14 +195,24 @@ def size_of(recipe: Recipe, images: Images) -> Size:
                 recipe.train.steps_of(len(images) / recipe.train.batch) + sum(further(recipe).values()))
 
 
-def resolved_for(recipe: Recipe, images: Images, device: str, at_once: int = 1,
-                 told: Callable[[], None] = lambda: None) -> Resolved:
-    """What is decided at the start of a run of the recipe on these images, one of so many at once. Raises Mistake.
+def resolved_for(recipe: Recipe, images: Images, device: str, told: Callable[[], None] = lambda: None) -> Resolved:
+    """What is decided at the start of a run of the recipe on these images. Raises Mistake.
 
     `told` is called before a step is compiled to see whether that can be done, which may take a minute.
     """
-    return resolve(device, recipe.train, size_of(recipe, images),
-                   lambda found: compile_problem(recipe, images, found, told), at_once)
+    return compiled_for(uncompiled_for(recipe, images, device), recipe, images, told)
+
+
+def uncompiled_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:
+    """All of it that is found at once, of one of so many runs at once. Raises Mistake."""
+    return uncompiled(device, recipe.train, size_of(recipe, images), at_once)
+
+
+def compiled_for(found: Resolved, recipe: Recipe, images: Images, told: Callable[[], None]) -> Resolved:
+    """The whole of it. Raises Mistake."""
+    steps = size_of(recipe, images).steps
+    return dataclasses.replace(found, compiled=_compiles(
+        recipe.train.compile, steps, found, lambda found: compile_problem(recipe, images, found, told)))
 
 
 _PROBLEMS: dict[tuple[Recipe, str, Resolved], str] = {}  # what was found for a recipe and the content of its images

@@ -3,6 +3,8 @@ ones.
 """
 
 import functools
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +71,62 @@ def test_trainings_differ_and_come_out_the_same_again_whatever_torch_has_drawn()
     assert errors_of_generated(source, test, short, "cpu") == errors
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
     assert errors_of_generated(source, test, Trainings(600, 1, 1), "cpu") == errors[:1]
-    module = [trained_on_generated._trained(source.of.pixels, source.of.labels, 4, 3, seed, lambda step: None)
-              for seed in (0, 1)]
+    module = [trained_on_generated._trained(trained_on_generated._first((1, 8, 8), 4, seed), source.of.pixels,
+                                            source.of.labels, 3, seed, lambda step: None) for seed in (0, 1)]
     assert not torch.equal(module[0][0].weight, module[1][0].weight)
 
 
 def test_progress_is_told_over_all_trainings():
     told = []
     errors_of_generated(Source(easy(600, 0)), easy(200, 1), FEW, "cpu", lambda done, total: told.append((done, total)))
-    assert told == [(i, 2 * STEPS) for i in range(1, 2 * STEPS + 1)]
+    assert told == sorted(told) and told[-1] == (2 * STEPS, 2 * STEPS) and {total for _, total in told} == {2 * STEPS}
+
+
+@pytest.fixture
+def threads():
+    """Sets how many threads torch takes."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_all_are_trained_at_once_on_several_cores_and_come_to_the_same(threads, monkeypatch):
+    running, most, original = [], [], trained_on_generated._trained
+
+    def trained(module, *arguments):
+        running.append(torch.get_num_threads())
+        most.append(len(running))
+        module = original(module, *arguments)
+        running.pop()
+        return module
+
+    monkeypatch.setattr(trained_on_generated, "_trained", trained)
+    found, test, source = {}, easy(200, 1), Source(easy(600, 0))
+    for count in (1, 2):
+        most.clear()
+        threads(count)
+        found[count] = errors_of_generated(source, test, Trainings(600, 12, 3), "cpu"), max(most), torch.get_num_threads()
+    assert found[1][0] == found[2][0] and found[1][1:] == (1, 1) and found[2][1:] == (3, 2)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_trainings_that_are_stopped_end_at_once(threads, count):
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    threads(count)
+    began, alive = time.monotonic(), threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        errors_of_generated(Source(easy(600, 0)), easy(200, 1), Trainings(600, 100_000, 3), "cpu", stop)
+    assert time.monotonic() - began < 60 and threading.active_count() == alive
+    assert torch.get_num_threads() == count
+
+
+def test_a_training_that_fails_is_told_of(monkeypatch):
+    monkeypatch.setattr(trained_on_generated, "_error", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        errors_of_generated(Source(easy(600, 0)), easy(200, 1), FEW, "cpu")
 
 
 def test_test_images_of_unknown_class_are_left_out():

@@ -1,5 +1,6 @@
 """The process that trains the networks of the baselines while the run trains on another core."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,12 +157,43 @@ def test_a_run_that_is_stopped_leaves_no_process_and_goes_on_to_the_same(tmp_pat
 
 
 @pytest.mark.slow
+def test_what_scores_images_is_trained_while_it_is_found_whether_the_step_compiles(tmp_path, alone, executors,
+                                                                                    monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    decide, seen = runs.compiled_for, []
+
+    def deciding(*arguments):
+        task, = executors[0]._busy
+        until = time.monotonic() + 120
+        while task.stage != "network" and time.monotonic() < until:
+            executors[0].wait(0.1)
+        seen.append((task.stage, task.end))
+        return decide(*arguments)
+
+    monkeypatch.setattr(runs, "compiled_for", deciding)
+    setting, _ = run(tmp_path)
+    folder, = run_group([MEMBER], small.digits(), setting)
+    assert seen == [("network", None)] and found(folder) == alone and folder.stage_finished("score")
+
+
+def test_a_step_that_cannot_be_compiled_ends_the_process_before_anything_is_noted(tmp_path, executors, monkeypatch):
+    def deciding(*arguments):
+        raise Mistake("torch's compiler fails here")
+
+    monkeypatch.setattr(runs, "compiled_for", deciding)
+    with pytest.raises(Mistake, match="compiler"):
+        run(tmp_path)[1]()
+    folder, = (tmp_path / "work").iterdir()
+    assert process(executors).exitcode is not None and not (folder / "run.json").exists()
+
+
+@pytest.mark.slow
 def test_a_process_that_is_stopped_saves_what_it_has(tmp_path, executors):
     longest = replace(MEMBER, recipe=override(RECIPE, ["train.epochs=2000"]))
     setting, start = run(tmp_path, longest)
 
     def stop(stage):
-        if stage == "compiling the step":  # before the process
+        if stage == "compiling the step":  # at the same time
             return
         task, = executors[0]._busy
         while task.step == 0:
@@ -204,11 +236,11 @@ def test_the_cores_are_shared_only_where_baselines_are_trained_beside(tmp_path, 
                                                                       at_once):
     asked = []
 
-    def resolving(recipe, images, device, number, told):
+    def resolving(recipe, images, device, number):
         asked.append(number)
         raise Mistake("as much as is to be known")
 
-    monkeypatch.setattr(runs, "resolved_for", resolving)
+    monkeypatch.setattr(runs, "uncompiled_for", resolving)
     setting, _ = run(tmp_path, beside=beside)
     with pytest.raises(Mistake):
         run_group([replace(MEMBER, recipe=override(RECIPE, changes))], small.digits(), setting, until=until)
