@@ -112,7 +112,9 @@ def pays(group: Group) -> bool:
     """Whether the group has such baselines before it and steps enough, and leaves a core idle for them."""
     before = trained_without(group.recipe) and not all(folder.stage_finished("evaluate") for folder in group.folders)
     idle = group.resolved.device == "cpu" and group.resolved.threads < len(os.sched_getaffinity(0))
-    return bool(before) and idle and step_count(group.recipe, make_split(group.members[0], group.dataset)) >= LEAST_STEPS
+    if not before or not idle:
+        return False
+    return step_count(group.recipe, make_split(group.members[0], group.dataset)) >= LEAST_STEPS
 
 
 @contextlib.contextmanager
