@@ -232,12 +232,18 @@ def real_scores(dataset: Dataset, network: Network, settings: ScoreConfig, devic
     count = min(settings.samples, len(test))
     chosen = torch.randperm(len(train), generator=torch_generator(0, "real training images"))[: settings.samples]
     others = look(network, lambda start, n: train.gather(chosen[start: start + n]), len(chosen), keep, told)
-    errors = None
-    if labelled and settings.train_images and len(test.known):
-        errors = errors_of_real(train, test, Trainings.of(settings), device, watched("trained on real images"))
+    errors = trained_errors(dataset, settings, device, watched) if labelled else None
     return RealScore(*metrics.inception_score(seen.probabilities[:count], settings.splits), count, seen.features,
                      seen.kept, *_held_against(others, seen.features, seen.kept, settings), errors,
                      seen.features.count, min(len(others.kept), len(seen.kept)))
+
+
+def trained_errors(dataset: Dataset, settings: ScoreConfig, device: str, watched: Watched) -> list[float] | None:
+    """The errors of what was trained on real images, kept in the user's cache; None if some have no label, or off."""
+    train, test = compared(dataset)
+    if not settings.train_images or not len(test.known):
+        return None
+    return errors_of_real(train, test, Trainings.of(settings), device, watched("trained on real images"))
 
 
 def real_scores_of(images: Images, network: Network, settings: ScoreConfig,

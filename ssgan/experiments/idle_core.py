@@ -23,7 +23,7 @@ from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import make_split, scoring, split, watched
+from ssgan.experiments.stages import make_split, ready_scoring, split, watched
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted
@@ -52,7 +52,7 @@ class BaselineJob(Job):
         try:
             if self.scored:
                 torch.set_num_threads(1)  # the other cores are the run's
-                scoring(recipe, dataset, "cpu", watched(progress, stop))
+                ready_scoring(recipe, dataset, "cpu", watched(progress, stop))
             _await_begun(folders, stop)
             resolved = Resolved(**folders[0].facts["resolved"])
             group = Group(self.members, folders, dataset, resolved, progress, stop)

@@ -171,12 +171,21 @@ def score(group: Group, *, again: bool = False) -> None:
 
 def scoring(recipe: Recipe, dataset: Dataset, device: str, watched: generator_scores.Watched,
             ) -> tuple[scoring_network.Network | None, generator_scores.RealScore | None]:
-    """What a recipe's generators are scored by, and the scores of real images: what takes long in it is made once for a
-    data set and then cached. None for a domain network where not all training images have a label, or none is there to
-    test with.
+    """What a recipe's generators are scored by, and the scores of real images. None for a domain network where not all
+    training images have a label, or none is there to test with.
     """
     network = networks.network_of(recipe.score.network, dataset, device, watched("network"))
     return network, None if network is None else _real_scores(recipe, dataset, network, device, watched)
+
+
+def ready_scoring(recipe: Recipe, dataset: Dataset, device: str, watched: generator_scores.Watched) -> None:
+    """Makes what `scoring` needs and is kept in the user's cache: the network of the data set's own domain, and what
+    learns from its real images. Both once for a data set.
+    """
+    if recipe.score.network == DOMAIN:
+        networks.network_of(DOMAIN, dataset, device, watched("network"))
+    if techniques.told_classes(recipe):
+        generator_scores.trained_errors(dataset, recipe.score, device, watched)
 
 
 def _lanes_to_do(group: Group, stage: str, again: bool) -> list[int]:

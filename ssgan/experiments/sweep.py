@@ -11,7 +11,7 @@ from ssgan.experiments.grid import Plan, worker_count
 from ssgan.experiments.member import Member
 from ssgan.experiments.run import Setting
 from ssgan.experiments.scheduler import folder_of, run_groups, summary_run
-from ssgan.experiments.stages import scoring, watched
+from ssgan.experiments.stages import ready_scoring, watched
 from ssgan.techniques import draws_images
 from ssgan.tracking import SWEEP_TAG
 from ssgan.tracking.workfolder import WorkFolder
@@ -60,8 +60,7 @@ def run_members(kind: str, plan: Plan, groups: list[list[Member]], dataset: Data
     device = find_device(setting.device)
     count = worker_count(workers, groups, device)
     if count > 1 and draws_images(plan.recipe):  # once, into the cache, and not in every worker
-        scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
-        setting.progress.end()
+        ready_scoring(plan.recipe, dataset, device, watched(setting.progress, setting.stop))
         setting.progress.end()
     run_groups(kind, plan, groups, dataset, setting, count)
     return [folder_of(member, dataset, setting) for member in plan.members()]
