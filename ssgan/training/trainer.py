@@ -273,13 +273,15 @@ class Trainer:
         return layouts, weights, buffers
 
     def _initialise(self, discriminator: nn.Module, lane: int) -> None:
-        """The data-dependent initialisation, on random images of all that this recipe may see, noise on."""
+        """The data-dependent initialisation, in the type of the weights, on random images of all that this recipe may
+        see, noise on.
+        """
         if self.config.initialise_images == 0:
             return
-        x = self._drawn_images(lane, "initialisation images", self.config.initialise_images)
+        x = self._drawn_images(lane, "initialisation images", self.config.initialise_images).to(self.master)
         sites = noise.normal_sites(discriminator.noise_shapes(len(x)), (self.seeds[lane],), ("initialisation noise",),
                                    torch.float32)
-        discriminator.initialise(x, Context(tuple(site[0] for site in sites)))
+        discriminator.to(self.master).initialise(x, Context(tuple(site[0].to(self.master) for site in sites)))
 
     def _reference_batch(self, lane: int, count: int) -> Tensor:
         """So many images, the same in all of training, again and again where this recipe may see fewer."""
