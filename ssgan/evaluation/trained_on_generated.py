@@ -89,7 +89,7 @@ def _errors(pixels: Tensor, labels: Tensor, test: Images, trainings: Trainings, 
     """
     pixels, labels = pixels.to(device), labels.to(device)
     numbers, total = range(trainings.times), trainings.times * trainings.steps
-    modules = [_first(tuple(pixels.shape[1:]), len(test.classes), number) for number in numbers]
+    modules = [_untrained(tuple(pixels.shape[1:]), len(test.classes), number) for number in numbers]
     done, halted = [0] * trainings.times, threading.Event()
 
     def told(number: int, step: int) -> None:
@@ -117,7 +117,7 @@ class _Halted(Exception):
     """Ends a training that nobody waits for."""
 
 
-def _first(shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
+def _untrained(shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     """A network before training: always the same one, whatever torch's own generator has drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -23,7 +23,7 @@ from ssgan.experiments.executors.local import LocalExecutor
 from ssgan.experiments.interrupt import Stop
 from ssgan.experiments.member import Group, Member
 from ssgan.experiments.progress import Progress
-from ssgan.experiments.stages import make_split, ready_scoring, split, watched
+from ssgan.experiments.stages import make_split, ready_scoring, saved_split, watched
 from ssgan.tracking.workfolder import WorkFolder
 from ssgan.training.execution import Resolved, prepare_process
 from ssgan.training.loop import Interrupted
@@ -50,13 +50,13 @@ class BaselineJob(Job):
         reading = Reading(recipe.image_size, skip_broken=True, colours=recipe.colours)  # what is broken has been told
         dataset = load(self.dataset, Path(self.data_source), reading)
         try:
+            torch.set_num_threads(1)  # the other cores are the run's
             if self.scored:
-                torch.set_num_threads(1)  # the other cores are the run's
                 ready_scoring(recipe, dataset, "cpu", watched(progress, stop))
             _await_begun(folders, stop)
             resolved = Resolved(**folders[0].facts["resolved"])
             group = Group(self.members, folders, dataset, resolved, progress, stop)
-            tables = split(group)  # there already
+            tables = [saved_split(folder, dataset) for folder in folders]
             baseline_runs.train_all(group, tables)
             baseline_runs.fit_all(group, tables)
         except Interrupted as stopped:

@@ -60,20 +60,21 @@ class Resolved:
         return dataclasses.asdict(self)
 
 
-def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str],
-            at_once: int = 1) -> Resolved:
+def resolve(device: str, config: TrainConfig, size: Size, problem: Callable[[Resolved], str]) -> Resolved:
     """The settings for this machine: small pairs gain nothing from bf16 and further threads, short runs nothing from
     compiling. Raises Mistake.
 
     `problem` says why the step cannot be compiled here with such settings; it is asked only where that would be done,
-    and says nothing where it can. The cores are shared by `at_once` trainings.
+    and says nothing where it can.
     """
-    found = uncompiled(device, config, size, at_once)
+    found = uncompiled(device, config, size)
     return dataclasses.replace(found, compiled=_compiles(config.compile, size.steps, found, problem))
 
 
 def uncompiled(device: str, config: TrainConfig, size: Size, at_once: int = 1) -> Resolved:
-    """All of it that is found at once: but for whether the step is compiled. Raises Mistake."""
+    """The same, but for whether the step is compiled, which may take a minute to find: as if it were not. The cores are
+    shared by `at_once` trainings. Raises Mistake.
+    """
     import torch
 
     prepare_process()
@@ -200,16 +201,17 @@ def resolved_for(recipe: Recipe, images: Images, device: str, told: Callable[[],
 
     `told` is called before a step is compiled to see whether that can be done, which may take a minute.
     """
-    return compiled_for(uncompiled_for(recipe, images, device), recipe, images, told)
+    return resolve(device, recipe.train, size_of(recipe, images),
+                   lambda found: compile_problem(recipe, images, found, told))
 
 
 def uncompiled_for(recipe: Recipe, images: Images, device: str, at_once: int = 1) -> Resolved:
-    """All of it that is found at once, of one of so many runs at once. Raises Mistake."""
+    """The same of one of so many runs at once, as if the step were not compiled. Raises Mistake."""
     return uncompiled(device, recipe.train, size_of(recipe, images), at_once)
 
 
 def compiled_for(found: Resolved, recipe: Recipe, images: Images, told: Callable[[], None]) -> Resolved:
-    """The whole of it. Raises Mistake."""
+    """What `uncompiled_for` has found, and whether the step is compiled; `told` as in `resolved_for`. Raises Mistake."""
     steps = size_of(recipe, images).steps
     return dataclasses.replace(found, compiled=_compiles(
         recipe.train.compile, steps, found, lambda found: compile_problem(recipe, images, found, told)))

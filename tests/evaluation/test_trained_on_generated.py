@@ -71,7 +71,7 @@ def test_trainings_differ_and_come_out_the_same_again_whatever_torch_has_drawn()
     assert errors_of_generated(source, test, short, "cpu") == errors
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
     assert errors_of_generated(source, test, Trainings(600, 1, 1), "cpu") == errors[:1]
-    module = [trained_on_generated._trained(trained_on_generated._first((1, 8, 8), 4, seed), source.of.pixels,
+    module = [trained_on_generated._trained(trained_on_generated._untrained((1, 8, 8), 4, seed), source.of.pixels,
                                             source.of.labels, 3, seed, lambda step: None) for seed in (0, 1)]
     assert not torch.equal(module[0][0].weight, module[1][0].weight)
 
@@ -105,7 +105,8 @@ def test_all_are_trained_at_once_on_several_cores_and_come_to_the_same(threads, 
     for count in (1, 2):
         most.clear()
         threads(count)
-        found[count] = errors_of_generated(source, test, Trainings(600, 12, 3), "cpu"), max(most), torch.get_num_threads()
+        errors = errors_of_generated(source, test, Trainings(600, 12, 3), "cpu")
+        found[count] = errors, max(most), torch.get_num_threads()
     assert found[1][0] == found[2][0] and found[1][1:] == (1, 1) and found[2][1:] == (3, 2)
 
 

@@ -109,7 +109,7 @@ def test_what_comes_after_the_classifier_has_the_cores_that_were_shared(monkeypa
     monkeypatch.setenv("OMP_NUM_THREADS", "")
 
     def threads(at_once: int, products: int = resolve.SMALL) -> tuple[int, int]:
-        found = resolve.resolve("cpu", TrainConfig(precision="fp32"), size(10, products), never, at_once)
+        found = resolve.uncompiled("cpu", TrainConfig(precision="fp32"), size(10, products), at_once)
         return found.threads, found.further_threads
 
     assert (threads(1), threads(2), threads(2, 1)) == ((4, 0), (2, 4), (1, 0))
