@@ -211,7 +211,7 @@ def uncompiled_for(recipe: Recipe, images: Images, device: str, at_once: int = 1
 
 
 def compiled_for(found: Resolved, recipe: Recipe, images: Images, told: Callable[[], None]) -> Resolved:
-    """What `uncompiled_for` has found, and whether the step is compiled; `told` as in `resolved_for`. Raises Mistake."""
+    """What `uncompiled_for` has found, and whether the step is compiled; `told` as before. Raises Mistake."""
     steps = size_of(recipe, images).steps
     return dataclasses.replace(found, compiled=_compiles(
         recipe.train.compile, steps, found, lambda found: compile_problem(recipe, images, found, told)))
