@@ -55,7 +55,7 @@ def test_a_fault_is_told_by_every_command_that_comes_to_it_before_anything_is_wr
         raise Failed("it has begun")
 
     for place in ("ssgan.experiments.run.split", "ssgan.experiments.sweep.run_groups",
-                  "ssgan.experiments.sweep.scoring", "ssgan.experiments.tune.run_groups"):
+                  "ssgan.experiments.sweep.ready_scoring", "ssgan.experiments.tune.run_groups"):
         monkeypatch.setattr(place, begin)
     (said, first), (last, options) = FAULTS[fault], COMMANDS[command]
     changes = [word for change in fault.split() for word in ("--set", change)]
