@@ -265,7 +265,10 @@ class Plain:
         logits, _ = discriminator(self.recipe, weights, draws.unlabelled, draws.noise_unlabelled)
         mean = (torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)).mean(0)
         shares = self.shares or [1 / len(mean)] * len(mean)
-        loss = sum(answer * torch.log(answer / share) for answer, share in zip(mean, shares))
+        if self.recipe.class_balance.divergence == "forward":
+            loss = sum(share * torch.log(share / answer) for answer, share in zip(mean, shares))
+        else:
+            loss = sum(answer * torch.log(answer / share) for answer, share in zip(mean, shares))
         self.losses["balance_loss"] = loss.item()
         return loss
 

@@ -44,6 +44,7 @@ CASES = {
     "conv, no pooling": (small.CONV, ["model.pooling=none", "model.strides=[2, 1]"]),
     "mlp, balance alone": (small.MLP, ["gan.weight=0", "consistency.balance=2"]),
     "conv, balance": (small.CONV, ["consistency.balance=2"]),
+    "mlp, forward balance": (small.MLP, ["class_balance.weight=2", "class_balance.divergence=forward"]),
     "mlp, virtual adversarial training": (small.MLP, [*CONSISTENCY, "vat.weight=0.1", "vat.epsilon=0.8"]),
     "mlp, virtual adversarial training alone": (small.MLP, ["gan.weight=0", "vat.weight=0.2", "vat.share=1"]),
     "conv, virtual adversarial training": (

@@ -54,8 +54,10 @@ def by_hand(kept: tuple[int, ...]) -> list[float]:
     return [(count + 1 / len(kept)) / (sum(kept) + 1) for count in kept]
 
 
-def test_steps_are_those_of_the_plain_implementation(monkeypatch):
-    check_trainer(trainer(0, 1), [by_hand(kept) for kept in KEPT], monkeypatch)
+@pytest.mark.parametrize("divergence", ["reverse", "forward"])
+def test_steps_are_those_of_the_plain_implementation(monkeypatch, divergence):
+    recipe = override(RECIPE, [f"class_balance.divergence={divergence}"])
+    check_trainer(trainer(0, 1, recipe=recipe), [by_hand(kept) for kept in KEPT], monkeypatch)
 
 
 @pytest.mark.slow
