@@ -29,11 +29,12 @@ class ClassBalance(Technique):
 
     weight: float = number(0.0, 0, 1000, "weight of the loss; 0 is off")
     divergence: str = choice("reverse", ("reverse", "forward"), "of the mean answer m and the shares s: KL(m || s), or "
-                                                                "KL(s || m), by which no class is lost")
+                                                                "KL(s || m), whose pull at a class does not vanish "
+                                                                "where no image is answered it")
 
     def term(self, player: str, view: View) -> Term:
         """Of the discriminator."""
-        divergence = cover_loss if self.divergence == "forward" else balance_loss
+        divergence = forward_balance_loss if self.divergence == "forward" else balance_loss
         loss = divergence(view.out["unlabelled"].logits, view.shares)
         return Term(loss, {"balance_loss": loss})
 
@@ -47,7 +48,7 @@ def balance_loss(logits: Tensor, shares: Tensor) -> Tensor:
     return math.log(count) + (mean * mean.clamp_min(1e-12).log()).sum() - (mean * (count * shares).log()).sum()
 
 
-def cover_loss(logits: Tensor, shares: Tensor) -> Tensor:
+def forward_balance_loss(logits: Tensor, shares: Tensor) -> Tensor:
     """KL(shares || mean answer of the batch): [n, k], [k] -> []; finite, with a gradient, where a class's answers are
     too small for their type.
     """

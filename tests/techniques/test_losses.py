@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ssgan.techniques.class_balance import balance_loss, cover_loss
+from ssgan.techniques.class_balance import balance_loss, forward_balance_loss
 from ssgan.techniques.consistency import consistency_loss
 from ssgan.techniques.entropy import entropy_loss
 from ssgan.techniques.feature_matching import feature_matching
@@ -106,32 +106,23 @@ def test_consistency_counts_confident_images_and_divides_by_all():
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])
-def test_balance_is_the_divergence_of_the_mean_answer_from_the_shares(k):
+@pytest.mark.parametrize(("loss", "divergence"), [
+    (balance_loss, lambda m, s: m * math.log(m / s)), (forward_balance_loss, lambda m, s: s * math.log(s / m))])
+def test_balance_is_the_divergence_of_the_mean_answer_and_the_shares(loss, divergence, k):
     logits, shares = some_logits(20, k, 10), torch.rand(k, generator=torch.Generator().manual_seed(k)).double() + 0.01
     shares /= shares.sum()
     mean = [sum(row.softmax(0)[i].item() for row in logits) / 20 for i in range(k)]
-    by_hand = sum(m * math.log(m / s) for m, s in zip(mean, shares.tolist()))
-    assert balance_loss(logits, shares).item() == pytest.approx(by_hand, rel=1e-12) and by_hand > 0
+    by_hand = sum(divergence(m, s) for m, s in zip(mean, shares.tolist()))
+    assert loss(logits, shares).item() == pytest.approx(by_hand, rel=1e-12) and by_hand > 0
     exact = shares.log().expand(7, k)
-    assert balance_loss(exact, shares).item() == pytest.approx(0, abs=1e-15)
-
-
-@pytest.mark.parametrize("k", [2, 3, 10])
-def test_forward_balance_is_the_divergence_of_the_shares_from_the_mean_answer(k):
-    logits, shares = some_logits(20, k, 10), torch.rand(k, generator=torch.Generator().manual_seed(k)).double() + 0.01
-    shares /= shares.sum()
-    mean = [sum(row.softmax(0)[i].item() for row in logits) / 20 for i in range(k)]
-    by_hand = sum(s * math.log(s / m) for m, s in zip(mean, shares.tolist()))
-    assert cover_loss(logits, shares).item() == pytest.approx(by_hand, rel=1e-12) and by_hand > 0
-    exact = shares.log().expand(7, k)
-    assert cover_loss(exact, shares).item() == pytest.approx(0, abs=1e-15)
+    assert loss(exact, shares).item() == pytest.approx(0, abs=1e-15)
 
 
 def test_forward_balance_pulls_at_the_likeliest_image_of_a_class_that_no_image_is_answered():
     """With the whole share of that class, where the other divergence has no gradient left."""
     logits = torch.tensor([[200.0, -200], [200, -190], [200, -200]]).requires_grad_()
     shares = torch.tensor([0.9, 0.1])
-    loss = cover_loss(logits, shares)
+    loss = forward_balance_loss(logits, shares)
     gradient, = torch.autograd.grad(loss, logits)
     assert loss.isfinite() and loss.item() == pytest.approx(0.9 * math.log(0.9) + 0.1 * (math.log(0.3) + 390), rel=1e-4)
     torch.testing.assert_close(gradient, torch.tensor([[0.0, 0], [0.1, -0.1], [0, 0]]), rtol=0, atol=1e-4)
